@@ -1,0 +1,1 @@
+"""Reproduce kernel regressions and find the commit that brought them."""

@@ -1,0 +1,80 @@
+"""What can go wrong, by whose fault it is.
+
+    RegressError
+    ├── UserError            wrong input or usage; the message names the place and the remedy (exit 2)
+    ├── KernelError          the kernel under test: it does not build, or its Kconfig refuses
+    │   └── BuildError
+    └── InfrastructureError  the machinery: nothing can be said of the kernel (exit 3)
+        ├── ProgramMissing
+        ├── ProgramFailed
+        ├── TimedOut
+        └── Unavailable      a source that cannot be reached or read now
+
+A commit is never blamed for an `InfrastructureError`.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+
+class RegressError(Exception):
+    """The root of all errors that this program raises on purpose; its text is meant for people."""
+
+
+class UserError(RegressError):
+    """Input that cannot be used as it is."""
+
+
+class KernelError(RegressError):
+    """The kernel under test is at fault."""
+
+
+class BuildError(KernelError):
+    """The kernel does not build.
+
+    Args:
+        reason: the first error that the build printed, on one line.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class InfrastructureError(RegressError):
+    """The machinery failed; nothing can be said of the kernel."""
+
+
+class ProgramMissing(InfrastructureError):
+    """A program that is needed is not installed."""
+
+    def __init__(self, program: str) -> None:
+        super().__init__(f"{program}: no such program; `regress doctor` says which package has it")
+        self.program = program
+
+
+class ProgramFailed(InfrastructureError):
+    """A program exited with another status than was asked for.
+
+    Args:
+        argv: the argument list as it was run.
+        returncode: its exit status; negative for a signal.
+        output: what it printed, for the last lines of the message.
+    """
+
+    def __init__(self, argv: Sequence[str], returncode: int, output: str) -> None:
+        tail = "\n".join(output.strip().splitlines()[-8:])
+        super().__init__(f"exit status {returncode} of: {shlex.join(argv)}" + (f"\n{tail}" if tail else ""))
+        self.argv = tuple(argv)
+        self.returncode = returncode
+        self.output = output
+
+
+class TimedOut(InfrastructureError):
+    """A program did not end in its time."""
+
+
+class Unavailable(InfrastructureError):
+    """A source of data cannot be reached or read."""

@@ -1,0 +1,187 @@
+"""The words of the program as data: frozen, without I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from harness.console import Crash, Expectation
+
+
+class Outcome(StrEnum):
+    """How one trial ended."""
+
+    PASSED = "passed"
+    """the guest said that the scenario ran to its end and found nothing wrong"""
+    FAILED = "failed"
+    """the guest said that the scenario found something wrong, without a crash"""
+    SKIPPED = "skipped"
+    """the guest said that it lacks something that the scenario needs"""
+    CRASHED = "crashed"
+    """the console showed a crash"""
+    HUNG = "hung"
+    """the scenario was started and did not end in its time, or fell silent"""
+    BOOT_FAILED = "boot failed"
+    """the guest never said that it was up"""
+    BUILD_FAILED = "build failed"
+    """there was nothing to boot"""
+    INFRASTRUCTURE = "infrastructure"
+    """the machine was lost; nothing can be said of the kernel"""
+
+
+class Word(StrEnum):
+    """git's own words for a commit."""
+
+    GOOD = "good"
+    BAD = "bad"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Limits of a trial in seconds.
+
+    Attributes:
+        boot: from power-on to the guest's word that it is up.
+        scenario: from there to the guest's word that it is done.
+        silence: without a byte on any channel.
+    """
+
+    boot: float = 60.0
+    scenario: float = 120.0
+    silence: float = 60.0
+
+
+@dataclass(frozen=True)
+class MachineSpec:
+    """The machine that a scenario wants: memory in MiB, number of CPUs, time limits."""
+
+    memory: int = 512
+    cpus: int = 2
+    timeouts: Timeouts = field(default_factory=Timeouts)
+
+
+@dataclass(frozen=True)
+class PiDisk:
+    """A scsi_debug disk with protection information.
+
+    Attributes:
+        dif: protection type 0 to 3.  dix: whether the host exchanges protection data.
+        size: in MiB.  guard: "crc" or "ip".
+    """
+
+    dif: int = 1
+    dix: int = 1
+    size: int = 64
+    guard: str = "crc"
+
+    @property
+    def append(self) -> tuple[str, ...]:
+        """The kernel command line words that make this disk in a built-in scsi_debug."""
+        return (
+            f"scsi_debug.dif={self.dif}",
+            f"scsi_debug.dix={self.dix}",
+            f"scsi_debug.guard={int(self.guard == 'ip')}",
+            f"scsi_debug.dev_size_mb={self.size}",
+        )
+
+
+@dataclass(frozen=True)
+class Range:
+    """The commits that a scenario knows in one tree: each a revision, or a subject where the hash is unknown."""
+
+    good: str
+    bad: str
+    fixed: str | None = None
+    subjects: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What to run in the guest, on which disks, with which kconfig, and which crash is expected."""
+
+    id: str
+    title: str
+    folder: Path
+    aliases: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    kconfig: tuple[str, ...] = ()
+    machine: MachineSpec = field(default_factory=MachineSpec)
+    disks: tuple[tuple[str, PiDisk], ...] = ()
+    needs: tuple[str, ...] = ()
+    run: str = "run.sh"
+    expect: Expectation | None = None
+    commits: tuple[tuple[str, Range], ...] = ()
+    build_command: str | None = None
+    machine_command: str | None = None
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One built image.
+
+    Attributes:
+        folder: holds the image, its config, build log and `kernel.json`.
+        image: what is booted.  arch: as `make ARCH=` names it.
+        signature: SHA-256 of the image.
+        compiler: its own first line of `--version`.
+        built: False when it came from the cache.  seconds: what the build took.
+    """
+
+    folder: Path
+    image: Path
+    arch: str
+    signature: str
+    compiler: str
+    built: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Boot:
+    """What a machine is asked to boot.
+
+    Attributes:
+        image: the kernel image.  arch: `x86_64` or `i386`.
+        initrd: the guest's root file system, a cpio archive.
+        append: words for the kernel command line.
+        memory: MiB.  cpus: number.
+        folder: where the machine leaves its command and whatever else it writes.
+    """
+
+    image: Path
+    arch: str
+    initrd: Path
+    append: tuple[str, ...]
+    memory: int
+    cpus: int
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One boot of one kernel running one scenario.
+
+    Attributes:
+        reason: why it has this outcome, on one line.
+        crash: the crash that decided, if any.  seconds: power-on to verdict.
+        phases: seconds of each part of the boot, in order, for those who want to know what took so long.
+        folder: where console and command are.
+    """
+
+    outcome: Outcome
+    reason: str
+    seconds: float
+    folder: Path
+    crash: Crash | None = None
+    phases: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one or more trials of one commit say, with the reason, and a confidence between 0 and 1."""
+
+    word: Word
+    reason: str
+    confidence: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +23,8 @@ class Outcome(StrEnum):
     """the console showed a crash"""
     HUNG = "hung"
     """the scenario was started and did not end in its time, or fell silent"""
+    LOST = "lost"
+    """the machine ended without a word: no crash, no sentinel"""
     BOOT_FAILED = "boot failed"
     """the guest never said that it was up"""
     BUILD_FAILED = "build failed"
@@ -88,18 +91,36 @@ class PiDisk:
 
 
 @dataclass(frozen=True)
-class Range:
-    """The commits that a scenario knows in one tree: each a revision, or a subject where the hash is unknown."""
+class Revision:
+    """A commit as a scenario names it: a revision, and the subject to find it by where that is unknown."""
 
-    good: str
-    bad: str
-    fixed: str | None = None
-    subjects: tuple[tuple[str, str], ...] = ()
+    name: str
+    subject: str | None = None
+
+
+@dataclass(frozen=True)
+class Range:
+    """The commits that a scenario knows in one tree."""
+
+    good: Revision
+    bad: Revision
+    fixed: Revision | None = None
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """What to run in the guest, on which disks, with which kconfig, and which crash is expected."""
+    """What to run in the guest, on which disks, with which kconfig, and which crash is expected.
+
+    Attributes:
+        id, aliases: its names.  folder: where its files are.
+        kconfig: names of fragments in `kconfigs/`.
+        pi_disk: the emulated disk, if it wants one.
+        needs: programs of the guest beyond its shell.
+        run: the script, relative to `folder`.
+        expect: the crash that means "bad"; None where only the script's own word counts.
+        commits: the known range of each tree, by the tree's name.
+        build_command, machine_command: programs that stand in for the builder and the machine.
+    """
 
     id: str
     title: str
@@ -108,11 +129,11 @@ class Scenario:
     links: tuple[str, ...] = ()
     kconfig: tuple[str, ...] = ()
     machine: MachineSpec = field(default_factory=MachineSpec)
-    disks: tuple[tuple[str, PiDisk], ...] = ()
+    pi_disk: PiDisk | None = None
     needs: tuple[str, ...] = ()
     run: str = "run.sh"
     expect: Expectation | None = None
-    commits: tuple[tuple[str, Range], ...] = ()
+    commits: Mapping[str, Range] = field(default_factory=dict)
     build_command: str | None = None
     machine_command: str | None = None
 

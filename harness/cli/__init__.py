@@ -1,0 +1,73 @@
+"""The command line: the only part that prints, reads arguments or exits.
+
+Exit status: 0 what was asked holds; 1 it does not; 2 wrong usage or input; 3 the machinery failed
+and nothing can be said; 130 interrupted by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "run": "try a scenario on its known commits, and say whether the regression shows",
+    "oops": "the crashes in a console log",
+    "list": "the scenarios",
+    "show": "what a scenario runs, on what, and what it expects",
+    "doctor": "what this machine has and lacks",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: the arguments, by default those of the process.
+
+    Returns:
+        The exit status.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="regress", description="Does this kernel show this regression, and which commit brought it?"
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    named = next((word for word in arguments if not word.startswith("-")), None)
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        if name == named:
+            # Only the command in hand is imported: a start costs what that command needs.
+            module = importlib.import_module(f"harness.cli.{'list_' if name == 'list' else name}")
+            module.configure(command)
+            command.set_defaults(run=module.run)
+    options = parser.parse_args(arguments)
+    return _guarded(options)
+
+
+def _guarded(options: argparse.Namespace) -> int:
+    from harness.errors import RegressError, UserError
+
+    try:
+        status = int(options.run(options))
+        sys.stdout.flush()
+        return status
+    except UserError as error:
+        print(f"regress: {error}", file=sys.stderr)
+        return 2
+    except RegressError as error:
+        print(f"regress: {error}", file=sys.stderr)
+        return 3
+    except KeyboardInterrupt:
+        print("regress: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has enough; Python's own flush at exit would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"regress: {place}{error.strerror or error}", file=sys.stderr)
+        return 3

@@ -1,0 +1,28 @@
+"""`regress list`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `regress list`."""
+    parser.add_argument("--scenarios", type=Path, action="append", default=[], metavar="DIR", help="a folder of your own")
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a line a scenario."""
+    from harness import catalog
+
+    found = catalog.scenarios(options.scenarios)
+    if options.json:
+        print(json.dumps([{"id": s.id, "aliases": s.aliases, "title": s.title, "folder": str(s.folder)} for s in found]))
+        return 0
+    width = max((len(s.id) for s in found), default=0)
+    for scenario in found:
+        also = f"  ({', '.join(scenario.aliases)})" if scenario.aliases else ""
+        print(f"{scenario.id:{width}}  {scenario.title}{also}")
+    return 0

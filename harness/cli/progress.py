@@ -1,0 +1,48 @@
+"""Progress on standard error: a line that changes on a terminal, now and then a new line elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+
+_QUIET = 30.0
+"""Seconds between two lines about the same work where there is no terminal."""
+
+
+class Talk:
+    """Tells a person what is going on; see `harness.progress.Progress`."""
+
+    def __init__(self) -> None:
+        self.terminal = sys.stderr.isatty()
+        self.began = time.monotonic()
+        self.drawn = 0.0
+        self.shown = ""
+        self.head = ""
+
+    def note(self, text: str) -> None:
+        """Print a line that stays."""
+        self.clear()
+        print(text, file=sys.stderr, flush=True)
+
+    def update(self, text: str) -> None:
+        """Show what is going on, with the time since the start."""
+        now = time.monotonic()
+        head = text.partition(":")[0]
+        if self.terminal:
+            if now - self.drawn < 0.1 and head == self.head:
+                return
+            line = f"[{now - self.began:4.0f} s] {text}"[: shutil.get_terminal_size().columns - 1]
+            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+            self.shown = line
+        elif head != self.head or now - self.drawn >= _QUIET:
+            print(f"[{now - self.began:4.0f} s] {text}", file=sys.stderr, flush=True)
+        else:
+            return
+        self.drawn, self.head = now, head
+
+    def clear(self) -> None:
+        """Take the changing line away."""
+        if self.shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+            self.shown = ""

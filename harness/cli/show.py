@@ -1,0 +1,76 @@
+"""`regress show SCENARIO`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from harness.model import Revision, Scenario
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `regress show`."""
+    parser.add_argument("scenario", metavar="SCENARIO", help="a name or an id, such as lr#35498d")
+    parser.add_argument("--scenarios", type=Path, action="append", default=[], metavar="DIR", help="a folder of your own")
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+
+
+def _revision(revision: Revision | None) -> str | None:
+    if revision is None:
+        return None
+    return f"{revision.name} ({revision.subject})" if revision.subject else revision.name
+
+
+def describe(scenario: Scenario) -> dict[str, Any]:
+    """A scenario as JSON data."""
+    machine, disk = scenario.machine, scenario.pi_disk
+    return {
+        "id": scenario.id,
+        "aliases": list(scenario.aliases),
+        "title": scenario.title,
+        "links": list(scenario.links),
+        "runs": str(scenario.folder / scenario.run),
+        "needs": list(scenario.needs),
+        "kconfig": list(scenario.kconfig),
+        "machine": scenario.machine_command
+        or {
+            "memory_mib": machine.memory,
+            "cpus": machine.cpus,
+            "timeouts_s": {
+                "boot": machine.timeouts.boot,
+                "scenario": machine.timeouts.scenario,
+                "silence": machine.timeouts.silence,
+            },
+        },
+        "disk": disk and {"dif": disk.dif, "dix": disk.dix, "guard": disk.guard, "size_mib": disk.size},
+        "expects": str(scenario.expect) if scenario.expect else None,
+        "commits": {
+            tree: {"good": _revision(r.good), "bad": _revision(r.bad), "fixed": _revision(r.fixed)}
+            for tree, r in scenario.commits.items()
+        },
+    }
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what a scenario is."""
+    from harness import catalog
+
+    told = describe(catalog.find(options.scenario, options.scenarios))
+    if options.json:
+        print(json.dumps(told, indent=2))
+        return 0
+    for key, value in told.items():
+        if key == "commits":
+            for tree, ends in value.items():
+                print(f"{'commits':9}{tree}")
+                for end, revision in ends.items():
+                    if revision:
+                        print(f"{'':11}{end:7}{revision}")
+        elif value:
+            text = "  ".join(map(str, value)) if isinstance(value, list) else value
+            if isinstance(value, dict):
+                text = ", ".join(f"{k} {v}" for k, v in value.items())
+            print(f"{key:9}{text}")
+    return 0

@@ -1,0 +1,1 @@
+"""Kernels: source trees, configuration, toolchains, building."""

@@ -1,0 +1,273 @@
+"""Building: a commit becomes an image, or a reason why it does not.
+
+One object folder a tree, architecture, configuration and toolchain is kept and built in
+incrementally; finished images are kept by what went into them, so that nothing is built twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, cast
+
+from harness.errors import BuildError, InfrastructureError, KernelError, ProgramFailed, UserError
+from harness.files import locked, share, whole_folder, write_atomically
+from harness.git import Commit
+from harness.kernel import config as kconfig
+from harness.kernel.toolchain import Toolchain, toolchain_for
+from harness.kernel.tree import Tree
+from harness.model import Kernel
+from harness.process import Completed, run
+from harness.progress import Progress
+
+IMAGE = "arch/x86/boot/bzImage"
+
+FIXED = {
+    # What a build writes of its surroundings into the image; fixed, the same source gives the same bytes.
+    "KBUILD_BUILD_TIMESTAMP": "1970-01-01 00:00:00 UTC",
+    "KBUILD_BUILD_USER": "regress",
+    "KBUILD_BUILD_HOST": "regress",
+    "KBUILD_BUILD_VERSION": "1",
+}
+
+# The files that a configuration follows from, besides the fragments.
+_KCONFIG_INPUT = re.compile(r"(^|/)Kconfig[^/]*$|^scripts/(kconfig/|Kconfig|Makefile|.*version)|^Makefile$|tiny[\w-]*\.config$")
+
+_ERROR = re.compile(
+    r"(?:\S+:\d+(?::\d+)?: )?(?:fatal )?error:? |: undefined reference to |^ld(?:\.\w+)?: |^Error: |: Error: "
+    r"|error: |^\S+: multiple definition of |^ERROR: |: \*\*\* .*[Nn]o rule to make target|: syntax error"
+    r"|Makefile:\d+: \*\*\* "
+)
+_SECONDARY = re.compile(r"^make(\[\d+\])?: \*\*\* .*Error \d+$|^make(\[\d+\])?: \*\*\* Waiting")
+_MACHINERY = re.compile(
+    r"No space left on device|Cannot allocate memory|out of memory allocating|Killed signal terminated program"
+    r"|: Read-only file system|Input/output error|Disk quota exceeded|internal compiler error: Killed"
+)
+
+
+def first_error(log: str) -> str:
+    """The first error in the output of a build, on one line.
+
+    The last lines say only which makefile gave up; with several jobs at once the error
+    stands well above them.
+    """
+    lines = [line.strip() for line in log.splitlines()]
+    for line in lines:
+        if _ERROR.search(line) and not _SECONDARY.search(line) and "warning:" not in line:
+            return line
+    for line in lines:
+        if "***" in line:
+            return line
+    return next((line for line in reversed(lines) if line), "the build printed nothing")
+
+
+def machinery_fault(log: str) -> str | None:
+    """The line that shows that a build failed by the machine's fault (full disk, no memory), if there is one."""
+    return next((line.strip() for line in log.splitlines() if _MACHINERY.search(line)), None)
+
+
+def kernel_version(makefile: str) -> str:
+    """The version in the text of a kernel's top Makefile, such as `6.1.192` or `4.13-rc1`.
+
+    Raises:
+        UserError: this is no kernel's Makefile.
+    """
+    got = dict(re.findall(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]*(\S*)", makefile, re.MULTILINE))
+    if not {"VERSION", "PATCHLEVEL"} <= got.keys():
+        raise UserError("its Makefile has no VERSION and PATCHLEVEL: this is no kernel tree")
+    sub = got.get("SUBLEVEL", "")
+    return f"{got['VERSION']}.{got['PATCHLEVEL']}" + (f".{sub}" if sub not in ("", "0") else "") + got.get(
+        "EXTRAVERSION", ""
+    )
+
+
+class Builder(Protocol):
+    """Something that makes a kernel of a commit."""
+
+    def build(self, commit: Commit, folder: Path) -> Kernel:
+        """Build a commit.
+
+        Args:
+            commit: what to build.
+            folder: a result folder, where log and configuration are left whatever happens.
+
+        Raises:
+            BuildError: the commit does not build.
+            InfrastructureError: the machine failed.
+        """
+
+
+@dataclass(frozen=True)
+class KernelBuilder:
+    """Builds with the kernel's own make.
+
+    Args:
+        tree: whose commits are built.
+        arch: `x86_64` or `i386`.
+        fragments: the configuration, over tinyconfig.
+        cache: the folder for objects and images.
+        progress: is told what is going on.
+        jobs: for `make -j`.
+    """
+
+    tree: Tree
+    arch: str
+    fragments: tuple[Path, ...]
+    cache: Path
+    progress: Progress
+    jobs: int = os.cpu_count() or 1
+
+    def build(self, commit: Commit, folder: Path) -> Kernel:
+        """See `Builder.build`; an image that was built before from the same source is taken as it is."""
+        options = kconfig.compose(self.fragments)
+        version = kernel_version(self.tree.repository.text("show", f"{commit.sha}:Makefile"))
+        toolchain = toolchain_for(version)
+        flavour = _digest(self.arch, kconfig.render(options), toolchain.identity)
+        kept = self.cache / "kernels" / _digest(commit.tree, flavour)
+        if not (kept / "kernel.json").exists():
+            with locked(self.tree.worktree.with_suffix(".lock"), self.progress) as lock:
+                if not (kept / "kernel.json").exists():
+                    objects = self.cache / "objects" / f"{self.tree.worktree.name}-{self.arch}-{flavour}"
+                    work = _Work(self, commit, options, toolchain, objects, folder / "build.log", lock)
+                    return _keep(work.make(), kept, folder)
+        return _load(kept, folder)
+
+
+@dataclass
+class _Work:
+    """One build in the object folder, under the tree's lock."""
+
+    builder: KernelBuilder
+    commit: Commit
+    options: Sequence[kconfig.Option]
+    toolchain: Toolchain
+    objects: Path
+    log: Path
+    lock: int
+
+    def make(self) -> tuple[Path, dict[str, object]]:
+        """Check out, configure and make; returns the object folder and what is to be known of the kernel."""
+        self.objects.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        started = time.monotonic()
+        tree = self.builder.tree
+        tree.check_out(self.commit.sha)
+        state = self.objects / "regress.json"
+        lost = self._configure(state)
+        count = 0
+
+        def tick(line: str) -> None:
+            nonlocal count
+            count += line.startswith(("  CC ", "  AS ", "  AR ", "  LD "))
+            if count:
+                self.builder.progress.update(f"building {self.commit.sha[:12]}: {count} steps, {line.strip()}")
+
+        self._run_make(("bzImage",), tick)
+        return self.objects, {
+            "commit": self.commit.sha,
+            "tree": self.commit.tree,
+            "subject": self.commit.subject,
+            "arch": self.builder.arch,
+            "compiler": self.toolchain.compiler.banner,
+            "toolchain": self.toolchain.reason,
+            "command": self.argv("bzImage"),
+            "environment": FIXED,
+            "lost": [str(one) for one in lost],
+            "signature": hashlib.sha256((self.objects / IMAGE).read_bytes()).hexdigest(),
+            "seconds": round(time.monotonic() - started, 2),
+        }
+
+    def argv(self, *targets: str) -> list[str]:
+        """The make command for some targets."""
+        cc = f"ccache {self.toolchain.cc}" if shutil.which("ccache") else self.toolchain.cc
+        return [
+            *("make", "-C", str(self.builder.tree.worktree), f"O={self.objects}", f"ARCH={self.builder.arch}"),
+            *(f"CC={cc}", *self.toolchain.make, "LOCALVERSION=", f"-j{self.builder.jobs}", *targets),
+        ]
+
+    def _run_make(self, targets: tuple[str, ...], tick: object = None) -> Completed:
+        argv = self.argv(*targets)
+        try:
+            return run(argv, env=FIXED, log=self.log, on_line=tick, pass_fds=(self.lock,))  # type: ignore[arg-type]
+        except ProgramFailed as error:
+            text = self.log.read_text(encoding="utf-8", errors="replace")
+            if fault := machinery_fault(text):
+                raise InfrastructureError(f"the build was cut short by this machine: {fault}") from error
+            raise BuildError(first_error(text)) from error
+
+    def _configure(self, state: Path) -> list[kconfig.Lost]:
+        """Make `.config` of tinyconfig and the fragments, unless it is up to date.
+
+        A configuration made at another commit may lack what this commit's Kconfig offers, so it is
+        made anew whenever a file that it follows from differs.
+        """
+        worktree = self.builder.tree.worktree
+        final = self.objects / ".config"
+        before = json.loads(state.read_text()) if state.exists() else None
+        if before and final.exists() and not self._kconfig_differs(before["tree"]):
+            write_atomically(state, json.dumps({"tree": self.commit.tree}))
+            return []
+        old = final.read_bytes() if final.exists() else None
+        times = final.stat() if old is not None else None
+        state.unlink(missing_ok=True)
+        self.builder.progress.update(f"configuring {self.commit.sha[:12]}")
+        self._run_make(("tinyconfig",))
+        with final.open("a", encoding="utf-8") as file:
+            file.write(kconfig.render(self.options))
+        self._run_make(("olddefconfig",))
+        if times is not None and final.read_bytes() == old:
+            os.utime(final, ns=(times.st_atime_ns, times.st_mtime_ns))
+        got = kconfig.parse_config(final.read_text(encoding="utf-8"))
+        lost: list[kconfig.Lost] = []
+        if kconfig.missing(self.options, got):
+            texts = (path.read_text(encoding="utf-8", errors="replace") for path in worktree.rglob("Kconfig*"))
+            lost = kconfig.lost(self.options, got, texts)
+        if fatal := [one for one in lost if not one.option.optional]:
+            raise KernelError("; ".join(map(str, fatal)))
+        write_atomically(state, json.dumps({"tree": self.commit.tree}))
+        return lost
+
+    def _kconfig_differs(self, tree: str) -> bool:
+        repository = self.builder.tree.repository
+        if tree == self.commit.tree:
+            return False
+        return any(_KCONFIG_INPUT.search(path) for path in repository.changed(tree, self.commit.tree))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _keep(made: tuple[Path, dict[str, object]], kept: Path, folder: Path) -> Kernel:
+    """Put image, configuration, log and facts of a finished build where they are found again."""
+    objects, facts = made
+    with whole_folder(kept) as new:
+        shutil.copyfile(objects / IMAGE, new / "bzImage")
+        shutil.copyfile(objects / ".config", new / "config")
+        shutil.copyfile(folder / "build.log", new / "build.log")
+        (new / "kernel.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return replace(_load(kept, folder), built=True, seconds=cast(float, facts["seconds"]))
+
+
+def _load(kept: Path, folder: Path) -> Kernel:
+    """The kernel in a folder of the cache, its papers also put into a result folder."""
+    facts = json.loads((kept / "kernel.json").read_text(encoding="utf-8"))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("bzImage", "config", "build.log", "kernel.json"):
+        share(kept / name, folder / name)
+    return Kernel(
+        folder=kept,
+        image=kept / "bzImage",
+        arch=facts["arch"],
+        signature=facts["signature"],
+        compiler=facts["compiler"],
+        built=False,
+        seconds=0.0,
+    )

@@ -1,0 +1,127 @@
+"""Kernel configuration: fragments laid over tinyconfig, and what of them was lost.
+
+A fragment is a file of `kconfigs/`: lines `CONFIG_X=y` with a comment where the purpose is not
+plain.  `# optional: why` behind an option says that a tree may lack it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import UserError
+
+_OPTION = re.compile(r"CONFIG_(\w+)=(\"[^\"]*\"|[^\s#]+)\s*(?:#\s*(optional\b)?.*)?$")
+_UNSET = re.compile(r"# CONFIG_(\w+) is not set$")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option that is asked for: name without `CONFIG_`, value as in `.config`, `n` for unset."""
+
+    name: str
+    value: str
+    optional: bool
+    place: str
+
+
+@dataclass(frozen=True)
+class Lost:
+    """An option that was asked for and is otherwise in the final configuration.
+
+    Attributes:
+        got: the value that it has, `n` for unset.
+        reason: what Kconfig says that it depends on, with the symbols that are missing.
+    """
+
+    option: Option
+    got: str
+    reason: str
+
+    def __str__(self) -> str:
+        wanted, name = self.option.value, self.option.name
+        return f"CONFIG_{name}={wanted} became {self.got}: {self.reason}"
+
+
+def parse_fragment(text: str, place: str) -> list[Option]:
+    """The options of a fragment.
+
+    Args:
+        text: the file's text.  place: its name, for errors.
+
+    Raises:
+        UserError: a line is no option and no comment.
+    """
+    options = []
+    for number, line in enumerate(text.splitlines(), 1):
+        at = f"{place}:{number}"
+        if found := _OPTION.match(line.strip()):
+            options.append(Option(found[1], found[2], bool(found[3]), at))
+        elif found := _UNSET.match(line.strip()):
+            options.append(Option(found[1], "n", optional=False, place=at))
+        elif line.strip() and not line.lstrip().startswith("#"):
+            raise UserError(f"{at}: {line.strip()!r} is no option; write CONFIG_NAME=y")
+    return options
+
+
+def compose(fragments: Iterable[Path]) -> list[Option]:
+    """The options of several fragments; of an option that stands in more than one the last counts.
+
+    Raises:
+        UserError: a fragment is missing or malformed.
+    """
+    options: dict[str, Option] = {}
+    for path in fragments:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{path}: {error.strerror}") from error
+        for option in parse_fragment(text, path.name):
+            options.pop(option.name, None)
+            options[option.name] = option
+    return list(options.values())
+
+
+def render(options: Sequence[Option]) -> str:
+    """The options as lines for `.config`."""
+    return "".join(
+        f"# CONFIG_{o.name} is not set\n" if o.value == "n" else f"CONFIG_{o.name}={o.value}\n" for o in options
+    )
+
+
+def parse_config(text: str) -> dict[str, str]:
+    """The values of a `.config` by option name, without those that are not set."""
+    pairs = (line.partition("=") for line in text.splitlines() if line.startswith("CONFIG_"))
+    return {name.removeprefix("CONFIG_"): value for name, _, value in pairs}
+
+
+def missing(options: Iterable[Option], config: Mapping[str, str]) -> list[Option]:
+    """The options that are not in the final configuration as they were asked for."""
+    return [o for o in options if config.get(o.name, "n") != o.value]
+
+
+def explain(name: str, config: Mapping[str, str], kconfig_files: Iterable[str]) -> str:
+    """Why an option may have been lost, from the tree's own Kconfig files.
+
+    Args:
+        name: the option, without `CONFIG_`.
+        config: the final configuration.
+        kconfig_files: the texts of the tree's Kconfig files.
+    """
+    stanza = re.compile(rf"^(?:menu)?config {re.escape(name)}\s*\n((?:[ \t]+\S.*\n|[ \t]*\n)*)", re.MULTILINE)
+    bodies = [found[1] for text in kconfig_files for found in stanza.finditer(text)]
+    if not bodies:
+        return "this tree has no such option"
+    conditions = [c.strip() for body in bodies for c in re.findall(r"^\s+depends on (.*)$", body, re.MULTILINE)]
+    if not conditions:
+        return "an option or a menu above it is off, or another choice excludes it"
+    unset = [s for s in dict.fromkeys(re.findall(r"\b[A-Z][A-Z0-9_]+\b", " ".join(conditions))) if s not in config]
+    return f"depends on {' && '.join(conditions)}" + (f"; not set: {', '.join(unset)}" if unset else "")
+
+
+def lost(options: Iterable[Option], config: Mapping[str, str], kconfig_files: Iterable[str]) -> list[Lost]:
+    """What was asked for and lost, with the reason that Kconfig gives."""
+    texts = list(kconfig_files)
+    return [Lost(o, config.get(o.name, "n"), explain(o.name, config, texts)) for o in missing(options, config)]

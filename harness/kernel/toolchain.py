@@ -1,0 +1,161 @@
+"""Toolchains: which compiler builds which kernel, and with which flags.  The rules are data."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import Version
+
+from harness.catalog import Node, read_yaml
+from harness.errors import InfrastructureError
+from harness.process import run
+
+DATA = Path(__file__).with_name("toolchains.yaml")
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """An installed compiler: the command, its version such as `12.2.0`, and the first line it prints of itself."""
+
+    command: str
+    version: str
+    banner: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one range of kernels needs with one range of compilers."""
+
+    kernel: SpecifierSet
+    compiler: SpecifierSet
+    unsuitable: bool
+    cc: tuple[str, ...]
+    make: tuple[str, ...]
+    because: str
+
+    def applies(self, kernel: str, compiler: Compiler) -> bool:
+        """Whether this rule is about these two versions."""
+        return self.kernel.contains(kernel, prereleases=True) and self.compiler.contains(compiler.version)
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A compiler chosen for a kernel.
+
+    Attributes:
+        cc: the whole `CC` command.  make: further arguments of make.
+        linker: the linker's own version line.
+        reason: why this one, and what each flag is for.
+    """
+
+    compiler: Compiler
+    cc: str
+    make: tuple[str, ...]
+    linker: str
+    reason: str
+
+    @property
+    def identity(self) -> str:
+        """All that may change the image: two equal identities build the same from the same source."""
+        return "\n".join((self.compiler.banner, self.cc, *self.make, self.linker))
+
+
+def _specifiers(node: Node) -> SpecifierSet:
+    try:
+        return SpecifierSet(node.text())
+    except InvalidSpecifier as error:
+        raise node.error(f"{node.text()!r} is no version range; write it like '>=5.18,<6.14'") from error
+
+
+def rules(path: Path = DATA) -> tuple[tuple[str, ...], list[Rule]]:
+    """The compilers to look for, in order, and the rules about them.
+
+    Raises:
+        harness.errors.UserError: the file is wrong; the message names the line.
+    """
+    got = read_yaml(path).entries(("compilers", "rules"))
+    found = []
+    for node in got["rules"].items():
+        rule = node.entries(("kernel", "compiler", "unsuitable", "cc", "make", "because"))
+        for key in ("kernel", "compiler", "because"):
+            if key not in rule:
+                raise node.error(f"{key!r} is missing")
+        found.append(
+            Rule(
+                kernel=_specifiers(rule["kernel"]),
+                compiler=_specifiers(rule["compiler"]),
+                unsuitable="unsuitable" in rule,
+                cc=rule["cc"].texts() if "cc" in rule else (),
+                make=rule["make"].texts() if "make" in rule else (),
+                because=rule["because"].text(),
+            )
+        )
+    return got["compilers"].texts(), found
+
+
+@cache
+def installed(commands: tuple[str, ...]) -> tuple[Compiler, ...]:
+    """Those of the compilers that are installed, in the order given."""
+    found = []
+    for command in commands:
+        if shutil.which(command) is None:
+            continue
+        version = run([command, "-dumpfullversion", "-dumpversion"], check=False).stdout.strip()
+        banner = run([command, "--version"], check=False).stdout.partition("\n")[0]
+        if re.match(r"\d", version):
+            found.append(Compiler(command, version, banner))
+    return tuple(found)
+
+
+def choose(kernel: str, compilers: Sequence[Compiler], known: Sequence[Rule], linker: str = "") -> Toolchain:
+    """The toolchain for a kernel.
+
+    Args:
+        kernel: its version, such as `4.13.9`.
+        compilers: what is installed, the preferred first.
+        known: the rules.
+        linker: the linker's version line.
+
+    Raises:
+        InfrastructureError: no installed compiler suits this kernel.
+    """
+    version = str(Version(re.sub(r"^(\d+(?:\.\d+)*).*$", r"\1", kernel)))
+    suited = []
+    refused = []
+    for compiler in compilers:
+        about = [rule for rule in known if rule.applies(version, compiler)]
+        if out := [rule for rule in about if rule.unsuitable]:
+            refused.append(f"{compiler.command} {compiler.version}: {out[0].because}")
+        else:
+            suited.append((compiler, about))
+    if not suited:
+        what = "; ".join(refused) or "no C compiler is installed"
+        raise InfrastructureError(f"no compiler for Linux {version}: {what}; install another gcc")
+    compiler, about = min(suited, key=lambda pair: bool(pair[1]))
+    flags = [flag for rule in about for flag in rule.cc]
+    why = "needs no flags for this version" if not about else "; ".join(rule.because for rule in about)
+    return Toolchain(
+        compiler=compiler,
+        cc=shlex.join([compiler.command, *flags]),
+        make=tuple(word for rule in about for word in rule.make),
+        linker=linker,
+        reason=f"{compiler.command} {compiler.version} for Linux {version}: {why}",
+    )
+
+
+def toolchain_for(kernel: str) -> Toolchain:
+    """The toolchain for a kernel version on this machine.
+
+    Raises:
+        InfrastructureError: no installed compiler suits it.
+    """
+    commands, known = rules()
+    linker = run(["ld", "--version"], check=False).stdout.partition("\n")[0] if shutil.which("ld") else ""
+    return choose(kernel, installed(commands), known, linker)

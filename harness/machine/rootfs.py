@@ -1,0 +1,157 @@
+"""The guest's root file system: an initramfs with a few programs, their libraries and the scenario.
+
+Nothing else is in it, and the guest sees nothing of the host besides.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from harness.catalog import ROOT
+from harness.errors import InfrastructureError, UserError
+from harness.files import locked, whole_folder
+from harness.model import Scenario
+from harness.process import run
+from harness.progress import Progress
+
+GUEST = ROOT / "guest"
+BASE = ("busybox",)
+I386_PACKAGES = ("busybox-static", "cryptsetup-bin", "dmsetup")
+
+_BIN = ("bin", "sbin", "usr/bin", "usr/sbin")
+_LIB = ("lib", "lib64", "usr/lib", "usr/lib64", "lib32", "usr/lib32")
+
+
+def _program(root: Path, name: str) -> Path:
+    for folder in _BIN:
+        if (path := root / folder / name).is_file():
+            return path
+    where = "this machine" if root == Path("/") else f"the guest's packages ({', '.join(I386_PACKAGES)})"
+    raise UserError(f"the scenario needs {name}, which is not on {where}")
+
+
+def _elf(path: Path) -> tuple[str, list[str]]:
+    """The ELF class of a file (`""` where it is no ELF file) and the shared objects that it needs."""
+    told = run(["readelf", "--wide", "-h", "-l", "-d", str(path)], check=False).stdout
+    elf = re.search(r"Class:\s+(\S+)", told)
+    needed = re.findall(r"\(NEEDED\)\s+Shared library: \[(.*?)\]", told)
+    interpreter = re.findall(r"Requesting program interpreter: (.*?)\]", told)
+    return (elf[1] if elf else ""), [*interpreter, *needed]
+
+
+def _library(root: Path, name: str, elf: str) -> Path:
+    """The place of a shared object: its own path if it is absolute, else in the usual folders, of the same class."""
+    if name.startswith("/"):
+        return root / name.lstrip("/")
+    for folder in _LIB:
+        top = root / folder
+        for path in (top / name, *sorted(top.glob(f"*-linux-gnu*/{name}"))):
+            if path.is_file() and _elf(path)[0] == elf:
+                return path
+    raise InfrastructureError(f"{name} is in none of the library folders of {root}")
+
+
+def closure(root: Path, programs: Iterable[str]) -> Iterator[Path]:
+    """The files that some programs are made of: themselves, and the shared objects that they load.
+
+    Args:
+        root: the file system to look in.
+        programs: their names.
+
+    Raises:
+        UserError: a program is not there.
+        InfrastructureError: a shared object is not there.
+    """
+    pending = [(_program(root, name), "") for name in programs]
+    seen: set[Path] = set()
+    while pending:
+        path, _ = pending.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        yield path
+        elf, needed = _elf(path)
+        pending += [(_library(root, name, elf), elf) for name in needed]
+
+
+def i386_root(cache: Path, progress: Progress) -> Path:
+    """A root file system with 32-bit x86 programs, unpacked from Debian packages once and then kept.
+
+    Raises:
+        ProgramMissing: mmdebstrap is not installed.
+        ProgramFailed: the packages cannot be had.
+    """
+    root = cache / "rootfs" / "i386"
+    with locked(root.with_suffix(".lock"), progress):
+        if not root.exists():
+            progress.note("making a root file system of i386 packages")
+            with whole_folder(root) as new:
+                tarball = new.parent / f"{new.name}.tar"
+                try:
+                    # Unpacked only: nothing of the foreign architecture is run, and no root is needed.
+                    run(
+                        [
+                            *("mmdebstrap", "--mode=auto", "--variant=extract", "--architectures=i386"),
+                            *(f"--include={','.join(I386_PACKAGES)}", _suite(), str(tarball)),
+                        ],
+                        on_line=progress.update,
+                    )
+                    run(["tar", "--exclude=./dev/*", "-xf", str(tarball), "-C", str(new)])
+                finally:
+                    tarball.unlink(missing_ok=True)
+    return root
+
+
+def _suite() -> str:
+    release = Path("/etc/os-release").read_text(encoding="utf-8") if Path("/etc/os-release").exists() else ""
+    debian = re.search(r"^ID=debian$", release, re.MULTILINE)
+    codename = re.search(r"^VERSION_CODENAME=(\w+)$", release, re.MULTILINE)
+    return codename[1] if debian and codename else "bookworm"
+
+
+def initramfs(scenario: Scenario, root: Path, target: Path) -> None:
+    """Write the guest's root file system for a scenario, as a cpio archive.
+
+    The same programs and scripts give the same bytes.
+
+    Args:
+        scenario: its `needs` and its folder go in.
+        root: where programs are taken from, `/` or an unpacked file system.
+        target: the file to write.
+
+    Raises:
+        UserError: a program that the scenario needs is not there.
+    """
+    with tempfile.TemporaryDirectory(prefix="regress-initramfs-") as name:
+        stage = Path(name)
+        for folder in ("dev", "proc", "sys", "tmp", "run", "root", "etc", "bin", "sbin", "lib/regress", "usr/bin"):
+            (stage / folder).mkdir(parents=True, exist_ok=True)
+        for path in closure(root, (*BASE, *scenario.needs)):
+            place = stage / path.relative_to(root)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, place)
+        if not (stage / "bin/busybox").exists():
+            (stage / "bin/busybox").symlink_to("/usr/bin/busybox")
+        shutil.copy(GUEST / "init", stage / "init")
+        shutil.copy(GUEST / "lib.sh", stage / "lib/regress/lib.sh")
+        (stage / "lib/regress/run").write_text(f"{scenario.run}\n", encoding="utf-8")
+        shutil.copytree(scenario.folder, stage / "scenario", ignore=shutil.ignore_patterns("replay", ".*"))
+        _pack(stage, target)
+
+
+def _pack(stage: Path, target: Path) -> None:
+    paths = sorted(str(path.relative_to(stage)) for path in stage.rglob("*"))
+    for path in paths:
+        os.utime(stage / path, (0, 0), follow_symlinks=False)
+    part = target.with_name(f".{target.name}.part")
+    run(
+        ["cpio", "--create", "--format=newc", "--null", "--quiet", "--reproducible", "--owner=0:0", f"--file={part}"],
+        cwd=stage,
+        input="\0".join(paths).encode(),
+    )
+    part.replace(target)

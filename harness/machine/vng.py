@@ -1,0 +1,176 @@
+"""virtme-ng: makes the machine and runs QEMU; the guest's root file system is an initramfs of ours.
+
+With an initramfs that has an `/init` of its own, the kernel never looks at the file systems that
+virtme-ng offers, so neither 9p nor virtio is needed in the kernel, and only an empty folder is exported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tty
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.errors import InfrastructureError, ProgramMissing
+from harness.machine import Chunk, Guest
+from harness.model import Boot
+from harness.process import end, environment
+
+APPEND = (
+    "console=ttyS0",
+    "ignore_loglevel",
+    # An oops stops the machine at once: panic, and with panic=-1 and QEMU's -no-reboot its end.
+    # (panic_on_oops=1 is a sysctl and does nothing on the command line.)
+    "oops=panic",
+    "panic=-1",
+    # Without ACPI the TSC is the only good clock; an emulated one runs too unevenly for its watchdog.
+    "tsc=reliable",
+)
+
+
+def command(boot: Boot, accelerator: str, status: Path, empty: Path) -> list[str]:
+    """The vng command for a boot.
+
+    Args:
+        accelerator: `kvm` or `tcg`.
+        status: what the guest's second serial port is written to.
+        empty: a folder without anything, for virtme-ng to export.
+    """
+    qemu = f"-no-reboot -initrd {shlex.quote(str(boot.initrd))} -serial file:{shlex.quote(str(status))}"
+    return [
+        *("vng", "--run", str(boot.image), "--verbose", "--root", str(empty), "--force-9p"),
+        *("--disable-monitor", "--memory", f"{boot.memory}M", "--cpus", f"{boot.cpus},sockets={boot.cpus}"),
+        *(["--disable-kvm"] if accelerator == "tcg" else []),
+        *(word for append in (*APPEND, *boot.append) for word in ("--append", append)),
+        f"--qemu-opts={qemu}",
+    ]
+
+
+@dataclass
+class _Running:
+    """A QEMU under vng: its console on a pty, its status port on a fifo."""
+
+    process: subprocess.Popen[bytes]
+    console: int
+    status: int
+    folder: Path
+    selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
+    noted: bool = False
+    first: bytes = b""
+
+    def read(self, timeout: float) -> Chunk | None:
+        """See `Guest.read`."""
+        ready = {key.fd for key, _ in self.selector.select(timeout)}
+        console = _read(self.console) if self.console in ready else None
+        status = (_read(self.status) or b"") if self.status in ready or console == b"" else b""
+        if console:
+            if not self.noted:
+                self.noted = _note_qemu(self.process.pid, self.folder)
+            self.first = (self.first + console)[:4096]
+        if console == b"" and not status:
+            self._assert_booted()
+            return None
+        return Chunk(console or b"", status)
+
+    def _assert_booted(self) -> None:
+        """Tell a machine that never came to be from one that ended."""
+        for line in self.first.decode(errors="replace").splitlines():
+            if line.startswith(("qemu-system", "virtme-run: error", "vng: error", "Traceback")):
+                raise InfrastructureError(f"the machine did not start: {line.strip()}")
+
+
+def _read(descriptor: int) -> bytes:
+    """What is there to read; nothing at the end, which a pty tells by an error."""
+    try:
+        return os.read(descriptor, 65536)
+    except BlockingIOError:
+        return b""
+    except OSError:
+        return b""
+
+
+def _note_qemu(pid: int, folder: Path) -> bool:
+    """Write down the command of the QEMU among a process's descendants, as it was run."""
+    with contextlib.suppress(OSError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            words = Path(f"/proc/{child}/cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
+            if "qemu" in Path(words[0]).name:
+                (folder / "qemu.command").write_text(shlex.join(words) + "\n", encoding="utf-8")
+                return True
+            if _note_qemu(int(child), folder):
+                return True
+    return False
+
+
+@dataclass(frozen=True)
+class Vng:
+    """Boots kernels through virtme-ng.
+
+    Args:
+        accelerator: `kvm` or `tcg`.
+    """
+
+    accelerator: str
+
+    @contextlib.contextmanager
+    def boot(self, boot: Boot) -> Iterator[Guest]:
+        """See `Machine.boot`.
+
+        The pty is the controlling terminal of vng and QEMU: when this process dies, however it
+        dies, the terminal hangs up and they end.
+
+        Raises:
+            ProgramMissing: vng or QEMU is not installed.
+            InfrastructureError: QEMU does not start.
+        """
+        # vng calls its other half, virtme-run, by name.
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        for program in ("vng", "qemu-system-x86_64", "setsid"):
+            if shutil.which(program, path=path) is None:
+                raise ProgramMissing(program)
+        with tempfile.TemporaryDirectory(prefix="regress-boot-") as name, contextlib.ExitStack() as stack:
+            fifo, empty = Path(name, "status"), Path(name, "empty")
+            os.mkfifo(fifo)
+            empty.mkdir()
+            argv = command(boot, self.accelerator, fifo, empty)
+            (boot.folder / "vng.command").write_text(shlex.join(argv) + "\n", encoding="utf-8")
+            status = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+            stack.callback(os.close, status)
+            # A writer of our own keeps the fifo from reporting its end before QEMU has opened it.
+            stack.callback(os.close, os.open(fifo, os.O_WRONLY))
+            console, terminal = os.openpty()
+            stack.callback(os.close, console)
+            tty.setraw(terminal)
+            try:
+                process = subprocess.Popen(
+                    ["setsid", "--ctty", *argv],
+                    stdin=terminal,
+                    stdout=terminal,
+                    stderr=terminal,
+                    env={**environment(None), "PATH": path},
+                )
+            finally:
+                os.close(terminal)
+            stack.callback(_end_session, process)
+            running = _Running(process, console, status, boot.folder)
+            stack.callback(running.selector.close)
+            running.selector.register(console, selectors.EVENT_READ)
+            running.selector.register(status, selectors.EVENT_READ)
+            yield running
+
+
+def _end_session(process: subprocess.Popen[bytes]) -> None:
+    """End vng, virtme-run and QEMU, which share one process group once setsid has made it."""
+    deadline = time.monotonic() + 2.0
+    while process.poll() is None and os.getpgid(process.pid) != process.pid and time.monotonic() < deadline:
+        time.sleep(0.01)
+    end(process)

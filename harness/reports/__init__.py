@@ -1,0 +1,1 @@
+"""Reports: the forms in which people and other programs read a result."""

@@ -1,0 +1,47 @@
+"""A run as a few lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.model import Scenario, Word
+from harness.reproduce import Answer, Status
+
+
+def head(scenario: Scenario, tree: str, arch: str) -> str:
+    """The first line: what is tried, and on which tree."""
+    name = scenario.aliases[0] if scenario.aliases else scenario.id
+    return f"{name}  {scenario.title}       tree {tree}{'' if arch == 'x86_64' else f', {arch}'}"
+
+
+def row(answer: Answer) -> str:
+    """One commit's line."""
+    commit, trials, verdict = answer.subject.commit, answer.trials, answer.verdict
+    word = {Word.GOOD: "passed", Word.BAD: "REPRODUCED", Word.SKIP: "cannot tell"}[verdict.word]
+    subject = commit.subject if len(commit.subject) <= 46 else commit.subject[:43] + "..."
+    seconds = f"{trials[-1].seconds:6.1f} s" if answer.kernel and trials else " " * 8
+    note = "" if verdict.word is Word.GOOD else verdict.reason
+    if len(trials) > 1:
+        note = f"{note}  ({len(trials)} trials)".strip()
+    return f"  {answer.subject.role:7}{commit.sha[:8]}  {subject:46}  {word:11}{seconds}  {note}".rstrip()
+
+
+def conclusion(status: Status, reason: str, folder: Path) -> str:
+    """The last line: what it all says, and where the papers are."""
+    said = {
+        Status.SHOWS: "The regression shows.",
+        Status.DOES_NOT_SHOW: f"The regression does not show: {reason}.",
+        Status.INCONCLUSIVE: f"Inconclusive: {reason}.",
+        Status.INFRASTRUCTURE: f"Nothing can be said: {reason}.",
+        Status.INTERRUPTED: f"Interrupted: {reason}.",
+    }[status]
+    return f"{said}   console, config, JUnit: {folder}/"
+
+
+def render(
+    scenario: Scenario, tree: str, arch: str, answers: Sequence[Answer], status: Status, reason: str, folder: Path
+) -> str:
+    """The whole report."""
+    rows = (row(answer) for answer in answers)
+    return "\n".join((head(scenario, tree, arch), *rows, conclusion(status, reason, folder)))

@@ -1,0 +1,158 @@
+"""The first loop: try a scenario on commits whose answer is known, and say whether it shows."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from harness.errors import InfrastructureError, KernelError
+from harness.files import share
+from harness.git import Commit
+from harness.kernel.build import Builder
+from harness.machine import Machine
+from harness.model import Boot, Kernel, Outcome, Scenario, Trial, Verdict, Word
+from harness.progress import Progress
+from harness.trial import run_trial
+from harness.verdict import judge
+
+ATTEMPTS = 2
+"""How often a trial is made when the machine fails, before the work stops."""
+
+
+class Status(StrEnum):
+    """What a run says of the regression."""
+
+    SHOWS = "shows"
+    DOES_NOT_SHOW = "does not show"
+    INCONCLUSIVE = "inconclusive"
+    INFRASTRUCTURE = "infrastructure"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A commit to try, and what it is in the scenario: good, bad, fixed, or any other commit."""
+
+    role: str
+    commit: Commit
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one commit.
+
+    Attributes:
+        kernel: None where it did not build.
+        folder: its papers.
+    """
+
+    subject: Subject
+    kernel: Kernel | None
+    trials: tuple[Trial, ...]
+    verdict: Verdict
+    folder: Path
+
+    @property
+    def as_expected(self) -> bool | None:
+        """Whether the verdict is the one that the commit's role wants; None where it wants none or can't be told."""
+        wanted = {"good": Word.GOOD, "bad": Word.BAD, "fixed": Word.GOOD}.get(self.subject.role)
+        if wanted is None or self.verdict.word is Word.SKIP:
+            return None
+        return self.verdict.word is wanted
+
+
+@dataclass(frozen=True)
+class Guest:
+    """What is booted around a kernel: the root file system and words for its command line."""
+
+    initrd: Path
+    append: tuple[str, ...]
+
+
+def conclude(answers: Sequence[Answer]) -> tuple[Status, str]:
+    """What the answers say together.
+
+    The regression shows when each known commit gave the verdict that it ought to give, or, for
+    commits without a known answer, when each of them is bad.  A commit that could not be told
+    leaves the whole open.
+    """
+    for answer in answers:
+        sha, verdict = answer.subject.commit.sha[:12], answer.verdict
+        if verdict.word is Word.SKIP:
+            lost = any(trial.outcome is Outcome.INFRASTRUCTURE for trial in answer.trials)
+            status = Status.INFRASTRUCTURE if lost else Status.INCONCLUSIVE
+            return status, f"{answer.subject.role} {sha} cannot be told: {verdict.reason}"
+    for answer in answers:
+        role, sha = answer.subject.role, answer.subject.commit.sha[:12]
+        if answer.as_expected is False:
+            seen = "crashes too" if answer.verdict.word is Word.BAD else "does not crash"
+            return Status.DOES_NOT_SHOW, f"{role} {sha} {seen}"
+        if role == "commit" and answer.verdict.word is Word.GOOD:
+            return Status.DOES_NOT_SHOW, f"{sha} does not crash"
+    return Status.SHOWS, "as expected on every commit"
+
+
+@dataclass(frozen=True)
+class Laboratory:
+    """All that is needed to try commits: builder, machine, guest, and who is told.
+
+    Attributes:
+        finished: is given each commit's answer as soon as it is there, to be stored.
+    """
+
+    scenario: Scenario
+    builder: Builder
+    machine: Machine
+    guest: Callable[[], Guest]
+    arch: str
+    runs: int
+    progress: Progress
+
+    def answer(self, subject: Subject, folder: Path, finished: Callable[[Trial], None]) -> Answer:
+        """Build a commit and try it.
+
+        Args:
+            subject: what to try.
+            folder: for its papers.
+            finished: is given each trial as it ends.
+
+        Raises:
+            InfrastructureError: building failed by the machine's fault.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self.progress.update(f"{subject.role} {subject.commit.sha[:12]}: building")
+        try:
+            kernel = self.builder.build(subject.commit, folder)
+        except KernelError as error:
+            trial = Trial(Outcome.BUILD_FAILED, str(error), 0.0, folder)
+            finished(trial)
+            return Answer(subject, None, (trial,), judge([trial], self.scenario.expect), folder)
+        guest = self.guest()
+        share(guest.initrd, folder / "initramfs.cpio")
+        trials: list[Trial] = []
+        for number in range(1, self.runs + 1):
+            trial = self._trial(kernel, guest, folder / f"trial-{number}", subject)
+            finished(trial)
+            trials.append(trial)
+            if trial.outcome not in (Outcome.PASSED, Outcome.INFRASTRUCTURE):
+                break
+        return Answer(subject, kernel, tuple(trials), judge(trials, self.scenario.expect), folder)
+
+    def _trial(self, kernel: Kernel, guest: Guest, folder: Path, subject: Subject) -> Trial:
+        spec = self.scenario.machine
+        boot = Boot(kernel.image, self.arch, guest.initrd, guest.append, spec.memory, spec.cpus, folder)
+        what = f"{subject.role} {subject.commit.sha[:12]}"
+        for attempt in range(1, ATTEMPTS + 1):
+            if attempt > 1:
+                self.progress.note(f"{what}: {trial.reason}; trying again")
+                folder.rename(folder.with_name(f"{folder.name}-lost-{attempt - 1}"))
+            folder.mkdir(parents=True)
+            trial = run_trial(
+                self.machine, boot, spec.timeouts, self.scenario.expect, lambda t: self.progress.update(f"{what}: {t}")
+            )
+            if trial.outcome is not Outcome.INFRASTRUCTURE:
+                break
+        return trial

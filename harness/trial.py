@@ -1,0 +1,181 @@
+"""One boot of one kernel running one scenario: watch the guest, decide how it ended."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from harness.console import Crash, Event, Expectation, Follower, match
+from harness.errors import InfrastructureError
+from harness.machine import Machine
+from harness.model import Boot, Outcome, Timeouts, Trial
+
+SETTLE = 1.5
+"""Seconds that a crash has to be printed to its end, and a machine to switch itself off, before it is ended."""
+
+# The guest's word, as guest/README.md defines it: a mark, the guest's uptime if it tells it, and a text.
+_WORD = re.compile(r"regress: (up|step|passed|failed|skipped)\b(?: \d+\.\d+)? ?(.*)")
+_WORDS = {"passed": Outcome.PASSED, "failed": Outcome.FAILED, "skipped": Outcome.SKIPPED}
+
+
+@dataclass
+class Watch:
+    """What is known of a running guest so far.  Pure: it is given bytes and times, and asked for the end.
+
+    All times are in seconds since power-on.
+
+    Args:
+        timeouts: when to give up.
+    """
+
+    timeouts: Timeouts
+    up: float | None = None
+    last_byte: float = 0.0
+    word: tuple[Outcome, str] | None = None
+    word_at: float = 0.0
+    crashes: list[Crash] = field(default_factory=list)
+    fatal_at: float | None = None
+    fatal_told: bool = False
+    heard: bool = False
+    phases: list[tuple[str, float]] = field(default_factory=list)
+    _follower: Follower = field(default_factory=Follower)
+    _line: bytes = b""
+
+    def hear(self, console: bytes, status: bytes, now: float) -> None:
+        """Take what came."""
+        if console or status:
+            self.last_byte = now
+        self.heard |= bool(console)
+        self._take(self._follower.feed(console), now)
+        *lines, self._line = (self._line + status).split(b"\n")
+        for line in lines:
+            self._hear_word(line.decode(errors="replace").strip(), now)
+
+    def _take(self, events: list[Event], now: float) -> None:
+        for event in events:
+            if event.complete:
+                self.crashes.append(event.crash)
+                self.fatal_told |= event.crash.fatal
+            elif event.crash.fatal and self.fatal_at is None:
+                self.fatal_at = now
+
+    def _hear_word(self, line: str, now: float) -> None:
+        found = _WORD.fullmatch(line)
+        if found is None or self.word is not None:
+            return
+        mark, rest = found[1], found[2].strip()
+        if mark == "up":
+            self.up = now
+        elif mark in _WORDS:
+            self.word, self.word_at = (_WORDS[mark], rest), now
+        self.phases.append((rest if mark == "step" else mark, now))
+
+    def over(self, now: float) -> tuple[Outcome, str] | None:
+        """Whether the watch is over before the machine has ended by itself, and how.
+
+        Returns:
+            None while there is something to wait for; else what it is if nothing better is known:
+            a crash or the guest's word comes before it.
+        """
+        limits = self.timeouts
+        if self.fatal_at is not None and (self.fatal_told or now - self.fatal_at > SETTLE):
+            return Outcome.CRASHED, "the kernel crashed"
+        if self.word is not None:
+            return self.word if now - self.word_at > SETTLE else None
+        if now - self.last_byte > limits.silence:
+            where = "the scenario" if self.up is not None else "the boot"
+            return self._gave_up(f"{where} was silent for {limits.silence:g} s (silence_timeout)")
+        if self.up is None and now > limits.boot:
+            return self._gave_up(f"the guest was not up after {limits.boot:g} s (boot_timeout)")
+        if self.up is not None and now - self.up > limits.scenario:
+            return self._gave_up(f"the scenario did not end within {limits.scenario:g} s (timeout)")
+        return None
+
+    def _gave_up(self, reason: str) -> tuple[Outcome, str]:
+        if self.up is None:
+            return Outcome.BOOT_FAILED, reason
+        return Outcome.HUNG, f"{reason}; its last step was {self.phases[-1][0]!r}"
+
+    def ended(self, expected: Expectation | None, now: float) -> tuple[Outcome, str, Crash | None]:
+        """How the trial ended, all being heard.
+
+        The crash that was expected comes before any other; any crash comes before the guest's word;
+        a crash before user space was up is a failed boot, unless it is the one that was expected.
+        """
+        self._take(self._follower.finish(), now)
+        if self._line:
+            self._hear_word(self._line.decode(errors="replace").strip(), now)
+        told = [(crash, expected and match(expected, crash)) for crash in self.crashes]
+        for crash, hit in told:
+            if hit and hit.ok:
+                return Outcome.CRASHED, describe(crash), crash
+        if told:
+            crash, miss = told[0]
+            if self.up is None:
+                return Outcome.BOOT_FAILED, f"it crashed before user space: {describe(crash)}", crash
+            why = f", which is not the crash expected: {miss.reason}" if miss else ""
+            return Outcome.CRASHED, f"{describe(crash)}{why}", crash
+        if self.word is not None:
+            return *self.word, None
+        if (gave_up := self.over(now)) is not None:
+            return *gave_up, None
+        if self.up is None:
+            what = "the machine ended before user space was up" + ("" if self.heard else ", without a byte from the kernel")
+            return Outcome.BOOT_FAILED, what, None
+        return Outcome.LOST, f"the machine ended without a word, in step {self.phases[-1][0]!r}", None
+
+
+def describe(crash: Crash) -> str:
+    """A crash on one line: its title, and the work that was being done."""
+    where = " ".join(part for part in ((crash.comm or "").partition("/")[0], crash.workqueue) if part)
+    return f"{crash.title}  [{where}]" if where else crash.title
+
+
+def run_trial(
+    machine: Machine,
+    boot: Boot,
+    timeouts: Timeouts,
+    expected: Expectation | None,
+    tell: Callable[[str], None],
+) -> Trial:
+    """Boot a kernel, watch it, and say how it ended.
+
+    Console and status channel are left in the boot's folder, byte for byte.
+
+    Args:
+        machine: what boots it.
+        boot: what to boot; its folder exists.
+        timeouts: when to give up.
+        expected: the crash that the scenario expects.
+        tell: is given what the guest is doing.
+
+    Returns:
+        The trial; a machine that fails makes one with outcome `INFRASTRUCTURE`.
+    """
+    watch = Watch(timeouts)
+    began = time.monotonic()
+    limit: tuple[Outcome, str] | None = None
+    with ExitStack() as stack:
+        console = stack.enter_context((boot.folder / "console.log").open("wb", buffering=0))
+        status = stack.enter_context((boot.folder / "status.log").open("wb", buffering=0))
+        tell("booting")
+        try:
+            guest = stack.enter_context(machine.boot(boot))
+            while limit is None and (chunk := guest.read(0.2)) is not None:
+                console.write(chunk.console)
+                status.write(chunk.status)
+                steps = len(watch.phases)
+                watch.hear(chunk.console, chunk.status, time.monotonic() - began)
+                if len(watch.phases) > steps:
+                    tell(watch.phases[-1][0])
+                limit = watch.over(time.monotonic() - began)
+        except InfrastructureError as error:
+            return Trial(Outcome.INFRASTRUCTURE, str(error), time.monotonic() - began, boot.folder)
+        seconds = time.monotonic() - began
+    outcome, reason, crash = watch.ended(expected, seconds)
+    if limit is not None and crash is None and watch.word is None:
+        outcome, reason = limit
+    return Trial(outcome, reason, seconds, boot.folder, crash, tuple(watch.phases))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from harness.errors import InfrastructureError, KernelError
-from harness.files import share
+from harness.errors import KernelError
 from harness.git import Commit
 from harness.kernel.build import Builder
 from harness.machine import Machine
@@ -100,13 +98,14 @@ class Laboratory:
     """All that is needed to try commits: builder, machine, guest, and who is told.
 
     Attributes:
-        finished: is given each commit's answer as soon as it is there, to be stored.
+        guest: makes the guest for a commit's folder.
+        runs: trials of a commit, unless one ends otherwise than well.
     """
 
     scenario: Scenario
     builder: Builder
     machine: Machine
-    guest: Callable[[], Guest]
+    guest: Callable[[Path], Guest]
     arch: str
     runs: int
     progress: Progress
@@ -130,8 +129,7 @@ class Laboratory:
             trial = Trial(Outcome.BUILD_FAILED, str(error), 0.0, folder)
             finished(trial)
             return Answer(subject, None, (trial,), judge([trial], self.scenario.expect), folder)
-        guest = self.guest()
-        share(guest.initrd, folder / "initramfs.cpio")
+        guest = self.guest(folder)
         trials: list[Trial] = []
         for number in range(1, self.runs + 1):
             trial = self._trial(kernel, guest, folder / f"trial-{number}", subject)

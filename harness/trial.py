@@ -99,15 +99,20 @@ class Watch:
             return Outcome.BOOT_FAILED, reason
         return Outcome.HUNG, f"{reason}; its last step was {self.phases[-1][0]!r}"
 
-    def ended(self, expected: Expectation | None, now: float) -> tuple[Outcome, str, Crash | None]:
+    def ended(
+        self, expected: Expectation | None, limit: tuple[Outcome, str] | None
+    ) -> tuple[Outcome, str, Crash | None]:
         """How the trial ended, all being heard.
 
         The crash that was expected comes before any other; any crash comes before the guest's word;
         a crash before user space was up is a failed boot, unless it is the one that was expected.
+
+        Args:
+            expected: the crash that the scenario expects.
+            limit: what `over` said, or None where the machine ended by itself.
         """
-        self._take(self._follower.finish(), now)
-        if self._line:
-            self._hear_word(self._line.decode(errors="replace").strip(), now)
+        self._take(self._follower.finish(), self.last_byte)
+        self._hear_word(self._line.decode(errors="replace").strip(), self.last_byte)
         told = [(crash, expected and match(expected, crash)) for crash in self.crashes]
         for crash, hit in told:
             if hit and hit.ok:
@@ -120,8 +125,8 @@ class Watch:
             return Outcome.CRASHED, f"{describe(crash)}{why}", crash
         if self.word is not None:
             return *self.word, None
-        if (gave_up := self.over(now)) is not None:
-            return *gave_up, None
+        if limit is not None:
+            return *limit, None
         if self.up is None:
             what = "the machine ended before user space was up" + ("" if self.heard else ", without a byte from the kernel")
             return Outcome.BOOT_FAILED, what, None
@@ -175,7 +180,5 @@ def run_trial(
         except InfrastructureError as error:
             return Trial(Outcome.INFRASTRUCTURE, str(error), time.monotonic() - began, boot.folder)
         seconds = time.monotonic() - began
-    outcome, reason, crash = watch.ended(expected, seconds)
-    if limit is not None and crash is None and watch.word is None:
-        outcome, reason = limit
+    outcome, reason, crash = watch.ended(expected, limit)
     return Trial(outcome, reason, seconds, boot.folder, crash, tuple(watch.phases))

@@ -12,6 +12,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from harness import VERSION
+
 COMMANDS = {
     "run": "try a scenario on its known commits, and say whether the regression shows",
     "oops": "the crashes in a console log",
@@ -34,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="regress", description="Does this kernel show this regression, and which commit brought it?"
     )
+    parser.add_argument("--version", action="version", version=f"regress {VERSION}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     named = next((word for word in arguments if not word.startswith("-")), None)
     for name, text in COMMANDS.items():

@@ -65,8 +65,11 @@ class Tree:
         raise UserError(f"revision {revision.name!r}{what} is not in {self.description}")
 
 
-def from_path(path: Path, cache: Path) -> Tree:
+def from_path(path: Path, cache: Path, *, kernel: bool = True) -> Tree:
     """A repository of the user's, bare or with a work tree.
+
+    Args:
+        kernel: it has to hold a kernel.
 
     Raises:
         UserError: there is no git repository, or it holds no kernel.
@@ -78,7 +81,8 @@ def from_path(path: Path, cache: Path) -> Tree:
     if found.returncode != 0:
         hint = " (make it one: git init && git add -f -A && git commit -m source)" if (path / "Kconfig").exists() else ""
         raise UserError(f"--tree {path}: not a git repository{hint}")
-    _assert_kernel(user, str(path))
+    if kernel:
+        _assert_kernel(user, str(path))
     common = Path(found.stdout.strip())
     name = f"{path.resolve().name}-{hashlib.sha256(str(common).encode()).hexdigest()[:8]}"
     worktree = cache / "worktrees" / name
@@ -180,6 +184,8 @@ def find(
     default: str | None,
     cache: Path,
     progress: Progress,
+    *,
+    kernel: bool = True,
 ) -> Tree | None:
     """The tree to work on.
 
@@ -187,6 +193,7 @@ def find(
         wanted: what `--tree` said: a name, a path or a URL; None for the default.
         scenario_commits: the ranges that the scenario knows, by tree.
         named: URLs (or paths) by name.  default: the user's default among them.
+        kernel: a local tree has to hold a kernel.
 
     Returns:
         The tree, or None where it is the replay that is to be used.
@@ -212,4 +219,4 @@ def find(
         if "/" in name:
             raise UserError(f"--tree {name}: no such folder")
         raise UserError(f"--tree {name}: no such folder, nor a tree of that name{nearest(name, named)}")
-    return from_path(Path(place), cache)
+    return from_path(Path(place), cache, kernel=kernel)

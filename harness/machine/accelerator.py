@@ -1,0 +1,89 @@
+"""KVM or software emulation: decided by booting something, because /dev/kvm can open and still not work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from harness.errors import TimedOut
+from harness.files import write_atomically
+from harness.process import run
+from harness.progress import Progress
+
+PATIENCE = 5.0
+"""Seconds that the probe has under KVM; where KVM works it takes a fraction of one."""
+
+PASSED = 0x2A * 2 + 1
+"""QEMU's exit status for what the probe writes to isa-debug-exit."""
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """What QEMU is to run guests with: `kvm` or `tcg`, and why."""
+
+    name: str
+    reason: str
+
+
+def probe(cache: Path, progress: Progress, qemu: str = "qemu-system-x86_64") -> Accelerator:
+    """Decide between KVM and TCG; the answer is kept by machine, running kernel and QEMU version.
+
+    Args:
+        cache: the answer is kept there.
+
+    Raises:
+        ProgramMissing: there is no QEMU.
+    """
+    version = run([qemu, "--version"]).stdout.partition("\n")[0]
+    device = Path("/dev/kvm")
+    if not device.exists():
+        return Accelerator("tcg", "there is no /dev/kvm")
+    if not os.access(device, os.R_OK | os.W_OK):
+        return Accelerator("tcg", "/dev/kvm may not be opened by this user (is the group kvm missing?)")
+    key = hashlib.sha256("\0".join((_machine(), *os.uname()[1:4], version)).encode()).hexdigest()[:16]
+    kept = cache / "accelerator" / f"{key}.json"
+    if kept.exists():
+        return Accelerator(**json.loads(kept.read_text(encoding="utf-8")))
+    progress.note("booting a probe to see whether KVM works")
+    found = boot_probe(qemu, "kvm")
+    write_atomically(kept, json.dumps(asdict(found)))
+    return found
+
+
+def _machine() -> str:
+    identity = Path("/etc/machine-id")
+    return identity.read_text(encoding="utf-8").strip() if identity.exists() else ""
+
+
+def boot_probe(qemu: str, accelerator: str) -> Accelerator:
+    """Boot the probe under one accelerator, with the CPU that virtme-ng asks for.
+
+    Args:
+        accelerator: `kvm` or `tcg`.
+
+    Returns:
+        That accelerator where the probe ran to its end; else `tcg`, with what went wrong.
+
+    Raises:
+        ProgramMissing: QEMU, or the assembler that the probe is made with, is not installed.
+    """
+    with tempfile.TemporaryDirectory(prefix="regress-probe-") as name:
+        sector, made = Path(name, "probe.img"), Path(name, "probe.o")
+        run(["as", "--64", "-o", str(made), str(Path(__file__).with_name("probe.S"))])
+        run(["ld", "-m", "elf_x86_64", "-Ttext=0x7c00", "--oformat=binary", "-o", str(sector), str(made)])
+        argv = [
+            *(qemu, "-accel", accelerator, "-cpu", "host" if accelerator == "kvm" else "max", "-display", "none"),
+            *("-net", "none", "-device", "isa-debug-exit,iobase=0xf4", "-drive", f"file={sector},format=raw,if=ide"),
+        ]
+        try:
+            done = run(argv, timeout=PATIENCE, check=False)
+        except TimedOut:
+            return Accelerator("tcg", f"under {accelerator} a boot sector did not end within {PATIENCE:g} s")
+    if done.returncode == PASSED:
+        return Accelerator(accelerator, f"a boot sector ran to its end under {accelerator}")
+    said = next((line for line in done.stderr.splitlines() if line.strip()), f"exit status {done.returncode}")
+    return Accelerator("tcg", f"/dev/kvm opens, but a boot sector does not run: {said.strip()}")

@@ -212,8 +212,10 @@ def load(folder: Path) -> Scenario:
     def value(key: str, read: Callable[[Node], T], default: T) -> T:
         return read(got[key]) if key in got else default
 
-    machine, machine_command = value("machine", _machine, (MachineSpec(), None))
-    fragments = value("kconfig", Node.texts, ())
+    nothing: tuple[str, ...] = ()
+    plain: tuple[MachineSpec, str | None] = (MachineSpec(), None)
+    machine, machine_command = value("machine", _machine, plain)
+    fragments = value("kconfig", Node.texts, nothing)
     for name in fragments:
         if not (KCONFIGS / f"{name}.config").is_file():
             known = (path.stem for path in KCONFIGS.glob("*.config"))
@@ -225,12 +227,12 @@ def load(folder: Path) -> Scenario:
         id=got["id"].text(),
         title=got["title"].text(),
         folder=folder,
-        aliases=value("aliases", Node.texts, ()),
-        links=value("links", Node.texts, ()),
+        aliases=value("aliases", Node.texts, nothing),
+        links=value("links", Node.texts, nothing),
         kconfig=fragments,
         machine=machine,
         pi_disk=value("disks", _disks, None),
-        needs=value("needs", Node.texts, ()),
+        needs=value("needs", Node.texts, nothing),
         run=script,
         expect=value("expect", _expect, None),
         commits=value("commits", lambda n: {k: _range(v) for k, v in n.entries().items()}, {}),

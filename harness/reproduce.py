@@ -143,14 +143,12 @@ class Laboratory:
         spec = self.scenario.machine
         boot = Boot(kernel.image, self.arch, guest.initrd, guest.append, spec.memory, spec.cpus, folder)
         what = f"{subject.role} {subject.commit.sha[:12]}"
+        timeouts, expected = spec.timeouts, self.scenario.expect
         for attempt in range(1, ATTEMPTS + 1):
-            if attempt > 1:
-                self.progress.note(f"{what}: {trial.reason}; trying again")
-                folder.rename(folder.with_name(f"{folder.name}-lost-{attempt - 1}"))
             folder.mkdir(parents=True)
-            trial = run_trial(
-                self.machine, boot, spec.timeouts, self.scenario.expect, lambda t: self.progress.update(f"{what}: {t}")
-            )
-            if trial.outcome is not Outcome.INFRASTRUCTURE:
-                break
-        return trial
+            trial = run_trial(self.machine, boot, timeouts, expected, lambda t: self.progress.update(f"{what}: {t}"))
+            if trial.outcome is not Outcome.INFRASTRUCTURE or attempt == ATTEMPTS:
+                return trial
+            self.progress.note(f"{what}: {trial.reason}; trying again")
+            folder.rename(folder.with_name(f"{folder.name}-lost-{attempt}"))
+        raise AssertionError("unreachable")

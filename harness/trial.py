@@ -128,7 +128,9 @@ class Watch:
         if limit is not None:
             return *limit, None
         if self.up is None:
-            what = "the machine ended before user space was up" + ("" if self.heard else ", without a byte from the kernel")
+            what = "the machine ended before user space was up" + (
+                "" if self.heard else ", without a byte from the kernel"
+            )
             return Outcome.BOOT_FAILED, what, None
         return Outcome.LOST, f"the machine ended without a word, in step {self.phases[-1][0]!r}", None
 

@@ -24,9 +24,13 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
 
 
 def test_a_folder_appears_only_when_it_is_whole(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), whole_folder(tmp_path / "a") as new:
-        (new / "part").write_text("x")
-        raise RuntimeError
+    def fails() -> None:
+        with whole_folder(tmp_path / "a") as new:
+            (new / "part").write_text("x")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fails()
     assert list(tmp_path.iterdir()) == []
     with whole_folder(tmp_path / "a") as new:
         (new / "part").write_text("x")

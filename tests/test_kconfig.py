@@ -3,7 +3,16 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
-from harness.kernel.config import Option, compose, explain, lost, missing, parse_config, parse_fragment, render
+from harness.kernel.config import (
+    Option,
+    compose,
+    explain,
+    lost,
+    missing,
+    parse_config,
+    parse_fragment,
+    render,
+)
 
 KCONFIG = """\
 menuconfig MD
@@ -18,7 +27,6 @@ config DM_CRYPT
 
 config INNER
 	bool
-
 """
 
 

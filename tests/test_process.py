@@ -8,21 +8,7 @@ import pytest
 
 from harness.errors import ProgramFailed, ProgramMissing, TimedOut
 from harness.process import run
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def gone(pid: int) -> bool:
-    for _ in range(200):
-        if not alive(pid):
-            return True
-        time.sleep(0.05)
-    return False
+from tests.conftest import gone
 
 
 def test_output_and_status() -> None:
@@ -71,7 +57,7 @@ def test_a_killed_controller_leaves_nothing(tmp_path: Path) -> None:
 
 def test_an_inherited_lock_is_held_by_the_program(tmp_path: Path) -> None:
     read, write = os.pipe()
-    run(["sh", "-c", f"echo held >&{write}"], pass_fds=(write,))
+    run([sys.executable, "-c", f"import os; os.write({write}, b'held')"], pass_fds=(write,))
     os.close(write)
-    assert os.read(read, 10) == b"held\n"
+    assert os.read(read, 10) == b"held"
     os.close(read)

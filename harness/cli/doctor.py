@@ -75,7 +75,11 @@ def run(options: argparse.Namespace) -> int:
     checks = examine(talk)
     lacking = [check for check in checks if check["found"] is None and check["required"]]
     if options.json:
-        python = {"version": sys.version.split()[0], "executable": sys.executable, "program": str(Path(__file__).parents[2])}
+        python = {
+            "version": sys.version.split()[0],
+            "executable": sys.executable,
+            "program": str(Path(__file__).parents[2]),
+        }
         print(json.dumps({"ok": not lacking, "python": python, "checks": checks}, indent=2))
         return 3 if lacking else 0
     width = max(len(check["name"]) for check in checks)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress list`."""
-    parser.add_argument("--scenarios", type=Path, action="append", default=[], metavar="DIR", help="a folder of your own")
+    parser.add_argument(
+        "--scenarios", type=Path, action="append", default=[], metavar="DIR", help="a folder of your own"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
 
 
@@ -19,7 +21,9 @@ def run(options: argparse.Namespace) -> int:
 
     found = catalog.scenarios(options.scenarios)
     if options.json:
-        print(json.dumps([{"id": s.id, "aliases": s.aliases, "title": s.title, "folder": str(s.folder)} for s in found]))
+        print(
+            json.dumps([{"id": s.id, "aliases": s.aliases, "title": s.title, "folder": str(s.folder)} for s in found])
+        )
         return 0
     width = max((len(s.id) for s in found), default=0)
     for scenario in found:

@@ -13,7 +13,9 @@ from harness.model import Revision, Scenario
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress show`."""
     parser.add_argument("scenario", metavar="SCENARIO", help="a name or an id, such as lr#35498d")
-    parser.add_argument("--scenarios", type=Path, action="append", default=[], metavar="DIR", help="a folder of your own")
+    parser.add_argument(
+        "--scenarios", type=Path, action="append", default=[], metavar="DIR", help="a folder of your own"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
 
 

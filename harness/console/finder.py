@@ -18,7 +18,8 @@ _PREFIX = re.compile(
     r"^(?:[>:|] ?)*\s?(?:\w{3} [ \d]\d [\d:]{8} \S+ kernel: )?(?:<\d+>)?(?:\[ *\d+\.\d+\]\s?)?(?:\[ *[TC]\d+\] ?)?"
 )
 _FRAME = re.compile(
-    r"^\s*(?:\[<[0-9a-f]+>\] )?(?P<mark>\? )?(?P<function>[A-Za-z_][\w.$]*)\+0x(?P<offset>[0-9a-f]+)/0x(?P<size>[0-9a-f]+)"
+    r"^\s*(?:\[<[0-9a-f]+>\] )?(?P<mark>\? )?(?P<function>[A-Za-z_][\w.$]*)"
+    r"\+0x(?P<offset>[0-9a-f]+)/0x(?P<size>[0-9a-f]+)"
     r"(?: \[(?P<module>[\w-]+)[^\]]*\])?\s*(?:\(.*\))?$"
 )
 _IP = re.compile(
@@ -26,7 +27,8 @@ _IP = re.compile(
     r"(?:(?P<function>[A-Za-z_][\w.$]*)\+0x|(?P<null>\(null\)|0x0+\b(?!\w)))"
 )
 _TASK = re.compile(
-    r"CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: (?P<comm>.*?) (?P<taint>Not tainted|Tainted: .*?) (?P<kernel>\d\S*)"
+    r"CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: (?P<comm>.*?) "
+    r"(?P<taint>Not tainted|Tainted: .*?) (?P<kernel>\d\S*)"
 )
 _WORKQUEUE = re.compile(r"^Workqueue: (?P<queue>\S+) (?P<function>[\w.$]+)")
 _TRACE = re.compile(r"^\s*Call [Tt]race:")
@@ -202,5 +204,3 @@ def find_crashes(data: bytes | Iterable[bytes]) -> list[Crash]:
     pieces = (data,) if isinstance(data, bytes) else data
     events = [event for piece in pieces for event in follower.feed(piece)] + follower.finish()
     return [event.crash for event in events if event.complete]
-
-

@@ -38,7 +38,9 @@ FIXED = {
 }
 
 # The files that a configuration follows from, besides the fragments.
-_KCONFIG_INPUT = re.compile(r"(^|/)Kconfig[^/]*$|^scripts/(kconfig/|Kconfig|Makefile|.*version)|^Makefile$|tiny[\w-]*\.config$")
+_KCONFIG_INPUT = re.compile(
+    r"(^|/)Kconfig[^/]*$|^scripts/(kconfig/|Kconfig|Makefile|.*version)|^Makefile$|tiny[\w-]*\.config$"
+)
 
 _ERROR = re.compile(
     r"(?:\S+:\d+(?::\d+)?: )?(?:fatal )?error:? |: undefined reference to |^ld(?:\.\w+)?: |^Error: |: Error: "
@@ -79,13 +81,12 @@ def kernel_version(makefile: str) -> str:
     Raises:
         UserError: this is no kernel's Makefile.
     """
-    got = dict(re.findall(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]*(\S*)", makefile, re.MULTILINE))
+    pattern = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]*(\S*)", re.MULTILINE)
+    got = {found[1]: found[2] for found in pattern.finditer(makefile)}
     if not {"VERSION", "PATCHLEVEL"} <= got.keys():
         raise UserError("its Makefile has no VERSION and PATCHLEVEL: this is no kernel tree")
-    sub = got.get("SUBLEVEL", "")
-    return f"{got['VERSION']}.{got['PATCHLEVEL']}" + (f".{sub}" if sub not in ("", "0") else "") + got.get(
-        "EXTRAVERSION", ""
-    )
+    sublevel = "" if got.get("SUBLEVEL", "0") in ("", "0") else f".{got['SUBLEVEL']}"
+    return f"{got['VERSION']}.{got['PATCHLEVEL']}{sublevel}{got.get('EXTRAVERSION', '')}"
 
 
 class Builder(Protocol):
@@ -188,7 +189,13 @@ class _Work:
         """The make command for some targets."""
         cc = f"ccache {self.toolchain.cc}" if shutil.which("ccache") else self.toolchain.cc
         return [
-            *("make", "-C", str(self.builder.tree.worktree), f"O={self.objects}", f"ARCH={self.builder.arch}"),
+            *(
+                "make",
+                "-C",
+                str(self.builder.tree.worktree),
+                f"O={self.objects}",
+                f"ARCH={self.builder.arch}",
+            ),
             *(f"CC={cc}", *self.toolchain.make, "LOCALVERSION=", f"-j{self.builder.jobs}", *targets),
         ]
 
@@ -229,7 +236,8 @@ class _Work:
         if kconfig.missing(self.options, got):
             texts = (path.read_text(encoding="utf-8", errors="replace") for path in worktree.rglob("Kconfig*"))
             lost = kconfig.lost(self.options, got, texts)
-        if fatal := [one for one in lost if not one.option.optional]:
+        # What was to be off and is on costs time only; what was to be on and is off would be missed.
+        if fatal := [one for one in lost if not one.option.optional and one.option.value != "n"]:
             raise KernelError("; ".join(map(str, fatal)))
         write_atomically(state, json.dumps({"tree": self.commit.tree}))
         return lost

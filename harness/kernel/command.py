@@ -35,7 +35,13 @@ class CommandBuilder:
             log = folder / "build.log"
             argv = shlex.split(self.command)
             try:
-                run(argv, cwd=self.tree.worktree, log=log, pass_fds=(lock,), env={"REGRESS_COMMIT": commit.sha})
+                run(
+                    argv,
+                    cwd=self.tree.worktree,
+                    log=log,
+                    pass_fds=(lock,),
+                    env={"REGRESS_COMMIT": commit.sha},
+                )
             except ProgramFailed as error:
                 raise BuildError(first_error(log.read_text(encoding="utf-8", errors="replace"))) from error
         return Kernel(self.tree.worktree, self.tree.worktree, "command", commit.tree, self.command, True, 0.0)

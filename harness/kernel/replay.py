@@ -34,7 +34,11 @@ FIXED = {
 }
 """git's surroundings: nothing of the user's configuration (signing, hooks, line endings) reaches a commit."""
 
-RELEASED = ("regress replay <replay@example.org>", "2025-01-01 00:00:00 +0000", "Linux {version}, as released")
+RELEASED = (
+    "regress replay <replay@example.org>",
+    "2025-01-01 00:00:00 +0000",
+    "Linux {version}, as released",
+)
 KERNEL_ORG = "https://cdn.kernel.org/pub/linux/kernel/v6.x"
 
 
@@ -154,7 +158,7 @@ def _numbers(name: str) -> tuple[int, ...]:
 
 
 def _from_debian(kernel: str, sources: Path, progress: Progress, _: str) -> Source:
-    """Debian's package"""  # noqa: D403  its name for messages too
+    """Debian's package"""
     if shutil.which("apt-get") is None:
         raise Unavailable("there is no apt-get here")
     progress.note(f"fetching Debian's linux-source-{kernel}")
@@ -168,7 +172,7 @@ def _from_debian(kernel: str, sources: Path, progress: Progress, _: str) -> Sour
 
 
 def _from_kernel_org(kernel: str, sources: Path, progress: Progress, top: str) -> Source:
-    """kernel.org's tarball"""  # noqa: D403
+    """kernel.org's tarball"""
     progress.note(f"fetching linux-{kernel}.y from {top}")
     sums = _get(f"{top}/sha256sums.asc").decode()
     pattern = re.compile(rf"^([0-9a-f]{{64}})\s+(linux-{re.escape(kernel)}\.\d+\.tar\.xz)$", re.MULTILINE)
@@ -253,7 +257,17 @@ class _Laying:
             run(["cp", "-a", f"{self.source.path}/.", str(self.new)])
             shutil.rmtree(self.new / ".git", ignore_errors=True)
         else:
-            run(["tar", "--strip-components=1", "--no-same-owner", "-xf", str(self.source.path), "-C", str(self.new)])
+            run(
+                [
+                    "tar",
+                    "--strip-components=1",
+                    "--no-same-owner",
+                    "-xf",
+                    str(self.source.path),
+                    "-C",
+                    str(self.new),
+                ]
+            )
         makefile = self.new / "Makefile"
         version = kernel_version(makefile.read_text(encoding="utf-8") if makefile.exists() else "")
         if not re.match(rf"{re.escape(self.series.kernel)}(\.|$)", version):
@@ -278,7 +292,12 @@ class _Laying:
 
     def _commit(self, author: str, date: str, message: str, parents: list[str]) -> str:
         name, _, mail = author.rstrip(">").partition(" <")
-        who = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": mail, "GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+        who = {
+            "GIT_AUTHOR_NAME": name,
+            "GIT_AUTHOR_EMAIL": mail,
+            "GIT_AUTHOR_DATE": date,
+            "GIT_COMMITTER_DATE": date,
+        }
         above = [word for parent in parents for word in ("-p", parent)]
         return self._git("commit-tree", *above, self._git("write-tree"), env=who, text=message)
 

@@ -79,7 +79,9 @@ def from_path(path: Path, cache: Path, *, kernel: bool = True) -> Tree:
         raise UserError(f"--tree {path}: no such folder")
     found = user.run("rev-parse", "--path-format=absolute", "--git-common-dir", check=False)
     if found.returncode != 0:
-        hint = " (make it one: git init && git add -f -A && git commit -m source)" if (path / "Kconfig").exists() else ""
+        hint = (
+            " (make it one: git init && git add -f -A && git commit -m source)" if (path / "Kconfig").exists() else ""
+        )
         raise UserError(f"--tree {path}: not a git repository{hint}")
     if kernel:
         _assert_kernel(user, str(path))

@@ -76,8 +76,23 @@ def boot_probe(qemu: str, accelerator: str) -> Accelerator:
         run(["as", "--64", "-o", str(made), str(Path(__file__).with_name("probe.S"))])
         run(["ld", "-m", "elf_x86_64", "-Ttext=0x7c00", "--oformat=binary", "-o", str(sector), str(made)])
         argv = [
-            *(qemu, "-accel", accelerator, "-cpu", "host" if accelerator == "kvm" else "max", "-display", "none"),
-            *("-net", "none", "-device", "isa-debug-exit,iobase=0xf4", "-drive", f"file={sector},format=raw,if=ide"),
+            *(
+                qemu,
+                "-accel",
+                accelerator,
+                "-cpu",
+                "host" if accelerator == "kvm" else "max",
+                "-display",
+                "none",
+            ),
+            *(
+                "-net",
+                "none",
+                "-device",
+                "isa-debug-exit,iobase=0xf4",
+                "-drive",
+                f"file={sector},format=raw,if=ide",
+            ),
         ]
         try:
             done = run(argv, timeout=PATIENCE, check=False)

@@ -129,7 +129,19 @@ def initramfs(scenario: Scenario, root: Path, target: Path) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="regress-initramfs-") as name:
         stage = Path(name)
-        for folder in ("dev", "proc", "sys", "tmp", "run", "root", "etc", "bin", "sbin", "lib/regress", "usr/bin"):
+        for folder in (
+            "dev",
+            "proc",
+            "sys",
+            "tmp",
+            "run",
+            "root",
+            "etc",
+            "bin",
+            "sbin",
+            "lib/regress",
+            "usr/bin",
+        ):
             (stage / folder).mkdir(parents=True, exist_ok=True)
         for path in closure(root, (*BASE, *scenario.needs)):
             place = stage / path.relative_to(root)
@@ -150,7 +162,16 @@ def _pack(stage: Path, target: Path) -> None:
         os.utime(stage / path, (0, 0), follow_symlinks=False)
     part = target.with_name(f".{target.name}.part")
     run(
-        ["cpio", "--create", "--format=newc", "--null", "--quiet", "--reproducible", "--owner=0:0", f"--file={part}"],
+        [
+            "cpio",
+            "--create",
+            "--format=newc",
+            "--null",
+            "--quiet",
+            "--reproducible",
+            "--owner=0:0",
+            f"--file={part}",
+        ],
         cwd=stage,
         input="\0".join(paths).encode(),
     )

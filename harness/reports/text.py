@@ -40,7 +40,13 @@ def conclusion(status: Status, reason: str, folder: Path) -> str:
 
 
 def render(
-    scenario: Scenario, tree: str, arch: str, answers: Sequence[Answer], status: Status, reason: str, folder: Path
+    scenario: Scenario,
+    tree: str,
+    arch: str,
+    answers: Sequence[Answer],
+    status: Status,
+    reason: str,
+    folder: Path,
 ) -> str:
     """The whole report."""
     rows = (row(answer) for answer in answers)

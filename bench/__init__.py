@@ -1,0 +1,1 @@
+"""Benchmarks, one command each; docs/benchmarks.md has what they measured."""

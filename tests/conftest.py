@@ -1,0 +1,79 @@
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.git import Git
+
+ROOT = Path(__file__).resolve().parent.parent
+IDENTITY = {
+    "GIT_AUTHOR_NAME": "A",
+    "GIT_AUTHOR_EMAIL": "a@example.org",
+    "GIT_COMMITTER_NAME": "C",
+    "GIT_COMMITTER_EMAIL": "c@example.org",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+}
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def gone(pid: int) -> bool:
+    """Whether a process ends within ten seconds; one that waits to be reaped has ended."""
+    for _ in range(200):
+        if not alive(pid):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache and a configuration of the test's own, and git without the user's."""
+    top = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(top / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(top / "config"))
+    for name, value in IDENTITY.items():
+        monkeypatch.setenv(name, value)
+    return top
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Callable[..., tuple[Git, list[str]]]:
+    """Makes a git repository with one commit for each dictionary of files; returns it and the hashes."""
+
+    def make(*commits: dict[str, str], name: str = "tree") -> tuple[Git, list[str]]:
+        path = tmp_path / name
+        path.mkdir()
+        git = Git(path)
+        git.run("init", "--quiet", "--initial-branch=main")
+        shas = []
+        for number, files in enumerate(commits, 1):
+            for file, text in files.items():
+                (path / file).parent.mkdir(parents=True, exist_ok=True)
+                (path / file).write_text(text)
+            git.run("add", "--all")
+            git.run("commit", "--quiet", "--allow-empty", "-m", f"commit {number}")
+            shas.append(git.text("rev-parse", "HEAD"))
+        return git, shas
+
+    return make
+
+
+@pytest.fixture
+def regress() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs `./regress` as a user would."""
+
+    def call(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(ROOT / "regress"), *args], capture_output=True, text=True, check=False, env={**os.environ, **env}
+        )
+
+    return call

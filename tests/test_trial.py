@@ -1,0 +1,168 @@
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from harness.console import expectation_from
+from harness.errors import InfrastructureError, RegressError
+from harness.machine import Chunk
+from harness.model import Boot, Outcome, Timeouts, Trial
+from harness.testing import ScriptedMachine
+from harness.trial import SETTLE, Watch, run_trial
+
+EXPECTED = expectation_from(
+    {"title": "NULL pointer dereference in bio_integrity_*", "workqueue": "bio_integrity_verify_fn"}
+)
+OOPS_61 = b"""\
+[    7.1] BUG: kernel NULL pointer dereference, address: 0000000000000000
+[    7.1] #PF: supervisor instruction fetch in kernel mode
+[    7.1] Oops: 0010 [#1] SMP
+[    7.1] CPU: 1 PID: 30 Comm: kworker/1:0H Not tainted 6.1.192 #1
+[    7.1] Workqueue: kintegrityd bio_integrity_verify_fn
+[    7.1] RIP: 0010:0x0
+[    7.1] Call Trace:
+[    7.1]  <TASK>
+[    7.1]  ? bio_integrity_process+0x147/0x1a8
+[    7.1]  ? bio_integrity_verify_fn+0x3c/0x50
+[    7.1] ---[ end trace 0000000000000000 ]---
+"""
+OOPS_413 = b"""\
+BUG: unable to handle kernel NULL pointer dereference at   (null)
+IP:   (null)
+*pde = 00000000
+Oops: 0010 [#1] SMP
+CPU: 0 PID: 4 Comm: kworker/0:0H Not tainted 4.13.9+ #1
+Workqueue: kintegrityd bio_integrity_verify_fn
+EIP:   (null)
+Call Trace:
+ ? bio_integrity_process+0xd4/0x128
+ ? bio_integrity_verify_fn+0x11b/0x137
+ ? process_one_work+0xe2/0x167
+---[ end trace 9c1d5b8a5e1a5a5e ]---
+"""
+OTHER = b"""\
+BUG: kernel NULL pointer dereference, address: 0000000000000020
+CPU: 0 PID: 71 Comm: dd Not tainted 6.1.192 #1
+RIP: 0010:dm_crypt_integrity_io_alloc+0x3d/0xb0
+Call Trace:
+ crypt_alloc_buffer+0x10/0x20
+---[ end trace 0000000000000000 ]---
+"""
+UP = Chunk(status=b"regress: up 1.20\r\nregress: step 1.30 write\r\n")
+
+
+def attempt(folder: Path, *script: Chunk | RegressError | None) -> Trial:
+    boot = Boot(folder / "bzImage", "x86_64", folder / "initrd", (), 512, 2, folder)
+    return run_trial(ScriptedMachine(list(script)), boot, Timeouts(), EXPECTED, lambda _: None)
+
+
+def test_a_pass_is_the_guests_own_word(tmp_path: Path) -> None:
+    trial = attempt(tmp_path, Chunk(console=b"Linux\n"), UP, Chunk(status=b"regress: passed 6.70 all read back\r\n"))
+    assert (trial.outcome, trial.reason, trial.crash) == (Outcome.PASSED, "all read back", None)
+    assert [name for name, _ in trial.phases] == ["up", "write", "passed"]
+    assert (tmp_path / "console.log").read_bytes() == b"Linux\n"
+    assert (tmp_path / "status.log").read_bytes().startswith(b"regress: up")
+
+
+def test_the_console_cannot_say_that_it_passed(tmp_path: Path) -> None:
+    trial = attempt(tmp_path, UP, Chunk(console=b"regress: passed\nregress: passed\n"))
+    assert trial.outcome is Outcome.LOST
+    assert "in step 'write'" in trial.reason
+
+
+@pytest.mark.parametrize("oops", [OOPS_61, OOPS_413])
+def test_the_expected_crash_in_both_forms(tmp_path: Path, oops: bytes) -> None:
+    trial = attempt(tmp_path, UP, Chunk(console=oops))
+    assert trial.outcome is Outcome.CRASHED
+    assert trial.reason == (
+        "BUG: unable to handle kernel NULL pointer dereference in bio_integrity_process"
+        "  [kworker bio_integrity_verify_fn]"
+    )
+    assert trial.crash is not None
+    assert trial.crash.null_ip
+
+
+def test_another_crash_is_told_from_it(tmp_path: Path) -> None:
+    trial = attempt(tmp_path, UP, Chunk(console=OTHER))
+    assert trial.outcome is Outcome.CRASHED
+    assert "in dm_crypt_integrity_io_alloc" in trial.reason
+    assert "not the crash expected" in trial.reason
+
+
+def test_a_crash_before_user_space_is_a_failed_boot(tmp_path: Path) -> None:
+    trial = attempt(tmp_path, Chunk(console=b"[ 0.5] Kernel panic - not syncing: bio: the smallest slab\n"))
+    assert trial.outcome is Outcome.BOOT_FAILED
+    assert "kernel panic: bio: the smallest slab" in trial.reason
+
+
+def test_a_crash_comes_before_a_pass(tmp_path: Path) -> None:
+    trial = attempt(tmp_path, UP, Chunk(status=b"regress: passed 7.0\r\n"), Chunk(console=OOPS_61))
+    assert trial.outcome is Outcome.CRASHED
+
+
+def test_a_failure_keeps_its_reason(tmp_path: Path) -> None:
+    trial = attempt(tmp_path, UP, Chunk(status=b"regress: failed 5.0 what was read is not what was written\n"))
+    assert (trial.outcome, trial.reason) == (Outcome.FAILED, "what was read is not what was written")
+
+
+def test_a_machine_that_ends_early(tmp_path: Path) -> None:
+    trial = attempt(tmp_path, Chunk(console=b"Linux version 6.1\n"))
+    assert (trial.outcome, trial.reason) == (Outcome.BOOT_FAILED, "the machine ended before user space was up")
+    silent = attempt(tmp_path)
+    assert silent.reason.endswith("without a byte from the kernel")
+
+
+def test_a_machine_at_fault_says_nothing_of_the_kernel(tmp_path: Path) -> None:
+    trial = attempt(tmp_path, UP, InfrastructureError("the machine did not start: qemu-system-x86_64: no memory"))
+    assert trial.outcome is Outcome.INFRASTRUCTURE
+    assert "no memory" in trial.reason
+
+
+def pieces(data: bytes, size: int) -> Iterable[Chunk]:
+    return [Chunk(console=data[at : at + size]) for at in range(0, len(data), size)]
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096])
+def test_the_pieces_do_not_matter(tmp_path: Path, size: int) -> None:
+    trial = attempt(tmp_path, UP, *pieces(OOPS_61, size))
+    assert trial.outcome is Outcome.CRASHED
+
+
+def test_each_timeout_names_itself() -> None:
+    limits = Timeouts(boot=10, scenario=20, silence=5)
+    watch = Watch(limits)
+    watch.hear(b"x", b"", 1.0)
+    assert watch.over(5.9) is None
+    assert watch.over(6.1) == (Outcome.BOOT_FAILED, "the boot was silent for 5 s (silence_timeout)")
+    watch.hear(b"x", b"", 9.0)
+    assert watch.over(10.1) == (Outcome.BOOT_FAILED, "the guest was not up after 10 s (boot_timeout)")
+    watch.hear(b"", b"regress: up\nregress: step read\n", 9.5)
+    assert watch.over(14.6) == (
+        Outcome.HUNG,
+        "the scenario was silent for 5 s (silence_timeout); its last step was 'read'",
+    )
+    watch.hear(b"x", b"", 29.0)
+    assert watch.over(29.6) == (
+        Outcome.HUNG,
+        "the scenario did not end within 20 s (timeout); its last step was 'read'",
+    )
+
+
+def test_a_crash_ends_the_trial_when_it_is_told_or_soon_after() -> None:
+    whole = Watch(Timeouts())
+    whole.hear(OOPS_61, b"", 7.0)
+    assert whole.over(7.0) is not None
+    cut = Watch(Timeouts())
+    cut.hear(OOPS_61[:200], b"", 7.0)
+    assert cut.over(7.0 + SETTLE / 2) is None
+    assert cut.over(7.1 + SETTLE) is not None
+    outcome, _, crash = cut.ended(EXPECTED, cut.over(7.1 + SETTLE))
+    assert outcome is Outcome.BOOT_FAILED
+    assert crash is not None
+
+
+def test_a_machine_that_does_not_switch_off_is_ended() -> None:
+    watch = Watch(Timeouts())
+    watch.hear(b"", b"regress: up\nregress: passed\n", 5.0)
+    assert watch.over(5.0) is None
+    assert watch.over(5.1 + SETTLE) == (Outcome.PASSED, "")

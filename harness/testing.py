@@ -1,7 +1,7 @@
 """Fakes for each seam, for this project's tests and yours.
 
-    machine = ScriptedMachine([Chunk(status=b"regress: up\\n"), Chunk(status=b"regress: passed\\n")])
-    trial = run_trial(machine, boot, Timeouts(), None, print)
+A `ScriptedMachine` takes the place of a machine in `harness.trial.run_trial`, a `FakeBuilder` that of a
+builder in `harness.reproduce.Laboratory`.
 """
 
 from __future__ import annotations

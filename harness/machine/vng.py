@@ -84,7 +84,7 @@ class _Running:
     def _assert_booted(self) -> None:
         """Tell a machine that never came to be from one that ended."""
         for line in self.first.decode(errors="replace").splitlines():
-            if line.startswith(("qemu-system", "virtme-run: error", "vng: error", "Traceback")):
+            if line.startswith(("qemu-system", "qemu:", "virtme-run: error", "vng: error", "Traceback")):
                 raise InfrastructureError(f"the machine did not start: {line.strip()}")
 
 

@@ -1,0 +1,152 @@
+"""The vng adapter with the real vng and the real QEMU; the kernel is a boot sector that says a word, or hangs."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.errors import InfrastructureError, ProgramMissing
+from harness.machine.vng import Vng, command
+from harness.model import Boot
+from tests.conftest import gone
+
+# A "kernel" in the boot protocol's oldest form: a boot sector and four setup sectors, whose setup code
+# writes to both serial ports and then resets the machine by a triple fault, or hangs.
+SETUP = """
+    .code16
+    .org 0x1f1
+    .byte 4
+    .org 0x1fe
+    .word 0xaa55
+    jmp start
+    .ascii "HdrS"
+    .word 0x0200
+    .org 0x260
+start:
+    movw %cs, %ax
+    movw %ax, %ds
+    movw $0x3f8, %dx
+    movw $(text - 0x200), %si
+    call say
+    movw $0x2f8, %dx
+    movw $(word - 0x200), %si
+    call say
+end: {end}
+say:
+    lodsb
+    testb %al, %al
+    jz 1f
+    outb %al, %dx
+    jmp say
+1:  ret
+text: .asciz "hello console\\n"
+word: .asciz "regress: up 0.01\\nregress: passed 0.02 hello\\n"
+zero: .word 0, 0, 0
+    .org 0x1400
+"""
+RESET = "lidt (zero - 0x200)\n int3"
+HANG = "jmp end"
+
+
+def image(folder: Path, end: str) -> Path:
+    (folder / "k.S").write_text(SETUP.format(end=end))
+    subprocess.run(["as", "--32", "-o", str(folder / "k.o"), str(folder / "k.S")], check=True)
+    target = folder / "bzImage"
+    subprocess.run(
+        ["ld", "-m", "elf_i386", "-Ttext=0", "--oformat=binary", "-e", "0", "-o", str(target), str(folder / "k.o")],
+        check=True,
+    )
+    return target
+
+
+def boot(folder: Path, end: str) -> Boot:
+    initrd = folder / "initrd"
+    initrd.write_bytes(b"\0" * 512)
+    return Boot(image(folder, end), "x86_64", initrd, ("a=b",), 128, 1, folder)
+
+
+def test_console_and_status_come_apart(tmp_path: Path) -> None:
+    console = status = b""
+    with Vng("tcg").boot(boot(tmp_path, RESET)) as guest:
+        deadline = time.monotonic() + 60
+        while (chunk := guest.read(0.5)) is not None and time.monotonic() < deadline:
+            console += chunk.console
+            status += chunk.status
+    assert b"hello console" in console
+    assert status.replace(b"\r", b"") == b"regress: up 0.01\nregress: passed 0.02 hello\n"
+    assert (tmp_path / "vng.command").read_text().startswith("vng --run ")
+
+
+def qemus(mark: Path) -> list[int]:
+    found = subprocess.run(["pgrep", "-f", f"qemu-system.*{mark}"], capture_output=True, text=True, check=False)
+    return [int(pid) for pid in found.stdout.split()]
+
+
+def test_leaving_the_block_ends_a_hanging_guest(tmp_path: Path) -> None:
+    with Vng("tcg").boot(boot(tmp_path, HANG)) as guest:
+        deadline = time.monotonic() + 60
+        while (chunk := guest.read(0.5)) is not None and time.monotonic() < deadline:
+            if chunk.status:
+                break
+        [pid] = qemus(tmp_path)
+    assert "-append" in (tmp_path / "qemu.command").read_text()
+    assert gone(pid)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_controller_leaves_no_qemu(tmp_path: Path, number: signal.Signals) -> None:
+    boot(tmp_path, HANG)
+    code = f"""
+from pathlib import Path
+from harness.machine.vng import Vng
+from harness.model import Boot
+folder = Path({str(tmp_path)!r})
+with Vng("tcg").boot(Boot(folder / "bzImage", "x86_64", folder / "initrd", (), 128, 1, folder)) as guest:
+    while guest.read(1.0) is not None:
+        pass
+"""
+    controller = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (pids := qemus(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1.0)
+    controller.send_signal(number)
+    controller.wait()
+    assert len(pids) == 1
+    assert gone(pids[0])
+
+
+def test_a_qemu_that_does_not_start_is_the_machines_fault(tmp_path: Path) -> None:
+    wrong = boot(tmp_path, RESET)
+    huge = Boot(wrong.image, "x86_64", tmp_path / "no-such-initrd", (), 128, 1, tmp_path)
+
+    def follow() -> None:
+        with Vng("tcg").boot(huge) as guest:
+            while guest.read(1.0) is not None:
+                pass
+
+    with pytest.raises(InfrastructureError, match="the machine did not start: qemu"):
+        follow()
+
+
+def test_a_missing_qemu_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(ProgramMissing, match="vng"), Vng("tcg").boot(boot_without_tools(tmp_path)):
+        pass
+
+
+def boot_without_tools(folder: Path) -> Boot:
+    return Boot(folder / "bzImage", "x86_64", folder / "initrd", (), 128, 1, folder)
+
+
+def test_the_accelerator_and_the_words_are_in_the_command(tmp_path: Path) -> None:
+    made = boot_without_tools(tmp_path)
+    assert "--disable-kvm" in command(made, "tcg", tmp_path / "s", tmp_path)
+    assert "--disable-kvm" not in command(made, "kvm", tmp_path / "s", tmp_path)
+    assert "oops=panic" in command(made, "kvm", tmp_path / "s", tmp_path)
+    assert os.sep in str(made.image)

@@ -16,7 +16,6 @@ from harness import VERSION
 
 COMMANDS = {
     "run": "try a scenario on its known commits, and say whether the regression shows",
-    "oops": "the crashes in a console log",
     "list": "the scenarios",
     "show": "what a scenario runs, on what, and what it expects",
     "doctor": "what this machine has and lacks",

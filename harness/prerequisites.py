@@ -1,4 +1,7 @@
-"""What the program needs of the system: what is there, what is missing, and how it is put there."""
+"""What the program needs of the system: what is there, what is missing, and how it is put there.
+
+`prerequisites.yaml` says what is needed and which package has it.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,44 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.catalog import read_yaml
-from harness.errors import InfrastructureError, ProgramFailed
+from harness.errors import InfrastructureError, ProgramFailed, TimedOut
 from harness.process import run
 from harness.progress import Progress
 
 DATA = Path(__file__).with_name("prerequisites.yaml")
-INSTALL = {
-    "apt": "apt-get install -y --no-install-recommends",
-    "dnf": "dnf install -y",
-    "pacman": "pacman -S --needed --noconfirm",
-    "zypper": "zypper --non-interactive install",
-}
+OS_RELEASE = Path("/etc/os-release")
 # Debian keeps these off the PATH of ordinary users.
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+@dataclass(frozen=True)
+class Manager:
+    """A package manager.
+
+    Attributes:
+        name: as `prerequisites.yaml` has it.
+        systems: the systems that it manages, as os-release(5) names them in ID and ID_LIKE.
+        install: its command, to be followed by packages.
+        automatic: whether this program may call it.
+    """
+
+    name: str
+    systems: frozenset[str]
+    install: tuple[str, ...]
+    automatic: bool = False
+
+
+MANAGERS = (
+    Manager(
+        name="apt",
+        systems=frozenset({"debian", "ubuntu"}),
+        install=("apt-get", "install", "-y", "--no-install-recommends"),
+        automatic=True,
+    ),
+    Manager("dnf", frozenset({"fedora", "rhel", "centos"}), ("dnf", "install", "-y")),
+    Manager("pacman", frozenset({"arch"}), ("pacman", "-S", "--needed", "--noconfirm")),
+    Manager("zypper", frozenset({"suse", "opensuse", "sles"}), ("zypper", "--non-interactive", "install")),
+)
 
 
 @dataclass(frozen=True)
@@ -55,93 +83,144 @@ def load(path: Path = DATA) -> list[Prerequisite]:
     """All prerequisites.
 
     Raises:
-        harness.errors.UserError: the file is wrong.
+        harness.errors.UserError: the file is wrong; the message names the line.
     """
     found = []
     for node in read_yaml(path).items():
-        got = node.entries(("program", "file", "for", "purposes", "optional", *INSTALL))
-        name = got["program"] if "program" in got else got["file"]
+        got = node.entries(("program", "file", "for", "purposes", "optional", *(one.name for one in MANAGERS)))
+        if ("program" in got) == ("file" in got) or not {"for", "purposes"} <= got.keys():
+            raise node.error("a prerequisite wants a program or a file, and `for` and `purposes`")
         found.append(
             Prerequisite(
-                name=name.text(),
+                name=got["program" if "program" in got else "file"].text(),
                 purpose=got["for"].text(),
                 purposes=frozenset(got["purposes"].texts()),
-                optional="optional" in got,
-                packages={manager: got[manager].text() for manager in INSTALL if manager in got},
+                optional="optional" in got and got["optional"].choice("true", "false") == "true",
+                packages={one.name: got[one.name].text() for one in MANAGERS if one.name in got},
             )
         )
     return found
 
 
-def manager(path: str | None = None) -> str | None:
-    """The package manager of this system (`apt`, `dnf`, `pacman`, `zypper`), or None."""
-    programs = {"apt": "apt-get", "dnf": "dnf", "pacman": "pacman", "zypper": "zypper"}
-    return next((name for name, program in programs.items() if shutil.which(program, path=path)), None)
+def manager(os_release: Path = OS_RELEASE) -> Manager | None:
+    """The package manager of this system, or None where it is not one of those that are known.
+
+    The system's name decides, not the programs: apt-get is to be had on Fedora and Arch too.
+
+    Args:
+        os_release: see os-release(5).
+    """
+    text = os_release.read_text(encoding="utf-8") if os_release.exists() else ""
+    fields = dict(line.split("=", 1) for line in shlex.split(text, comments=True) if "=" in line)
+    names = [fields.get("ID", ""), *fields.get("ID_LIKE", "").split()]
+    for name in names:
+        # openSUSE's IDs go on: opensuse-leap, opensuse-tumbleweed.
+        if found := next((one for one in MANAGERS if name.partition("-")[0] in one.systems), None):
+            return found
+    return None
 
 
 def missing(purposes: Collection[str], known: Sequence[Prerequisite]) -> list[Prerequisite]:
-    """What is not there of what some kinds of work want, optional ones included."""
+    """What is not there of what some kinds of work want, optional things included."""
     return [one for one in known if one.purposes & set(purposes) and one.found() is None]
 
 
-def remedy(lacking: Sequence[Prerequisite], by: str | None) -> str:
-    """The one command that puts what is lacking there, or the names where no package manager is known."""
-    if by is None:
-        return "install: " + ", ".join(one.name for one in lacking)
-    packages = sorted({one.packages[by] for one in lacking if by in one.packages})
-    others = [one.name for one in lacking if by not in one.packages]
-    return f"{INSTALL[by]} {shlex.join(packages)}" + (f"   (and {', '.join(others)})" if others else "")
+def _packages(lacking: Sequence[Prerequisite], by: Manager) -> list[str]:
+    return sorted({one.packages[by.name] for one in lacking if by.name in one.packages})
 
 
-def ensure(purposes: Collection[str], progress: Progress) -> None:
+def remedy(lacking: Sequence[Prerequisite], by: Manager | None) -> str:
+    """The one command that puts what is lacking there, and the names of what it can't.
+
+    Args:
+        lacking: what is missing, at least one.
+        by: None where the system's package manager is not known.
+    """
+    packages = _packages(lacking, by) if by else []
+    others = [one.name for one in lacking if by is None or by.name not in one.packages]
+    command = shlex.join([*_root(), *by.install, *packages]) if by and packages else ""
+    rest = f"{'and ' if command else ''}install by hand: {', '.join(others)}" if others else ""
+    return "   ".join(part for part in (command, rest) if part)
+
+
+def ensure(
+    purposes: Collection[str],
+    progress: Progress,
+    known: Sequence[Prerequisite] | None = None,
+    os_release: Path = OS_RELEASE,
+) -> None:
     """See that everything required for some kinds of work is there, and install what is missing if that may be.
 
     It may be on Debian and Ubuntu, as root or with a sudo that asks no password, unless
     `REGRESS_NO_INSTALL` is set.  What is optional comes along, but nothing fails for want of it.
 
+    Args:
+        purposes: kinds of work, as `prerequisites.yaml` names them.
+        progress: is told what is missing and why it is needed, and how the installation goes.
+        known: all prerequisites; by default those of `prerequisites.yaml`.
+        os_release: names the system; see os-release(5).
+
     Raises:
         InfrastructureError: something is missing and may not or cannot be installed; the message has the command.
     """
-    lacking = missing(purposes, load())
-    if not any(not one.optional for one in lacking):
+    lacking = missing(purposes, load() if known is None else known)
+    required = [one for one in lacking if not one.optional]
+    if not required:
         return
-    by = manager()
-    lacking = [one for one in lacking if not one.optional or (by in one.packages)]
-    for one in lacking:
+    for one in required:
         progress.note(f"needed: {one.name} ({one.purpose})")
-    root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    command = remedy(lacking, by)
-    if by != "apt" or os.environ.get("REGRESS_NO_INSTALL") or not _may(root):
-        raise InfrastructureError(f"something is missing; run:\n  {'sudo ' if root else ''}{command}")
-    progress.note(f"installing: {' '.join([*root, command])}")
-    _install(root, lacking, progress)
-    if still := [one for one in missing(purposes, lacking) if not one.optional]:
-        raise InfrastructureError(f"still missing after the installation: {', '.join(one.name for one in still)}")
+    by = manager(os_release)
+    if by is None or not by.automatic or not _packages(required, by) or not _may_install():
+        raise InfrastructureError(f"something is missing; run:\n  {remedy(required, by)}")
+    _install(by, required, progress)
+    if still := [one for one in required if one.found() is None]:
+        raise InfrastructureError(
+            f"still missing after the installation: {', '.join(one.name for one in still)}; run:\n  {remedy(still, by)}"
+        )
+    for one in lacking:
+        if one.optional and by.name in one.packages:
+            progress.note(f"useful: {one.name} ({one.purpose})")
+            run([*_command(by), one.packages[by.name]], check=False, on_line=progress.update)
 
 
-def _may(root: Sequence[str]) -> bool:
-    return not root or (shutil.which("sudo") is not None and run([*root, "true"], check=False).returncode == 0)
+def _root() -> list[str]:
+    return [] if os.geteuid() == 0 else ["sudo"]
 
 
-def _install(root: Sequence[str], lacking: Sequence[Prerequisite], progress: Progress) -> None:
-    env = ["env", "DEBIAN_FRONTEND=noninteractive"]
-    lists = Path("/var/lib/apt/lists")
-    if not any(lists.glob("*_Packages*")):
-        run([*root, *env, "apt-get", "update"], on_line=progress.update)
-    required = sorted({one.packages["apt"] for one in lacking if not one.optional})
-    optional = sorted({one.packages["apt"] for one in lacking if one.optional})
-    argv = [*root, *env, *shlex.split(INSTALL["apt"])]
+def _may_install() -> bool:
+    if os.environ.get("REGRESS_NO_INSTALL"):
+        return False
+    return not _root() or (
+        shutil.which("sudo") is not None and run(["sudo", "-n", "true"], check=False).returncode == 0
+    )
+
+
+def _as_root() -> list[str]:
+    # env, because sudo keeps little of the environment
+    return [*_root(), *(["-n"] if _root() else []), "env", "DEBIAN_FRONTEND=noninteractive"]
+
+
+def _command(by: Manager) -> list[str]:
+    # a fresh machine may be busy with its first upgrade, which holds dpkg's lock
+    return [*_as_root(), *by.install, "-o", "DPkg::Lock::Timeout=300"]
+
+
+def _install(by: Manager, lacking: Sequence[Prerequisite], progress: Progress) -> None:
+    argv = [*_command(by), *_packages(lacking, by)]
+    progress.note(f"installing: {remedy(lacking, by)}")
     try:
-        run([*argv, *required, *optional], on_line=progress.update)
+        run(argv, on_line=progress.update)
     except ProgramFailed:
-        # Old lists name packages that are gone from the servers; and an optional one may not exist here.
-        run([*root, *env, "apt-get", "update"], on_line=progress.update)
-        run([*argv, *required], on_line=progress.update)
+        progress.note("fetching apt's lists, which are missing or old")
+        run([*_as_root(), "apt-get", "update"], on_line=progress.update)
+        run(argv, on_line=progress.update)
 
 
-def version(program: str) -> str:
-    """What a program says of its own version, on one line; empty where it says nothing."""
-    told = run([program, "--version"], check=False, timeout=10)
-    lines = (told.stdout or told.stderr).strip().splitlines()
-    found = next((line for line in lines if re.search(r"\d", line)), "")
-    return found.strip()[:60]
+def version(program: str) -> str | None:
+    """The version that a program says it has; None where it says none (busybox does not)."""
+    try:
+        told = run([program, "--version"], check=False, timeout=10)
+    except TimedOut:
+        return None
+    found = re.search(r"\d+(\.\d+)+[\w.+~-]*", told.stdout or told.stderr)
+    return found[0] if found and told.returncode == 0 else None

@@ -5,88 +5,133 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import shutil
 import sys
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 from harness import paths, prerequisites
 from harness.cli.progress import Talk
-from harness.errors import RegressError
+from harness.errors import InfrastructureError, RegressError
 from harness.machine import accelerator
 
 SPACE = 8
 """GiB that a tree, its objects and a few images take."""
 
+ASIDE = frozenset({"i386", "check"})
+"""Kinds of work that most people never do: what only they want is not missed."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked for.
+
+    Attributes:
+        name: a program, a file, or what else it is.
+        purpose: what it is for.  purposes: the kinds of work that want it.
+        required: without it `regress run` cannot do its work.
+        found: a version or a place; None where it is missing or not enough.
+        remedy: what to do then.
+    """
+
+    name: str
+    purpose: str
+    purposes: tuple[str, ...]
+    required: bool
+    found: str | None
+    remedy: str | None = None
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress doctor`."""
-    parser.add_argument("--install", action="store_true", help="install what is missing, optional things too")
+    parser.add_argument("--install", action="store_true", help="install what is missing, for every kind of work")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
-
-
-def examine(talk: Talk) -> list[dict[str, Any]]:
-    """Every prerequisite with what it is for, what was found (None: nothing) and the remedy."""
-    by = prerequisites.manager()
-    checks = []
-    for one in prerequisites.load():
-        place = one.found()
-        told = place and (place if one.name.startswith("/") else prerequisites.version(place) or place)
-        checks.append(
-            {
-                "name": one.name,
-                "for": f"{one.purpose} [{', '.join(sorted(one.purposes))}]",
-                "found": told,
-                "required": not one.optional and not one.purposes & {"i386", "check"},
-                "remedy": None if place else prerequisites.remedy([one], by),
-            }
-        )
-    checks.append(_accelerator(talk))
-    cache = paths.cache()
-    existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
-    free = shutil.disk_usage(existing).free / 2**30
-    checks.append(
-        {
-            "name": str(cache),
-            "for": f"trees, objects, images [{SPACE} GiB]",
-            "found": f"{free:.0f} GiB free" if free >= SPACE and os.access(existing, os.W_OK) else None,
-            "required": True,
-            "remedy": f"{free:.0f} GiB free: make room, or set XDG_CACHE_HOME to a larger disk",
-        }
-    )
-    return checks
-
-
-def _accelerator(talk: Talk) -> dict[str, Any]:
-    check = {"name": "accelerator", "for": "how fast guests run [boot]", "required": True, "remedy": None}
-    try:
-        found = accelerator.probe(paths.cache(), talk)
-    except RegressError as error:
-        return {**check, "found": None, "remedy": str(error)}
-    return {**check, "found": f"{found.name}: {found.reason}"}
 
 
 def run(options: argparse.Namespace) -> int:
     """Print what this machine has and lacks; 3 when something that is required is missing."""
     talk = Talk()
+    known = prerequisites.load()
     if options.install:
-        known = prerequisites.load()
-        prerequisites.ensure({purpose for one in known for purpose in one.purposes}, talk)
-    checks = examine(talk)
-    lacking = [check for check in checks if check["found"] is None and check["required"]]
+        try:
+            prerequisites.ensure({purpose for one in known for purpose in one.purposes}, talk, known)
+        except InfrastructureError as error:
+            talk.note(f"regress: {error}")
+    checks = [*_machine(), *(_look_for(one) for one in known), _accelerator(talk)]
+    lacking = [check for check in checks if check.found is None and check.required]
     if options.json:
-        python = {
-            "version": sys.version.split()[0],
-            "executable": sys.executable,
-            "program": str(Path(__file__).parents[2]),
-        }
-        print(json.dumps({"ok": not lacking, "python": python, "checks": checks}, indent=2))
-        return 3 if lacking else 0
-    width = max(len(check["name"]) for check in checks)
-    for check in checks:
-        mark = "ok  " if check["found"] else "MISS" if check["required"] else "-   "
-        print(f"{mark}  {check['name']:{width}}  {check['found'] or 'not found'}")
-        if not check["found"]:
-            print(f"      {'':{width}}  for {check['for']}; remedy: {check['remedy']}")
-    print("All that is required is there." if not lacking else f"{len(lacking)} missing.")
+        print(json.dumps({"ok": not lacking, "checks": [asdict(check) for check in checks]}, indent=2))
+    else:
+        talk.clear()
+        _print(checks, known, lacking)
     return 3 if lacking else 0
+
+
+def _look_for(one: prerequisites.Prerequisite) -> Check:
+    place = one.found()
+    found = place and ("there" if one.name.startswith("/") else prerequisites.version(place) or place)
+    return Check(
+        name=one.name,
+        purpose=one.purpose,
+        purposes=tuple(sorted(one.purposes)),
+        required=not one.optional and not one.purposes <= ASIDE,
+        found=found,
+        remedy=None if place else prerequisites.remedy([one], prerequisites.manager()),
+    )
+
+
+def _machine() -> list[Check]:
+    """What is not a matter of packages: Python, room, memory, processors."""
+    cache = paths.cache()
+    existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free / 2**30
+    writable = os.access(existing, os.W_OK)
+    enough = writable and free >= SPACE
+    remedy = f"{free:.0f} GiB free" if writable else f"{existing} cannot be written"
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    cores = len(os.sched_getaffinity(0))
+    return [
+        Check("python", "this program", ("run",), True, f"{platform.python_version()} ({sys.prefix})"),
+        Check(
+            name=str(cache),
+            purpose=f"trees, objects, images: {SPACE} GiB",
+            purposes=("build",),
+            required=True,
+            found=f"{free:.0f} GiB free" if enough else None,
+            remedy=None if enough else f"{remedy}: make room, or set XDG_CACHE_HOME to a larger disk",
+        ),
+        Check("memory", "building and booting kernels", ("build", "boot"), True, f"{memory:.1f} GiB"),
+        Check("processors", "how fast kernels build", ("build",), True, str(cores)),
+    ]
+
+
+def _accelerator(talk: Talk) -> Check:
+    found, remedy = None, None
+    try:
+        answer = accelerator.probe(paths.cache(), talk)
+        found = f"{answer.name}: {answer.reason}"
+    except RegressError as error:
+        remedy = str(error)
+    return Check("accelerator", "how fast guests run", ("boot",), True, found, remedy)
+
+
+def _print(checks: Sequence[Check], known: Sequence[prerequisites.Prerequisite], lacking: Sequence[Check]) -> None:
+    names = max(len(check.name) for check in checks)
+    founds = max(len(check.found or "") for check in checks if len(check.found or "") <= 24)
+    for check in checks:
+        mark = "ok" if check.found else "MISSING" if check.required else "-"
+        row = f"{mark:7}  {check.name:{names}}  {check.found or 'not found':{founds}}"
+        print(f"{row}  {check.purpose} [{', '.join(check.purposes)}]")
+    for title, required in (("Missing", True), ("Useful, or for some kinds of work only", False)):
+        if absent := [check for check in checks if check.found is None and check.required is required]:
+            absentees = {check.name for check in absent}
+            packaged = [one for one in known if one.name in absentees]
+            by_hand = [check for check in absent if check.name not in {one.name for one in packaged}]
+            print(f"\n{title}: {', '.join(check.name for check in absent)}")
+            if packaged:
+                print(f"  {prerequisites.remedy(packaged, prerequisites.manager())}")
+            for check in by_hand:
+                print(f"  {check.name}: {check.remedy}")
+    if not lacking:
+        print("\nAll that is required is there.")

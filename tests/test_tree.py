@@ -82,6 +82,13 @@ def test_objects_are_borrowed_and_new_commits_seen(history: History, tmp_path: P
     assert from_path(git.path, tmp_path / "cache").worktree == tree.worktree
 
 
+@pytest.mark.parametrize("name", ["replay", "replay-6.1"])
+def test_the_replay_can_be_asked_for(tmp_path: Path, name: str) -> None:
+    commits = {"replay-6.1": Range(Revision("a"), Revision("b")), "mainline": Range(Revision("a"), Revision("b"))}
+    # Nobody is asked: the name has no URL here.
+    assert find(name, commits, {}, None, tmp_path, Silent()) is None
+
+
 def test_a_bare_repository_and_a_linked_worktree_will_do(history: History, tmp_path: Path) -> None:
     git, shas = history(KERNEL, {"a": "1"})
     git.run("clone", "--quiet", "--bare", str(git.path), str(tmp_path / "bare.git"))

@@ -133,7 +133,7 @@ class KernelBuilder:
         flavour = _digest(self.arch, kconfig.render(options), toolchain.identity)
         kept = self.cache / "kernels" / _digest(commit.tree, flavour)
         if not (kept / "kernel.json").exists():
-            with locked(self.tree.worktree.with_suffix(".lock"), self.progress) as lock:
+            with locked(self.tree.lock, self.progress) as lock:
                 if not (kept / "kernel.json").exists():
                     objects = self.cache / "objects" / f"{self.tree.worktree.name}-{self.arch}-{flavour}"
                     work = _Work(self, commit, options, toolchain, objects, folder / "build.log", lock)

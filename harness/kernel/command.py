@@ -30,7 +30,7 @@ class CommandBuilder:
 
     def build(self, commit: Commit, folder: Path) -> Kernel:
         """See `harness.kernel.build.Builder.build`; the image is the checked-out tree itself."""
-        with locked(self.tree.worktree.with_suffix(".lock"), self.progress) as lock:
+        with locked(self.tree.lock, self.progress) as lock:
             self.tree.check_out(commit.sha)
             log = folder / "build.log"
             argv = shlex.split(self.command)

@@ -219,7 +219,7 @@ def lay(series: Series, source: Source, cache: Path, progress: Progress) -> Tree
     stat = source.path.stat()
     over = hashlib.sha256(f"{source.path.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:8]
     target = cache / "worktrees" / f"replay-{series.kernel}-{series.digest()}-{over}"
-    with locked(target.with_suffix(".lock"), progress):
+    with locked(target.with_name(f"{target.name}.lock"), progress):
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             for left in target.parent.glob(f".{target.name}.*"):
@@ -232,9 +232,10 @@ def lay(series: Series, source: Source, cache: Path, progress: Progress) -> Tree
                 new.rename(target)
             finally:
                 shutil.rmtree(new, ignore_errors=True)
-    version = kernel_version((target / "Makefile").read_text(encoding="utf-8"))
+    repository = Git(target)
+    version = kernel_version(repository.text("show", "replay:Makefile"))
     name = f"replay-{series.kernel}"
-    return Tree(name, f"{name} ({source.name} {version})", Git(target), target)
+    return Tree(name, f"{name} ({source.name} {version})", repository, target)
 
 
 @dataclass

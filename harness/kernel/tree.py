@@ -24,6 +24,9 @@ from harness.progress import Progress
 ANSWER_TIME = 10.0
 """Seconds that a server has to answer before the default falls back to the replay."""
 
+REPLAY = "replay"
+"""What the trees made of a scenario's own patches are named by: `replay`, or in full `replay-6.1`."""
+
 _RELEASE = re.compile(r"refs/tags/v(\d+)\.(\d+)$")
 
 
@@ -42,6 +45,11 @@ class Tree:
     description: str
     repository: Git
     worktree: Path
+
+    @property
+    def lock(self) -> Path:
+        """Is held by whoever uses the worktree."""
+        return self.worktree.with_name(f"{self.worktree.name}.lock")
 
     def check_out(self, sha: str) -> None:
         """Put the worktree at a commit; only files that differ are written, so that make sees only these."""
@@ -192,7 +200,7 @@ def find(
     """The tree to work on.
 
     Args:
-        wanted: what `--tree` said: a name, a path or a URL; None for the default.
+        wanted: what `--tree` said: a name, a path, a URL or `replay`; None for the default.
         scenario_commits: the ranges that the scenario knows, by tree.
         named: URLs (or paths) by name.  default: the user's default among them.
         kernel: a local tree has to hold a kernel.
@@ -214,6 +222,8 @@ def find(
             return None
     name = wanted or default
     assert name is not None
+    if name == REPLAY or (name in scenario_commits and name.startswith(f"{REPLAY}-")):
+        return None
     place = named.get(name, name)
     if "://" in place or re.match(r"[\w.-]+@[\w.-]+:", place):
         return from_url(name, place, scenario_commits.get(name), cache, progress, 60.0)

@@ -207,7 +207,7 @@ class _Work:
             text = self.log.read_text(encoding="utf-8", errors="replace")
             if fault := machinery_fault(text):
                 raise InfrastructureError(f"the build was cut short by this machine: {fault}") from error
-            raise BuildError(first_error(text)) from error
+            raise BuildError(first_error(text).replace(f"{self.builder.tree.worktree}/", "")) from error
 
     def _configure(self, state: Path) -> list[kconfig.Lost]:
         """Make `.config` of tinyconfig and the fragments, unless it is up to date.

@@ -153,10 +153,11 @@ def initramfs(scenario: Scenario, root: Path, target: Path) -> None:
         shutil.copy(GUEST / "lib.sh", stage / "lib/regress/lib.sh")
         (stage / "lib/regress/run").write_text(f"{scenario.run}\n", encoding="utf-8")
         shutil.copytree(scenario.folder, stage / "scenario", ignore=shutil.ignore_patterns("replay", ".*"))
-        _pack(stage, target)
+        pack(stage, target)
 
 
-def _pack(stage: Path, target: Path) -> None:
+def pack(stage: Path, target: Path) -> None:
+    """Write a folder as a cpio archive; all its times become 0, so that the same files give the same bytes."""
     paths = sorted(str(path.relative_to(stage)) for path in stage.rglob("*"))
     for path in paths:
         os.utime(stage / path, (0, 0), follow_symlinks=False)

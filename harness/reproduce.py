@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -36,6 +37,11 @@ class Subject:
 
     role: str
     commit: Commit
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.role} {self.commit.sha[:12]}"
 
 
 @dataclass(frozen=True)
@@ -98,8 +104,9 @@ class Laboratory:
     """All that is needed to try commits: builder, machine, guest, and who is told.
 
     Attributes:
+        scenario: what is run.  arch: for what.
+        builder, machine: what makes kernels, what boots them.
         guest: makes the guest for a commit's folder.
-        runs: trials of a commit, unless one ends otherwise than well.
     """
 
     scenario: Scenario
@@ -107,22 +114,22 @@ class Laboratory:
     machine: Machine
     guest: Callable[[Path], Guest]
     arch: str
-    runs: int
     progress: Progress
 
-    def answer(self, subject: Subject, folder: Path, finished: Callable[[Trial], None]) -> Answer:
+    def answer(self, subject: Subject, folder: Path, runs: int, finished: Callable[[Trial], None]) -> Answer:
         """Build a commit and try it.
 
         Args:
             subject: what to try.
-            folder: for its papers.
+            folder: for its papers; trials that are there already stay.
+            runs: how many trials, unless one ends otherwise than well.
             finished: is given each trial as it ends.
 
         Raises:
             InfrastructureError: building failed by the machine's fault.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        self.progress.update(f"{subject.role} {subject.commit.sha[:12]}: building")
+        self.progress.update(f"{subject.name}: building")
         try:
             kernel = self.builder.build(subject.commit, folder)
         except KernelError as error:
@@ -131,24 +138,26 @@ class Laboratory:
             return Answer(subject, None, (trial,), judge([trial], self.scenario.expect), folder)
         guest = self.guest(folder)
         trials: list[Trial] = []
-        for number in range(1, self.runs + 1):
-            trial = self._trial(kernel, guest, folder / f"trial-{number}", subject)
+        for _ in range(runs):
+            trial = self._trial(kernel, guest, folder, subject)
             finished(trial)
             trials.append(trial)
             if trial.outcome not in (Outcome.PASSED, Outcome.INFRASTRUCTURE):
                 break
         return Answer(subject, kernel, tuple(trials), judge(trials, self.scenario.expect), folder)
 
-    def _trial(self, kernel: Kernel, guest: Guest, folder: Path, subject: Subject) -> Trial:
-        spec = self.scenario.machine
+    def _trial(self, kernel: Kernel, guest: Guest, top: Path, subject: Subject) -> Trial:
+        spec, expected = self.scenario.machine, self.scenario.expect
+        number = next(number for number in itertools.count(1) if not any(top.glob(f"trial-{number}*")))
+        folder = top / f"trial-{number}"
         boot = Boot(kernel.image, self.arch, guest.initrd, guest.append, spec.memory, spec.cpus, folder)
-        what = f"{subject.role} {subject.commit.sha[:12]}"
-        timeouts, expected = spec.timeouts, self.scenario.expect
         for attempt in range(1, ATTEMPTS + 1):
             folder.mkdir(parents=True)
-            trial = run_trial(self.machine, boot, timeouts, expected, lambda t: self.progress.update(f"{what}: {t}"))
+            trial = run_trial(
+                self.machine, boot, spec.timeouts, expected, lambda t: self.progress.update(f"{subject.name}: {t}")
+            )
             if trial.outcome is not Outcome.INFRASTRUCTURE or attempt == ATTEMPTS:
                 return trial
-            self.progress.note(f"{what}: {trial.reason}; trying again")
+            self.progress.note(f"{subject.name}: {trial.reason}; trying again")
             folder.rename(folder.with_name(f"{folder.name}-lost-{attempt}"))
         raise AssertionError("unreachable")

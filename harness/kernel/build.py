@@ -123,7 +123,7 @@ class KernelBuilder:
     fragments: tuple[Path, ...]
     cache: Path
     progress: Progress
-    jobs: int = os.cpu_count() or 1
+    jobs: int = len(os.sched_getaffinity(0))
 
     def build(self, commit: Commit, folder: Path) -> Kernel:
         """See `Builder.build`; an image that was built before from the same source is taken as it is."""

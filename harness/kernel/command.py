@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from harness.errors import BuildError, ProgramFailed
 from harness.files import locked
@@ -16,9 +18,12 @@ from harness.process import run
 from harness.progress import Progress
 
 
-@dataclass(frozen=True)
+@dataclass
 class CommandBuilder:
     """Builds by a command of the scenario's own; exit status 0 is a kernel, anything else a failed build.
+
+    What was built is the checked-out tree itself, so the tree is held from the first build until the
+    builder, a context manager, is left: nobody else checks out another commit under a running trial.
 
     Args:
         tree: whose commits are built.  command: as in a shell, without its special characters.
@@ -27,21 +32,25 @@ class CommandBuilder:
     tree: Tree
     command: str
     progress: Progress
+    _held: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _lock: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.close()
+        self._lock = None
 
     def build(self, commit: Commit, folder: Path) -> Kernel:
         """See `harness.kernel.build.Builder.build`; the image is the checked-out tree itself."""
-        with locked(self.tree.lock, self.progress) as lock:
-            self.tree.check_out(commit.sha)
-            log = folder / "build.log"
-            argv = shlex.split(self.command)
-            try:
-                run(
-                    argv,
-                    cwd=self.tree.worktree,
-                    log=log,
-                    pass_fds=(lock,),
-                    env={"REGRESS_COMMIT": commit.sha},
-                )
-            except ProgramFailed as error:
-                raise BuildError(first_error(log.read_text(encoding="utf-8", errors="replace"))) from error
+        if self._lock is None:
+            self._lock = self._held.enter_context(locked(self.tree.lock, self.progress))
+        self.tree.check_out(commit.sha)
+        log = folder / "build.log"
+        argv = shlex.split(self.command)
+        try:
+            run(argv, cwd=self.tree.worktree, log=log, pass_fds=(self._lock,), env={"REGRESS_COMMIT": commit.sha})
+        except ProgramFailed as error:
+            raise BuildError(first_error(log.read_text(encoding="utf-8", errors="replace"))) from error
         return Kernel(self.tree.worktree, self.tree.worktree, "command", commit.tree, self.command, True, 0.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from harness.model import Scenario, Word
@@ -37,17 +36,3 @@ def conclusion(status: Status, reason: str, folder: Path) -> str:
         Status.INTERRUPTED: f"Interrupted: {reason}.",
     }[status]
     return f"{said}   console, config, JUnit: {folder}/"
-
-
-def render(
-    scenario: Scenario,
-    tree: str,
-    arch: str,
-    answers: Sequence[Answer],
-    status: Status,
-    reason: str,
-    folder: Path,
-) -> str:
-    """The whole report."""
-    rows = (row(answer) for answer in answers)
-    return "\n".join((head(scenario, tree, arch), *rows, conclusion(status, reason, folder)))

@@ -1,0 +1,134 @@
+"""What `run`, `step` and `bisect` share: a scenario and the arguments become a tree and a laboratory."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import catalog, paths, prerequisites
+from harness.cli.progress import Talk
+from harness.errors import UserError
+from harness.kernel import replay
+from harness.kernel.build import Builder, KernelBuilder
+from harness.kernel.command import CommandBuilder
+from harness.kernel.tree import Tree, find
+from harness.machine import Machine, accelerator, rootfs
+from harness.machine.command import CommandMachine
+from harness.machine.vng import Vng
+from harness.model import Range, Scenario
+from harness.reproduce import Guest, Laboratory
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments that every command that tries commits has."""
+    parser.add_argument("scenario", metavar="SCENARIO", help="a name or an id, such as lr#35498d")
+    parser.add_argument("--arch", choices=("x86_64", "i386"), default="x86_64", help="default: x86_64")
+    parser.add_argument("--results", type=Path, metavar="DIR", help="where results go")
+    parser.add_argument(
+        "--scenarios", type=Path, action="append", default=[], metavar="DIR", help="a folder of your own"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+
+
+def count(text: str) -> int:
+    """A number of boots, as an argument."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
+@contextlib.contextmanager
+def ended_cleanly() -> Iterator[None]:
+    """Make a request to end (SIGTERM, a closed terminal) unwind like Ctrl-C, so that all that runs is ended."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A scenario on this machine.
+
+    Args:
+        scenario: what is tried.  arch: for what.
+        results: the folder of all results.
+        talk: is told what goes on.
+    """
+
+    scenario: Scenario
+    arch: str
+    results: Path
+    talk: Talk
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> Workshop:
+        """The workshop that the arguments ask for, with all that it needs of this machine installed.
+
+        Raises:
+            UserError: there is no such scenario, or it is wrong.
+            InfrastructureError: something is missing here.
+        """
+        scenario, talk = catalog.find(options.scenario, options.scenarios), Talk()
+        wanted = {"git"}
+        wanted |= {"build"} if scenario.build_command is None else set()
+        wanted |= {"boot", "guest"} if scenario.machine_command is None else set()
+        wanted |= {"i386"} if options.arch == "i386" else set()
+        prerequisites.ensure(wanted, talk)
+        return cls(scenario, options.arch, (options.results or paths.results()).absolute(), talk)
+
+    def tree(self, wanted: str | None, commits: dict[str, Range]) -> Tree:
+        """The tree to work on.
+
+        Args:
+            wanted: what `--tree` said.  commits: the range that is needed, by the tree's name.
+
+        Raises:
+            UserError, Unavailable: it cannot be had.
+        """
+        named, default = catalog.tree_urls(paths.trees_config())
+        real = self.scenario.build_command is None
+        found = find(wanted, commits, named, default, paths.cache(), self.talk, kernel=real)
+        return found or self._replay()
+
+    def _replay(self) -> Tree:
+        folder = self.scenario.folder / "replay"
+        if not folder.is_dir():
+            raise UserError(f"{self.scenario.id} has no replay; name a kernel tree with --tree")
+        series, cache = replay.read_series(folder), paths.cache()
+        return replay.lay(series, replay.find_source(series.kernel, cache, self.talk), cache, self.talk)
+
+    @contextlib.contextmanager
+    def laboratory(self, on: Tree) -> Iterator[Laboratory]:
+        """All that is needed to try commits of a tree."""
+        with contextlib.ExitStack() as stack:
+            builder: Builder
+            if self.scenario.build_command is not None:
+                builder = stack.enter_context(CommandBuilder(on, self.scenario.build_command, self.talk))
+            else:
+                names = (self.arch, *self.scenario.kconfig)
+                fragments = tuple(catalog.KCONFIGS / f"{name}.config" for name in names)
+                builder = KernelBuilder(on, self.arch, fragments, paths.cache(), self.talk)
+            yield Laboratory(self.scenario, builder, self._machine(), self._guest, self.arch, self.talk)
+
+    def _machine(self) -> Machine:
+        if self.scenario.machine_command is not None:
+            return CommandMachine(self.scenario.machine_command)
+        return Vng(accelerator.probe(paths.cache(), self.talk).name)
+
+    def _guest(self, folder: Path) -> Guest:
+        disk = self.scenario.pi_disk
+        if self.scenario.machine_command is None:
+            root = rootfs.i386_root(paths.cache(), self.talk) if self.arch == "i386" else Path("/")
+            rootfs.initramfs(self.scenario, root, folder / "initramfs.cpio")
+        return Guest(folder / "initramfs.cpio", disk.append if disk else ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -119,16 +120,21 @@ class Workshop:
                 names = (self.arch, *self.scenario.kconfig)
                 fragments = tuple(catalog.KCONFIGS / f"{name}.config" for name in names)
                 builder = KernelBuilder(on, self.arch, fragments, paths.cache(), self.talk)
-            yield Laboratory(self.scenario, builder, self._machine(), self._guest, self.arch, self.talk)
+            guest = functools.partial(self._guest, self._root())
+            yield Laboratory(self.scenario, builder, self._machine(), guest, self.arch, self.talk)
+
+    def _root(self) -> Path:
+        """Where the guest's programs are taken from; had before anything is built, as it may not be to be had."""
+        wanted = self.arch == "i386" and self.scenario.machine_command is None
+        return rootfs.i386_root(paths.cache(), self.talk) if wanted else Path("/")
 
     def _machine(self) -> Machine:
         if self.scenario.machine_command is not None:
             return CommandMachine(self.scenario.machine_command)
         return Vng(accelerator.probe(paths.cache(), self.talk).name)
 
-    def _guest(self, folder: Path) -> Guest:
+    def _guest(self, root: Path, folder: Path) -> Guest:
         disk = self.scenario.pi_disk
         if self.scenario.machine_command is None:
-            root = rootfs.i386_root(paths.cache(), self.talk) if self.arch == "i386" else Path("/")
             rootfs.initramfs(self.scenario, root, folder / "initramfs.cpio")
         return Guest(folder / "initramfs.cpio", disk.append if disk else ())

@@ -91,13 +91,13 @@ def i386_root(cache: Path, progress: Progress) -> Path:
         if not root.exists():
             progress.note("making a root file system of i386 packages")
             with whole_folder(root) as new:
-                tarball = new.parent / f"{new.name}.tar"
+                tarball, suite = new.parent / f"{new.name}.tar", _suite()
                 try:
                     # Unpacked only: nothing of the foreign architecture is run, and no root is needed.
                     run(
                         [
                             *("mmdebstrap", "--mode=auto", "--variant=extract", "--architectures=i386"),
-                            *(f"--include={','.join(I386_PACKAGES)}", _suite(), str(tarball)),
+                            *(f"--include={','.join(I386_PACKAGES)}", suite, str(tarball), *_mirror(suite)),
                         ],
                         on_line=progress.update,
                     )
@@ -105,6 +105,18 @@ def i386_root(cache: Path, progress: Progress) -> Path:
                 finally:
                     tarball.unlink(missing_ok=True)
     return root
+
+
+def _mirror(suite: str) -> list[str]:
+    """The mirror that this machine's own apt has for a release; without one mmdebstrap knows where to look.
+
+    mmdebstrap's choice would take in the security archive, which the guest has no need of.
+    """
+    if shutil.which("apt-get") is None:
+        return []
+    which = ("Created-By: Packages", "Origin: Debian", "Label: Debian", f"Codename: {suite}")
+    told = run(["apt-get", "indextargets", "--format", "$(REPO_URI)", *which], check=False).stdout.split()
+    return told[:1]
 
 
 def _suite() -> str:

@@ -1,7 +1,8 @@
 """The command line: the only part that prints, reads arguments or exits.
 
 Exit status: 0 what was asked holds; 1 it does not; 2 wrong usage or input; 3 the machinery failed
-and nothing can be said; 130 interrupted by Ctrl-C.
+and nothing can be said; 130 interrupted by Ctrl-C.  `step` has git's own: 0 good, 1 bad, 125 cannot
+tell, 128 and up stop the bisection.
 """
 
 from __future__ import annotations
@@ -10,16 +11,21 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 from harness import VERSION
 
 COMMANDS = {
     "run": "try a scenario on its known commits, and say whether the regression shows",
+    "step": "try the commit that git bisect has checked out; for `git bisect run`",
     "list": "the scenarios",
     "show": "what a scenario runs, on what, and what it expects",
     "doctor": "what this machine has and lacks",
 }
+
+STOP = 128
+"""What makes `git bisect run` stop."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,12 +38,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    named = next((word for word in arguments if not word.startswith("-")), None)
+    if named != "step":
+        return _guarded(_parsed(arguments, named))
+    # To git nearly every exit status means "bad": only what is a verdict may pass for one.
+    try:
+        options = _parsed(arguments, named)
+        status = _guarded(options)
+    except SystemExit:
+        return STOP
+    except Exception:
+        traceback.print_exc()
+        return STOP
+    return int(options.verdict) if hasattr(options, "verdict") else max(STOP, status)
+
+
+def _parsed(arguments: Sequence[str], named: str | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="regress", description="Does this kernel show this regression, and which commit brought it?"
     )
     parser.add_argument("--version", action="version", version=f"regress {VERSION}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    named = next((word for word in arguments if not word.startswith("-")), None)
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         if name == named:
@@ -45,8 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             module = importlib.import_module(f"harness.cli.{'list_' if name == 'list' else name}")
             module.configure(command)
             command.set_defaults(run=module.run)
-    options = parser.parse_args(arguments)
-    return _guarded(options)
+    return parser.parse_args(arguments)
 
 
 def _guarded(options: argparse.Namespace) -> int:

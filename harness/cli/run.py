@@ -15,6 +15,9 @@ from harness.model import Range, Revision
 from harness.reports import document, junit, repro, text
 from harness.reproduce import Answer, Laboratory, Status, Subject, conclude
 
+EXIT = {Status.SHOWS: 0, Status.INFRASTRUCTURE: 3}
+"""Exit statuses; 1 for all others."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress run`."""
@@ -34,10 +37,10 @@ def run(options: argparse.Namespace) -> int:
         raise UserError("--commit does not go with --good and --bad")
     shop = Workshop.of(options)
     with workshop.ended_cleanly():
-        return _Run(shop, options).run()
+        return EXIT.get(Run(shop, options).run(), 1)
 
 
-class _Run:
+class Run:
     """One `regress run`: finds what it needs, then tries commit after commit and stores each answer."""
 
     def __init__(self, shop: Workshop, options: argparse.Namespace) -> None:
@@ -45,7 +48,8 @@ class _Run:
         self.scenario, self.talk = shop.scenario, shop.talk
         self.answers: list[Answer] = []
 
-    def run(self) -> int:
+    def run(self) -> Status:
+        """Try all; what was found out is told and stored, however it ends."""
         subjects = self._subjects()
         with self.shop.laboratory(self.tree) as lab:
             self.stored = store.start(self.shop.results, self.scenario.id, self.tree.description, self.options.arch)
@@ -62,7 +66,7 @@ class _Run:
                 status, reason = Status.INFRASTRUCTURE, str(error)
             finally:
                 self._finish(status, reason)
-        return {Status.SHOWS: 0, Status.INFRASTRUCTURE: 3}.get(status, 1)
+        return status
 
     def _say(self, line: str) -> None:
         """A line of the report: on standard output, or aside when that is for JSON."""

@@ -72,9 +72,10 @@ class _Running:
         ready = {key.fd for key, _ in self.selector.select(timeout)}
         console = _read(self.console) if self.console in ready else None
         status = (_read(self.status) or b"") if self.status in ready or console == b"" else b""
+        # Either channel may be the first to speak: a pty hands on what it is given a little later than a fifo does.
+        if (console or status) and not self.noted:
+            self.noted = _note_qemu(self.process.pid, self.folder)
         if console:
-            if not self.noted:
-                self.noted = _note_qemu(self.process.pid, self.folder)
             self.first = (self.first + console)[:4096]
         if console == b"" and not status:
             self._assert_booted()

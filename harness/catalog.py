@@ -16,7 +16,7 @@ import yaml
 
 from harness.console import Expectation, expectation_from
 from harness.errors import UserError
-from harness.model import MachineSpec, PiDisk, Range, Revision, Scenario, Timeouts
+from harness.model import MachineSpec, Mend, PiDisk, Range, Revision, Scenario, Timeouts
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
@@ -179,6 +179,24 @@ def _range(node: Node) -> Range:
     )
 
 
+def _mend(node: Node, folder: Path) -> Mend:
+    got = node.entries(("since", "until", "patch", "pick", "because"))
+    for key in ("since", "because"):
+        if key not in got:
+            raise node.error(f"{key!r} is missing")
+    if ("patch" in got) == ("pick" in got):
+        raise node.error("either `patch: FILE` or `pick: COMMIT` is wanted")
+    if "patch" in got and not (folder / got["patch"].text()).is_file():
+        raise got["patch"].error(f"there is no {folder / got['patch'].text()}")
+    return Mend(
+        since=_revision(got["since"]),
+        until=_revision(got["until"]) if "until" in got else None,
+        because=got["because"].text(),
+        patch=got["patch"].text() if "patch" in got else None,
+        pick=_revision(got["pick"]) if "pick" in got else None,
+    )
+
+
 def _expect(node: Node) -> Expectation:
     crash = node.entries(("crash",))
     if "crash" not in crash:
@@ -202,7 +220,7 @@ def load(folder: Path) -> Scenario:
     got = document.entries(
         (
             *("id", "aliases", "title", "links", "kconfig", "machine", "disks", "needs"),
-            *("run", "expect", "commits", "build"),
+            *("run", "expect", "commits", "mend", "build"),
         )
     )
     for key in ("id", "title"):
@@ -236,6 +254,7 @@ def load(folder: Path) -> Scenario:
         run=script,
         expect=value("expect", _expect, None),
         commits=value("commits", lambda n: {k: _range(v) for k, v in n.entries().items()}, {}),
+        mend=value("mend", lambda n: tuple(_mend(one, folder) for one in n.items()), ()),
         build_command=value("build", lambda n: n.entries(("command",))["command"].text(), None),
         machine_command=machine_command,
     )

@@ -16,6 +16,7 @@ from harness.errors import UserError
 from harness.kernel import replay
 from harness.kernel.build import Builder, KernelBuilder
 from harness.kernel.command import CommandBuilder
+from harness.kernel.mend import Mender
 from harness.kernel.tree import Tree, find
 from harness.machine import Machine, accelerator, rootfs
 from harness.machine.command import CommandMachine
@@ -121,7 +122,8 @@ class Workshop:
                 fragments = tuple(catalog.KCONFIGS / f"{name}.config" for name in names)
                 builder = KernelBuilder(on, self.arch, fragments, paths.cache(), self.talk)
             guest = functools.partial(self._guest, self._root())
-            yield Laboratory(self.scenario, builder, self._machine(), guest, self.arch, self.talk)
+            mend = Mender(on, self.scenario.mend, self.scenario.folder).mended
+            yield Laboratory(self.scenario, builder, self._machine(), guest, self.arch, self.talk, mend)
 
     def _root(self) -> Path:
         """Where the guest's programs are taken from; had before anything is built, as it may not be to be had."""

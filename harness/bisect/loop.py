@@ -1,0 +1,280 @@
+"""The second loop: which commit brought the regression, or ended it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Protocol
+
+from harness.bisect.notebook import Notebook, Rates
+from harness.bisect.plan import Plan
+from harness.errors import InfrastructureError, KernelError
+from harness.git import Commit, Git
+from harness.kernel.tree import Tree
+from harness.model import Outcome, Trial, Verdict, Word
+from harness.reproduce import Laboratory, Subject
+from harness.search import Culprit, Evidence, History, Inconclusive, Search, Test
+from harness.store import Built
+from harness.verdict import judge
+
+SearchFor = Callable[[History], Search]
+"""Makes a search of a history."""
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a bisection is, for whoever watches it.
+
+    Attributes:
+        new, old: the ends.  total: how many commits are between them.
+        in_hand: what is tried now, and how often it will be.
+        left: about how many more commits will be tried.
+        tried: the verdicts so far, in order.
+        rates: what builds and boots take here.
+    """
+
+    new: str
+    old: tuple[str, ...]
+    total: int
+    in_hand: Commit
+    runs: int
+    left: int
+    tried: tuple[tuple[str, Verdict], ...]
+    rates: Rates
+    search: Search
+    evidence: Mapping[str, Evidence]
+
+
+class Watcher(Protocol):
+    """Is told where a bisection is."""
+
+    def state(self, state: State) -> None:
+        """A commit is about to be tried."""
+
+    def tried(self, commit: Commit, role: str, verdict: Verdict) -> None:
+        """A commit was tried; `role` says why."""
+
+    def note(self, text: str) -> None:
+        """Something that a reader should know."""
+
+
+def seek(
+    search: Search,
+    evidence: Callable[[], Mapping[str, Evidence]],
+    built: Callable[[], Set[str]],
+    attempt: Callable[[Test], None],
+) -> Culprit | Inconclusive:
+    """Ask a search and try what it wants, until it has an answer.
+
+    Args:
+        evidence: gives all that is known by now.  built: gives the commits that have an image by now.
+        attempt: tries a commit; afterwards there is more evidence about it.
+    """
+    while isinstance(wanted := search.decide(evidence(), built()), Test):
+        before = evidence().get(wanted.commit)
+        attempt(wanted)
+        if evidence().get(wanted.commit) == before:
+            raise AssertionError(f"nothing was learned of {wanted.commit}: the search would ask for ever")
+    return wanted
+
+
+class Bench:
+    """Tries commits and writes down what they show.
+
+    Args:
+        tree: whose commits are tried.  laboratory: how.
+        notebook: takes what is found out.  watcher: is told.
+    """
+
+    def __init__(self, plan: Plan, tree: Tree, laboratory: Laboratory, notebook: Notebook, watcher: Watcher) -> None:
+        self.plan, self.tree, self.lab, self.notebook, self.watcher = plan, tree, laboratory, notebook, watcher
+        # Has the user's objects and those that are made here.
+        self.git = Git(tree.worktree)
+
+    def attempt(self, sha: str, runs: int, role: str = "commit") -> None:
+        """Build a commit and try it up to `runs` times; what comes of it is in the notebook.
+
+        A commit that turns out to have the image of one that was tried is not booted.
+
+        Raises:
+            InfrastructureError: nothing can be said of the commit.
+        """
+        commit, notebook = self.git.commit(sha), self.notebook
+        subject = Subject(role, commit)
+        folder = notebook.run.folder / f"commit-{sha[:12]}"
+        mended = self.lab.mend(commit)
+        known, began = notebook.twin(sha), time.monotonic()
+        try:
+            kernel = self.lab.kernel(subject, folder, mended)
+        except KernelError as error:
+            notebook.kernel(sha, Built(None, round(time.monotonic() - began, 2), True, mended.by))
+            notebook.trial(sha, role, Trial(Outcome.BUILD_FAILED, str(error), 0.0, folder))
+            return
+        notebook.kernel(sha, Built(kernel.signature, kernel.seconds, kernel.built, mended.by))
+        if known is None and notebook.twin(sha) is not None:
+            return
+        trials = self.lab.trials(kernel, subject, folder, runs, lambda trial: notebook.trial(sha, role, trial))
+        if trials[-1].outcome is Outcome.INFRASTRUCTURE:
+            raise InfrastructureError(f"{sha[:12]} cannot be told: {trials[-1].reason}")
+
+    def again(self, sha: str, role: str, runs: int) -> Verdict:
+        """Try a commit afresh: the verdict counts only the trials in this role, also those of an earlier session."""
+        done = self.notebook.of(sha, role)
+        if len(done) < runs and all(trial.outcome is Outcome.PASSED for trial in done):
+            self.attempt(sha, runs - len(done), role)
+            done = self.notebook.of(sha, role)
+        verdict = judge(done, self.lab.scenario.expect) if done else self.notebook.verdict(sha)
+        assert verdict is not None
+        self.watcher.tried(self.git.commit(sha), role, verdict)
+        return verdict
+
+
+class Range:
+    """Finds the range to search: from the ends that were given, their merge bases, or release tags.
+
+    Args:
+        bench: tries commits.  search_for: makes the search of a range.
+
+    Attributes:
+        history: the range that was searched last.  search: its search.
+        notes: what was found out on the way.
+    """
+
+    def __init__(self, bench: Bench, search_for: SearchFor) -> None:
+        self.bench, self.search_for = bench, search_for
+        self.plan, self.git = bench.plan, bench.git
+        self.notes: list[str] = []
+        self.history = History((), {}, ())
+        self.search: Search | None = None
+
+    def note(self, text: str) -> None:
+        """Something that the result has to say too."""
+        if text not in self.notes:
+            self.notes.append(text)
+            self.bench.watcher.note(text)
+
+    def find(self) -> Culprit | Inconclusive:
+        """Search, in one range after the other where the first turns out not to hold what is looked for."""
+        new = self._new_end()
+        if self.plan.old:
+            return self._between(new, self.plan.old)
+        return self._from_releases(new)
+
+    def _new_end(self) -> str:
+        """The oldest of the new ends: what brought the regression is in all of them, so it is in that one."""
+        ends = list(dict.fromkeys(self.plan.new))
+        oldest = [a for a in ends if not any(a != b and self.git.is_ancestor(b, a) for b in ends)]
+        for extra in oldest[1:]:
+            self.note(f"{extra[:12]} is left aside: it does not lie on one line with {oldest[0][:12]}")
+        return oldest[0]
+
+    def _from_releases(self, new: str) -> Culprit | Inconclusive:
+        """Go back over release tags until one does not show the regression: the newest, then in wider steps."""
+        wider = self._releases(new)
+        for tag, sha in wider:
+            self.bench.watcher.note(f"is {tag} good?")
+            found = self._between(new, (sha,))
+            verdict = self.bench.notebook.verdict(sha)
+            if verdict is None:  # the bad end ended it
+                return found
+            if verdict.word is Word.GOOD:
+                return found
+            self.note(f"{tag} is no good end: {verdict.reason}")
+            if verdict.word is Word.BAD:
+                new = sha
+        return Inconclusive("no release before the bad end is good; name an older commit with --good")
+
+    def _releases(self, new: str) -> Iterator[tuple[str, str]]:
+        tags = [(tag, sha) for tag, sha in self.git.releases(new) if sha != new]
+        at, step = 0, 1
+        while at < len(tags):
+            yield tags[at]
+            at, step = (at + step, step * 2) if at + step < len(tags) or at == len(tags) - 1 else (len(tags) - 1, 1)
+
+    def _between(self, new: str, old: Sequence[str]) -> Culprit | Inconclusive:
+        """Search the range between ends; where an old end is not an ancestor, the merge base is an old end too."""
+        bases = {
+            base: end
+            for end in old
+            if not self.git.is_ancestor(end, new)
+            for base in self.git.merge_bases(end, new)
+            if base not in old
+        }
+        while True:
+            found = self._search(new, (*old, *bases))
+            base = next((b for b in bases if self._word(b) not in (None, self._old_word)), None)
+            if base is None or isinstance(found, Culprit):
+                break
+            if self._word(base) is Word.SKIP:
+                # git, too, goes on without: what is found is checked against its parent in any case.
+                self.note(f"the merge base {base[:12]} cannot be tried; going on without it")
+                del bases[base]
+                continue
+            return self._base_is_new(base, bases[base], new)
+        for base, end in bases.items():
+            if self._word(base) is self._old_word:
+                side = "fixed" if self.plan.find_fix else "bad"
+                self.note(
+                    f"{end[:12]} is no ancestor of {new[:12]}; their merge base {base[:12]} is "
+                    f"{self.plan.terms[1]}, so what is looked for lies on the {side} side of it"
+                )
+        return found
+
+    def _word(self, sha: str) -> Word | None:
+        verdict = self.bench.notebook.verdict(sha)
+        return verdict.word if verdict else None
+
+    @property
+    def _old_word(self) -> Word:
+        return Word.BAD if self.plan.find_fix else Word.GOOD
+
+    def _base_is_new(self, base: str, old: str, new: str) -> Inconclusive:
+        if self.plan.find_fix:
+            what = (
+                f"the merge base {base[:12]} is fixed already: nothing between it and {new[:12]} is a fix; "
+                f"what broke {old[:12]} lies on its own side: look for it with --good {base[:12]} --bad {old[:12]}"
+            )
+        else:
+            what = (
+                f"the merge base {base[:12]} is bad too: the regression is older, and {old[:12]} has a fix that "
+                f"{new[:12]} lacks: look for it with --find-fix --bad {base[:12]} --good {old[:12]}"
+            )
+        return Inconclusive(what)
+
+    def _search(self, new: str, old: tuple[str, ...]) -> Culprit | Inconclusive:
+        above = self.git.history(new, old, self.plan.paths, first_parent=self.plan.first_parent)
+        self.history = History(tuple(above), above, old)
+        self.search = self.search_for(self.history)
+        return self.go_on()
+
+    def go_on(self) -> Culprit | Inconclusive:
+        """Search the range with all that is known by now."""
+        assert self.search is not None
+        return seek(self.search, self.evidence, lambda: self.bench.notebook.built, self._attempt)
+
+    def evidence(self) -> dict[str, Evidence]:
+        """What is known of the range and its ends."""
+        told = ((sha, self.bench.notebook.evidence(sha)) for sha in self._tried())
+        return {sha: evidence for sha, evidence in told if evidence is not None}
+
+    def _tried(self) -> list[str]:
+        here = {*self.history.commits, *self.history.good}
+        notebook = self.bench.notebook
+        return [sha for sha in dict.fromkeys((*notebook.log, *notebook.order)) if sha in here]
+
+    def _attempt(self, test: Test) -> None:
+        bench, history = self.bench, self.history
+        commit = self.git.commit(test.commit)
+        told = [(sha, verdict) for sha in self._tried() if (verdict := bench.notebook.verdict(sha))]
+        assert self.search is not None
+        bench.watcher.state(
+            State(
+                *(history.bad, history.good, len(history.commits), commit, test.runs, test.left),
+                *(tuple(told), bench.notebook.rates(), self.search, self.evidence()),
+            )
+        )
+        bench.attempt(test.commit, test.runs)
+        verdict = bench.notebook.verdict(test.commit)
+        assert verdict is not None
+        bench.watcher.tried(commit, "commit", verdict)

@@ -118,5 +118,6 @@ class Bisection:
             checks=checks or {},
             notes=(*self.range.notes, *(notes or [])),
             blend=blend,
+            crash=self.notebook.crash(culprit),
             log_start=(history.bad, history.good) if history.commits else None,
         )

@@ -121,6 +121,11 @@ class Notebook:
         seen = [weigh(self.of(sha), self.expected) for sha in shas]
         return sum(one.bad for one in seen), sum(one.quiet for one in seen)
 
+    def crash(self, sha: str | None) -> Trial | None:
+        """A trial that showed the expected crash: of this commit, else of any."""
+        trials = [*self.of(sha or ""), *(trial for other in self.trials for trial in self.of(other))]
+        return next((trial for trial in trials if judge([trial], self.expected).word is Word.BAD), None)
+
     def boots(self) -> int:
         """How many boots there were."""
         return sum(trial.outcome is not Outcome.BUILD_FAILED for sha in self.trials for trial in self.of(sha))

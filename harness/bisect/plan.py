@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from harness.model import Word
+from harness.model import Trial, Word
 
 
 class Status(StrEnum):
@@ -134,6 +134,7 @@ class Result:
         candidates: where no single one can be named: each with its reason, the likeliest first.
         checks: name to True, False, a verdict's word, "conflict", or None where it was not tried.
         notes: whatever else a reader should know.
+        crash: a trial that showed the expected crash: the culprit's where there is one.
         log_start: the revisions that a `git bisect start` of this search takes: new end, old ends.
     """
 
@@ -148,4 +149,5 @@ class Result:
     checks: Mapping[str, bool | str | None] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     blend: Blend | None = None
+    crash: Trial | None = None
     log_start: tuple[str, tuple[str, ...]] | None = None

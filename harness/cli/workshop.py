@@ -74,14 +74,17 @@ class Workshop:
     talk: Talk
 
     @classmethod
-    def of(cls, options: argparse.Namespace) -> Workshop:
+    def of(cls, options: argparse.Namespace, talk: Talk | None = None) -> Workshop:
         """The workshop that the arguments ask for, with all that it needs of this machine installed.
+
+        Args:
+            talk: is told what goes on.
 
         Raises:
             UserError: there is no such scenario, or it is wrong.
             InfrastructureError: something is missing here.
         """
-        scenario, talk = catalog.find(options.scenario, options.scenarios), Talk()
+        scenario, talk = catalog.find(options.scenario, options.scenarios), talk or Talk()
         wanted = {"git"}
         wanted |= {"build"} if scenario.build_command is None else set()
         wanted |= {"boot", "guest"} if scenario.machine_command is None else set()

@@ -27,23 +27,21 @@ class State:
     """Where a bisection is, for whoever watches it.
 
     Attributes:
-        new, old: the ends.  total: how many commits are between them.
+        commits: the range from the old ends to the new one, oldest first.
+        suspects: those of them that may still be the one.
         in_hand: what is tried now, and how often it will be.
         left: about how many more commits will be tried.
-        tried: the verdicts so far, in order.
+        words: the verdicts so far.
         rates: what builds and boots take here.
     """
 
-    new: str
-    old: tuple[str, ...]
-    total: int
+    commits: tuple[str, ...]
+    suspects: frozenset[str]
     in_hand: Commit
     runs: int
     left: int
-    tried: tuple[tuple[str, Verdict], ...]
+    words: Mapping[str, Word]
     rates: Rates
-    search: Search
-    evidence: Mapping[str, Evidence]
 
 
 class Watcher(Protocol):
@@ -186,7 +184,8 @@ class Range:
         return Inconclusive("no release before the bad end is good; name an older commit with --good")
 
     def _releases(self, new: str) -> Iterator[tuple[str, str]]:
-        tags = [(tag, sha) for tag, sha in self.git.releases(new) if sha != new]
+        # The program's own repository has the objects, the user's has the names.
+        tags = [(tag, sha) for tag, sha in self.bench.tree.repository.releases(new) if sha != new]
         at, step = 0, 1
         while at < len(tags):
             yield tags[at]
@@ -263,16 +262,31 @@ class Range:
         notebook = self.bench.notebook
         return [sha for sha in dict.fromkeys((*notebook.log, *notebook.order)) if sha in here]
 
+    def _suspects(self, words: Mapping[str, Word]) -> set[str]:
+        """The commits that are in all that have what is looked for, and in none that have not."""
+        parents = self.history.parents
+        suspects = set(self.history.commits)
+
+        def reach(sha: str) -> set[str]:
+            found, todo = set[str](), [sha]
+            while todo:
+                if (one := todo.pop()) not in found:
+                    found.add(one)
+                    todo += parents[one]
+            return found
+
+        for sha, word in words.items():
+            if sha in parents and word is not Word.SKIP:
+                suspects = suspects & reach(sha) if word is self.plan.sought else suspects - reach(sha)
+        return suspects
+
     def _attempt(self, test: Test) -> None:
         bench, history = self.bench, self.history
         commit = self.git.commit(test.commit)
-        told = [(sha, verdict) for sha in self._tried() if (verdict := bench.notebook.verdict(sha))]
-        assert self.search is not None
+        told = {sha: verdict.word for sha in self._tried() if (verdict := bench.notebook.verdict(sha))}
+        suspects = frozenset(self._suspects(told))
         bench.watcher.state(
-            State(
-                *(history.bad, history.good, len(history.commits), commit, test.runs, test.left),
-                *(tuple(told), bench.notebook.rates(), self.search, self.evidence()),
-            )
+            State(history.commits, suspects, commit, test.runs, test.left, told, bench.notebook.rates())
         )
         bench.attempt(test.commit, test.runs)
         verdict = bench.notebook.verdict(test.commit)

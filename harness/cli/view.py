@@ -46,8 +46,24 @@ def time_left(state: State) -> float | None:
 def where(state: State) -> str:
     """How far it is, on one line."""
     left = time_left(state)
-    steps = "the last step" if state.left == 0 else f"about {state.left + 1} steps"
-    return f"{state.total} commits between, {steps} left" + (f", {span(left)}" if left is not None else "")
+    steps = "this is the last step" if state.left == 0 else f"about {state.left + 1} steps"
+    return f"{len(state.suspects)} commits left, {steps}" + (f", {span(left)}" if left is not None else "")
+
+
+def drawn(state: State, width: int) -> Text:
+    """The range on one line, oldest first: what is settled, what may still be the one, what was skipped."""
+    bar = Text()
+    count = len(state.commits)
+    for place in range(min(width, count)):
+        part = state.commits[place * count // min(width, count) : (place + 1) * count // min(width, count)]
+        words = {state.words[sha] for sha in part if sha in state.words}
+        if state.in_hand.sha in part:
+            bar.append("?", style="bold cyan")
+        elif word := next((word for word in (Word.BAD, Word.GOOD, Word.SKIP) if word in words), None):
+            bar.append(word[0].upper(), style=COLOUR[word])
+        else:
+            bar.append("=" if state.suspects & set(part) else "-", style="" if state.suspects & set(part) else "dim")
+    return bar
 
 
 class View(Talk):
@@ -116,18 +132,23 @@ class View(Talk):
             self.note(f"  {verdict.word:5}{commit.sha[:12]}  {short(commit.subject):56}  {what}{verdict.reason}")
 
     def _drawn(self) -> Group:
-        table = Table(box=None, show_header=False, padding=(0, 1))
+        table = Table(box=None, show_header=False, padding=(0, 1), expand=True)
+        for width in (5, 12, None, None):
+            table.add_column(no_wrap=True, overflow="ellipsis", width=width, ratio=None if width else 1)
         for role, commit, verdict in self.rows[-12:]:
             table.add_row(
                 Text(verdict.word, style=COLOUR[verdict.word]),
                 commit.sha[:12],
-                short(commit.subject, 46),
-                Text(short(f"{'' if role == 'commit' else role + ': '}{verdict.reason}", 60), style="dim"),
+                commit.subject,
+                Text(f"{'' if role == 'commit' else role + ': '}{verdict.reason}", style="dim"),
             )
         parts: list[Text | Table] = [Text(self.title, style="bold"), table]
         if self.at is not None:
+            parts.append(Text.assemble("range  ", drawn(self.at, 60)))
             parts.append(Text(where(self.at)))
-            parts.append(Text(f"in hand  {self.at.in_hand.sha[:12]}  {short(self.at.in_hand.subject)}", style="cyan"))
+            if self.at.in_hand.sha[:12] in self.doing:
+                subject = short(self.at.in_hand.subject)
+                parts.append(Text(f"in hand  {self.at.in_hand.sha[:12]}  {subject}", style="cyan"))
         now = time.monotonic()
         parts.append(Text(f"{self.doing}, for {span(now - self.since)} (in all {span(now - self.began)})", style="dim"))
         return Group(*parts)

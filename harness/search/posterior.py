@@ -6,6 +6,7 @@ and nothing else ever shows that crash. How probable the crash is is not known; 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,6 +61,37 @@ class Posterior:
     bad: int
     levels: tuple[Level, ...]
     already: tuple[tuple[float, int], ...]
+
+    @property
+    def candidates(self) -> int:
+        """The set of commits that may be the first bad one."""
+        return functools.reduce(int.__or__, (level.commits for level in self.levels))
+
+    def within(self, commits: int) -> list[tuple[float, int]]:
+        """For each level, the probability of those of its commits that are in a set, and the quiet trials against."""
+        parts = [(level, (level.commits & commits).bit_count()) for level in self.levels]
+        return [(level.weight * count, level.quiet) for level, count in parts if count]
+
+    def masses(self, graph: Graph, pool: int) -> dict[int, float]:
+        """For each place in a set that holds the ancestors of all in it: how probable it is that it has the crash."""
+        weights = dict.fromkeys(members(pool), 0.0)
+        for level in self.levels:
+            weights.update(dict.fromkeys(members(level.commits & pool), level.weight))
+        already = sum(chance for chance, _ in self.already)
+        masses: dict[int, float] = {}
+        for place, weight in weights.items():
+            parents = graph.parents[place]
+            if len(parents) > 1:
+                masses[place] = already + sum(mass for mass, _ in self.within(graph.reach[place]))
+            else:
+                masses[place] = weight + (masses[parents[0]] if parents else already)
+        return masses
+
+    def entropy(self) -> float:
+        """How uncertain the culprit is, in bits."""
+        parts = [(level.commits.bit_count(), level.weight) for level in self.levels]
+        parts += [(1, chance) for chance, _ in self.already]
+        return -math.fsum(count * weight * math.log2(weight) for count, weight in parts if weight > 0)
 
     def of(self, place: int) -> float:
         """How probable it is that the commit at this place is the first bad one."""

@@ -122,6 +122,20 @@ class Run:
             sha: Built(sign, secs, bool(built), tuple(json.loads(mended))) for sha, sign, secs, built, mended in rows
         }
 
+    def averages(self) -> tuple[float | None, float | None]:
+        """Seconds of a build and of a boot, on the average of all runs of this run's scenario and architecture."""
+        of = "(SELECT b.folder FROM runs a JOIN runs b USING (scenario, arch) WHERE a.folder = ?)"
+        with _opened(self.index) as database:
+            [builds] = database.execute(
+                f"SELECT AVG(seconds) FROM kernels WHERE built AND signature IS NOT NULL AND run IN {of}",  # noqa: S608
+                (self.folder.name,),
+            ).fetchone()
+            [boots] = database.execute(
+                f"SELECT AVG(seconds) FROM trials WHERE outcome <> ? AND run IN {of}",  # noqa: S608
+                (str(Outcome.BUILD_FAILED), self.folder.name),
+            ).fetchone()
+        return builds, boots
+
     def plan(self, plan: dict[str, Any]) -> None:
         """Write what a bisection is to find, before it starts."""
         with _opened(self.index) as database:

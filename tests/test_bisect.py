@@ -96,6 +96,35 @@ def test_a_crash_that_does_not_come_again_is_not_blamed(repo: Repo, lab: Lab) ->
     assert "--runs auto" in done["reason"]
 
 
+def flaky(lab: Lab, percent: int, seed: int) -> str:
+    """A console that crashes at so many boots in a hundred, the same ones for the same seed."""
+    count = lab.top / "boots"
+    return (
+        f"echo >>{count}\nn=$(wc -l <{count})\n"
+        f"test $(( (n * 7919 + {seed}) * 104729 / 64 % 100 )) -lt {percent} || exec sh good.sh\nexec sh bad.sh\n"
+    )
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_flaky_crash_is_found_by_as_many_runs_as_it_takes(repo: Repo, lab: Lab, seed: int) -> None:
+    both = {"good.sh": STATES["good"]["console.sh"], "bad.sh": STATES["bad"]["console.sh"]}
+    shas = [repo.commit({**both, **STATES["good"]})]
+    shas += repo.line("good*9")
+    shas.append(repo.commit({"console.sh": flaky(lab, 40, seed)}))
+    shas += [repo.commit({"later": str(number)}) for number in range(8)]
+    done = lab.bisect(repo, *ends(shas), "--runs", "auto", "--confidence", "0.97")
+    assert done["culprit"] == shas[10], done.err
+    assert done["confidence"] >= 0.97
+    quiet = max(step["trials"] for step in done["steps"] if step["verdict"] == "good")
+    assert quiet >= 5
+
+
+def test_no_such_regression_where_the_crash_never_comes(repo: Repo, lab: Lab) -> None:
+    shas = repo.line("good*3")
+    done = lab.bisect(repo, *ends(shas), "--runs", "auto", "--confidence", "0.6")
+    assert (done.status, done["status"]) == (1, "not-reproduced")
+
+
 def test_a_revert_that_conflicts_is_said(repo: Repo, lab: Lab) -> None:
     shas = repo.line("good*3 bad")
     shas.append(repo.commit({"console.sh": "true\n" + STATES["bad"]["console.sh"]}))
@@ -105,20 +134,16 @@ def test_a_revert_that_conflicts_is_said(repo: Repo, lab: Lab) -> None:
     assert any("console.sh" in note for note in done["notes"])
 
 
-def test_a_later_commit_with_the_same_effect_shows_in_the_revert(repo: Repo, lab: Lab) -> None:
-    shas = repo.line("good*3")
-    shas.append(
-        repo.commit(
-            {
-                "a.sh": STATES["bad"]["console.sh"],
-                "console.sh": "test -e a.sh && . ./a.sh\n. ./b.sh\n",
-                "b.sh": "echo regress: passed\n",
-            }
-        )
-    )
-    shas.append(repo.commit({"b.sh": "echo regress: passed\n# \n"}))
+def test_a_revert_that_does_not_help_is_said(repo: Repo, lab: Lab) -> None:
+    """A second commit has the same effect by other means: the first is the culprit, and reverting it is not enough."""
+    console = "if test -e a || test -e b; then exec sh bad.sh; fi\nexec sh good.sh\n"
+    both = {"good.sh": STATES["good"]["console.sh"], "bad.sh": STATES["bad"]["console.sh"]}
+    shas = [repo.commit({"build.sh": "true\n", "console.sh": console, **both})]
+    shas += [repo.commit({name: ""}) for name in ("x", "a", "y", "b", "z")]
     done = lab.bisect(repo, *ends(shas))
-    assert done["culprit"] == shas[3], done.err
+    assert (done.status, done["culprit"]) == (0, shas[2]), done.err
+    assert done["checks"]["revert_on_bad"] == "bad"
+    assert any("something after it has the same effect" in note for note in done["notes"])
 
 
 def test_history_with_merges(repo: Repo, lab: Lab) -> None:

@@ -16,7 +16,7 @@ from harness.verdict import judge, weigh
 
 @dataclass(frozen=True)
 class Rates:
-    """What builds and boots took here so far, in seconds on the average; None where there was none."""
+    """What a build and a boot take here, in seconds on the average; None where there was none yet."""
 
     build: float | None
     boot: float | None
@@ -38,6 +38,7 @@ class Notebook:
         self.trials: dict[str, list[Tried]] = {}
         self.order: list[str] = []
         self.log = dict(plan.log)
+        self.before = run.averages()
         for tried in run.trials():
             self._take(tried)
         for sha in self.kernels:
@@ -135,10 +136,12 @@ class Notebook:
         return sum(kernel.built or kernel.signature is None for kernel in self.kernels.values())
 
     def rates(self) -> Rates:
-        """What builds and boots take here."""
+        """What builds and boots take: in this bisection, else in earlier runs of the scenario here."""
         builds = [kernel.seconds for kernel in self.kernels.values() if kernel.built]
         boots = [t.seconds for sha in self.trials for t in self.of(sha) if t.outcome is not Outcome.BUILD_FAILED]
-        return Rates(*(sum(one) / len(one) if one else None for one in (builds, boots)))
+        return Rates(
+            *(sum(own) / len(own) if own else before for own, before in zip((builds, boots), self.before, strict=True))
+        )
 
     def steps(self, git: Git) -> tuple[Step, ...]:
         """What came of each commit, in the order in which they were tried."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from harness import catalog, store
 from harness.bisect import Bench, Bisection, Notebook, Plan, Result, Status, gitlog
 from harness.bisect.loop import SearchFor
+from harness.bisect.notebook import Rates
 from harness.cli import workshop
 from harness.cli.view import View
 from harness.cli.workshop import Workshop
@@ -23,6 +25,7 @@ from harness.model import Range, Revision, Word
 from harness.reports import bisect as report
 from harness.reports import repro
 from harness.search import History, Search
+from harness.search.bayes import Bayes
 from harness.search.halving import Halving
 
 EXIT = {Status.CULPRIT: 0, Status.INFRASTRUCTURE: 3}
@@ -74,16 +77,23 @@ def _confidence(text: str) -> float:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not 0.5 <= value < 1:
+    if not 0.5 < value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no probability between 0.5 and 1")
     return value
 
 
-def search_for(plan: Plan) -> SearchFor:
-    """What makes the search that a plan asks for."""
+def search_for(plan: Plan, rates: Callable[[], Rates]) -> SearchFor:
+    """What makes the search that a plan asks for.
+
+    Args:
+        rates: gives what builds and boots take here.
+    """
 
     def make(history: History) -> Search:
-        return Halving(history, plan.runs or 1)
+        if plan.runs is not None:
+            return Halving(history, plan.runs)
+        costs = {f"{name}_seconds": value for name, value in asdict(rates()).items() if value}
+        return Bayes(history, plan.confidence, **costs)
 
     return make
 
@@ -112,7 +122,7 @@ def _bisect(shop: Workshop, view: View, tree: Tree, plan: Plan, stored: store.Ru
         real = isinstance(lab.builder, KernelBuilder)
         # Evidence that is counted in probabilities must not be counted twice.
         notebook = Notebook(stored, shop.scenario.expect, plan, share=real and plan.runs is not None)
-        bisection = Bisection(Bench(plan, tree, lab, notebook, view), search_for(plan))
+        bisection = Bisection(Bench(plan, tree, lab, notebook, view), search_for(plan, notebook.rates))
         view.begin(shop.scenario, tree, plan, stored.folder)
         result = bisection.result(Status.INTERRUPTED, "stopped before the first commit was tried")
         try:

@@ -119,6 +119,18 @@ def test_a_flaky_crash_is_found_by_as_many_runs_as_it_takes(repo: Repo, lab: Lab
     assert quiet >= 5
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_fix_of_a_flaky_crash(repo: Repo, lab: Lab, seed: int) -> None:
+    both = {"good.sh": STATES["good"]["console.sh"], "bad.sh": STATES["bad"]["console.sh"]}
+    shas = [repo.commit({**both, "build.sh": "true\n", "console.sh": flaky(lab, 50, seed)})]
+    shas += [repo.commit({"later": str(number)}) for number in range(8)]
+    shas += repo.line("good*7")
+    done = lab.bisect(repo, "--find-fix", "--bad", shas[0], "--good", shas[-1], "--runs", "auto")
+    assert done["culprit"] == shas[9], done.err
+    assert done["checks"]["parent_broken"] is True
+    assert done["confidence"] >= 0.95
+
+
 def test_no_such_regression_where_the_crash_never_comes(repo: Repo, lab: Lab) -> None:
     shas = repo.line("good*3")
     done = lab.bisect(repo, *ends(shas), "--runs", "auto", "--confidence", "0.6")
@@ -232,6 +244,27 @@ def test_find_fix(repo: Repo, lab: Lab) -> None:
     log = (Path(done["folder"]) / "bisect.log").read_text()
     assert "--term-new=fixed" in log
     assert f"# first fixed commit: [{shas[7]}]" in log
+
+
+@pytest.mark.parametrize(
+    ("states", "bad", "good", "status", "reason"),
+    [
+        ("good*2 bad good*2", 0, -1, "not-reproduced", "the broken end"),
+        ("bad*5", 0, -1, "not-reproduced", "the fixed end"),
+        ("bad*3 unbuildable", 0, -1, "inconclusive", "the fixed end"),
+        ("unbuildable good*3", 0, -1, "inconclusive", "the broken end"),
+        ("bad unbuildable*3 good", 0, -1, "inconclusive", "between broken and fixed"),
+    ],
+)
+def test_why_no_fix_is_named(repo: Repo, lab: Lab, states: str, bad: int, good: int, status: str, reason: str) -> None:
+    shas = repo.line(states)
+    done = lab.bisect(repo, "--find-fix", "--bad", shas[bad], "--good", shas[good])
+    assert (done.status, done["status"]) == (1, status)
+    assert reason in done["reason"]
+    for runs in ("auto", "2"):
+        done = lab.bisect(repo, "--find-fix", "--bad", shas[bad], "--good", shas[good], "--runs", runs)
+        assert done["status"] == status
+        assert shas[bad][:12] in done["reason"] or shas[good][:12] in done["reason"] or done["candidates"]
 
 
 def test_paths_limit_the_suspects(repo: Repo, lab: Lab) -> None:

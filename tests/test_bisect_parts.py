@@ -14,6 +14,7 @@ from harness.bisect import Bench, Bisection, Notebook, Plan, State, gitlog, seek
 from harness.bisect.notebook import Rates
 from harness.bisect.plan import Step
 from harness.bisect.proof import enough
+from harness.bisect.turned import probability
 from harness.cli.view import View, drawn, span, time_left, where
 from harness.console import Expectation
 from harness.errors import UserError
@@ -23,7 +24,7 @@ from harness.machine import Chunk
 from harness.model import Boot, Kernel, Outcome, Scenario, Trial, Verdict, Word
 from harness.progress import Silent
 from harness.reproduce import Guest, Laboratory
-from harness.search import Decision, Evidence
+from harness.search import Decision, Evidence, History
 from harness.search import Test as Wanted
 from harness.search.halving import Halving
 from harness.testing import FakeBuilder, ScriptedMachine
@@ -134,6 +135,21 @@ def test_the_words_of_a_search_for_a_fix_are_turned_round(tmp_path: Path) -> Non
     assert notebook.evidence("e" * 40) == Evidence(bad=3)
     notebook.trial("e" * 40, "commit", Trial(Outcome.FAILED, "", 1.0, folder))
     assert notebook.evidence("e" * 40) == Evidence(quiet=3)
+
+
+def test_how_probable_a_fix_is() -> None:
+    history = History(tuple("cdefg"), {"c": (), "d": ("c",), "e": ("d",), "f": ("e",), "g": ("f",)}, ("b",))
+    sure = probability(history, {"b": Evidence(4), "d": Evidence(1), "e": Evidence(0, 4), "g": Evidence(0, 1)}, "e")
+    unsure = probability(
+        history, {"b": Evidence(1, 1), "d": Evidence(1), "e": Evidence(0, 1), "g": Evidence(0, 1)}, "e"
+    )
+    assert 0.95 < sure < 1
+    assert unsure < 0.8
+    assert probability(history, {"b": Evidence(1), "d": Evidence(1)}, "d") == 0
+    # A fork: what was quiet on the branch without the fix was quiet by chance.
+    fork = History(("c", "d", "m"), {"c": (), "d": (), "m": ("c", "d")}, ("b",))
+    seen = {"b": Evidence(3), "c": Evidence(2), "d": Evidence(0, 3), "m": Evidence(0, 3)}
+    assert probability(fork, seen, "d") > 0.9 > probability(fork, seen, "m")
 
 
 def test_a_plan_goes_through_json() -> None:

@@ -13,6 +13,7 @@ from harness.bisect.loop import Bench, Range, SearchFor, State, Watcher, seek
 from harness.bisect.notebook import Notebook
 from harness.bisect.plan import Blend, Plan, Result, Status, Step
 from harness.bisect.proof import Blending, Proof
+from harness.bisect.turned import probability
 from harness.search import Culprit, Inconclusive
 
 __all__ = [
@@ -74,11 +75,16 @@ class Bisection:
         blend = None
         if len(proof.parents) > 1 and not self.bench.plan.first_parent:
             blend = Blending(self.bench, self.search_for, found.commit, proof.parents).find()
-        what = "fixes it" if self.bench.plan.find_fix else "brought it"
+        plan, history, confidence = self.bench.plan, self.range.history, found.confidence
+        if plan.find_fix and plan.runs is not None:
+            # The search was given verdicts turned round; how probable the fix is follows from the trials themselves.
+            seen = {sha: one for sha in self.range.evidence() if (one := self.notebook.seen(sha))}
+            confidence = probability(history, seen, found.commit)
+        what = "fixes it" if plan.find_fix else "brought it"
         return self.result(
             *(Status.CULPRIT, f"{found.commit[:12]} {what}"),
             culprit=found.commit,
-            confidence=found.confidence,
+            confidence=confidence,
             checks=proof.checks,
             notes=proof.notes,
             blend=blend,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from harness.bisect.notebook import Notebook, Rates
 from harness.bisect.plan import Plan
+from harness.bisect.turned import in_words_of_a_fix
 from harness.errors import InfrastructureError, KernelError
 from harness.git import Commit, Git
 from harness.kernel.tree import Tree
@@ -250,7 +251,23 @@ class Range:
     def go_on(self) -> Culprit | Inconclusive:
         """Search the range with all that is known by now."""
         assert self.search is not None
-        return seek(self.search, self.evidence, lambda: self.bench.notebook.built, self._attempt)
+        found = seek(self.search, self.evidence, lambda: self.bench.notebook.built, self._attempt)
+        turned = self.plan.find_fix and self.plan.runs is not None
+        return replace(found, reason=self._fix_reason(found)) if turned and isinstance(found, Inconclusive) else found
+
+    def _fix_reason(self, found: Inconclusive) -> str:
+        """Why no fix is named: the search, which is given verdicts turned round, has other words for it."""
+        new, old = self.history.bad, self.history.good
+        if found.not_reproduced:
+            fixed = [sha for sha in old if self._word(sha) is self.plan.sought]
+            return (
+                f"the broken end {fixed[0][:12]} does not show the crash"
+                if fixed
+                else f"the fixed end {new[:12]} shows the crash"
+            )
+        if found.candidates or Word.SKIP in (self._word(sha) for sha in (new, *old)):
+            return in_words_of_a_fix(found.reason)
+        return "a commit is broken that has a fixed one in its history: the crash comes only sometimes, or came back"
 
     def evidence(self) -> dict[str, Evidence]:
         """What is known of the range and its ends."""

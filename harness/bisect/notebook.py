@@ -87,21 +87,26 @@ class Notebook:
             return Verdict(self.log[sha], "as the log says", 1.0)
         return None
 
-    def evidence(self, sha: str) -> Evidence | None:
-        """The same, as a search wants it: `bad` is what has the commit that is looked for."""
+    def seen(self, sha: str) -> Evidence | None:
+        """The same, counted: crashes and quiet trials."""
         trials = self.of(sha) or self.of(self.twin(sha) or "")
         if trials:
-            seen = weigh(trials, self.expected)
-        elif sha in self.log:
-            seen = self._from_log(self.log[sha])
-        else:
-            return None
-        if not self.plan.find_fix or seen.skip is not None:
+            return weigh(trials, self.expected)
+        return self._from_log(self.log[sha]) if sha in self.log else None
+
+    def evidence(self, sha: str) -> Evidence | None:
+        """The same, as a search wants it: `bad` is what has the commit that is looked for.
+
+        Where a fix is looked for by as many runs as it takes, `bad` counts crashes all the same
+        (`harness.bisect.turned`).
+        """
+        seen, runs = self.seen(sha), self.plan.runs
+        if seen is None or not self.plan.find_fix or runs is None or seen.skip is not None:
             return seen
         if seen.bad:
-            return Evidence(quiet=max(seen.bad, self.plan.runs or 1))
+            return Evidence(quiet=max(seen.bad, runs))
         # "fixed" wants all its quiet trials: one crash among them would say "broken".
-        return Evidence(bad=seen.quiet) if seen.quiet >= (self.plan.runs or 1) else None
+        return Evidence(bad=seen.quiet) if seen.quiet >= runs else None
 
     def _from_log(self, word: Word) -> Evidence:
         """A word of somebody else's is worth as much as one found here."""

@@ -13,6 +13,7 @@ from harness import catalog, store
 from harness.bisect import Bench, Bisection, Notebook, Plan, Result, Status, gitlog
 from harness.bisect.loop import SearchFor
 from harness.bisect.notebook import Rates
+from harness.bisect.turned import Turned, is_line
 from harness.cli import workshop
 from harness.cli.view import View
 from harness.cli.workshop import Workshop
@@ -93,7 +94,11 @@ def search_for(plan: Plan, rates: Callable[[], Rates]) -> SearchFor:
         if plan.runs is not None:
             return Halving(history, plan.runs)
         costs = {f"{name}_seconds": value for name, value in asdict(rates()).items() if value}
-        return Bayes(history, plan.confidence, **costs)
+
+        def bayes(history: History) -> Search:
+            return Bayes(history, plan.confidence, **costs)
+
+        return Turned(history, bayes) if plan.find_fix else bayes(history)
 
     return make
 
@@ -228,8 +233,6 @@ class _Planning:
             raise UserError(f"the scenario knows no bad commit of {tree.name}; name one with --bad")
         if not good_end and find_fix:
             raise UserError(f"the scenario knows no fixed commit of {tree.name}; name one with --good")
-        if find_fix and options.runs is None:
-            raise UserError("--find-fix wants a number of runs: --runs N")
         words: dict[str, Word] = {}
         for revision, is_new in taken.words if taken else ():
             word = Word.SKIP if is_new is None else Word.BAD if is_new is not find_fix else Word.GOOD
@@ -269,6 +272,12 @@ def _check_ends(tree: Tree, plan: Plan) -> None:
                 raise UserError(
                     f"the {names[0]} end {new[:12]} comes before the {names[1]} end {old[:12]}: swapped?  {other}"
                 )
+    if plan.find_fix and plan.runs is None:
+        history = tree.repository.history(plan.new[0], plan.old, plan.paths, first_parent=plan.first_parent)
+        if not is_line(history):
+            raise UserError(
+                "--find-fix with --runs auto wants a history without merges: say --first-parent too, or --runs N"
+            )
     if not plan.old and not tree.repository.releases(plan.new[0]):
         raise UserError(
             f"{tree.description} has no release tag (v*) before {plan.new[0][:12]}; name a commit with --good"

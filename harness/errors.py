@@ -43,8 +43,18 @@ class BuildError(KernelError):
         self.reason = reason
 
 
+FULL = "No space left on device"
+"""What programs say of a full disk, in the C locale."""
+
+ROOM = "a disk is full: make room, or set XDG_CACHE_HOME (trees, kernels) or --results to a larger one"
+
+
 class InfrastructureError(RegressError):
-    """The machinery failed; nothing can be said of the kernel."""
+    """The machinery failed; nothing can be said of the kernel.  A full disk is told with its remedy."""
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{text}\n{ROOM}" if FULL in text else text
 
 
 class ProgramMissing(InfrastructureError):

@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -180,7 +180,7 @@ def ensure(
     for one in lacking:
         if one.optional and by.name in one.packages:
             progress.note(f"useful: {one.name} ({one.purpose})")
-            run([*_command(by), one.packages[by.name]], check=False, on_line=progress.update)
+            run([*_command(by), one.packages[by.name]], check=False, on_line=_told(progress))
 
 
 def _root() -> list[str]:
@@ -209,11 +209,16 @@ def _install(by: Manager, lacking: Sequence[Prerequisite], progress: Progress) -
     argv = [*_command(by), *_packages(lacking, by)]
     progress.note(f"installing: {remedy(lacking, by)}")
     try:
-        run(argv, on_line=progress.update)
+        run(argv, on_line=_told(progress))
     except ProgramFailed:
         progress.note("fetching apt's lists, which are missing or old")
-        run([*_as_root(), "apt-get", "update"], on_line=progress.update)
-        run(argv, on_line=progress.update)
+        run([*_as_root(), "apt-get", "update"], on_line=_told(progress))
+        run(argv, on_line=_told(progress))
+
+
+def _told(progress: Progress) -> Callable[[str], None]:
+    """The package manager's lines as one piece of work: off a terminal, a line now and then instead of hundreds."""
+    return lambda line: progress.update(f"installing: {line}")
 
 
 def version(program: str) -> str | None:

@@ -207,3 +207,15 @@ def test_list_and_show(regress: Regress) -> None:
         assert word in shown
     assert json.loads(regress("show", "lr#35498d", "--json").stdout)["disk"]["dif"] == 1
     assert json.loads(regress("list", "--json").stdout)[0]["id"] == "lr-35498d"
+
+
+def test_a_full_disk_is_told_with_its_remedy(history: History, scenarios: Path, tmp_path: Path) -> None:
+    """/dev/full takes the place of a disk without room: the build's log cannot be written there."""
+    git, _ = history({"build.sh": "cat build.sh >/dev/full\n", "console.sh": GOOD})
+    argv = ["run", "toy", "--scenarios", str(scenarios), "--tree", str(git.path), "--commit", "HEAD"]
+    done = subprocess.run(
+        [str(ROOT / "regress"), *argv, "--results", str(tmp_path / "r")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3
+    assert "Nothing can be said: the build was cut short by this machine" in done.stdout
+    assert "a disk is full: make room" in done.stdout

@@ -71,7 +71,7 @@ def _parsed(arguments: Sequence[str], named: str | None) -> argparse.Namespace:
 
 
 def _guarded(options: argparse.Namespace) -> int:
-    from harness.errors import RegressError, UserError
+    from harness.errors import InfrastructureError, RegressError, UserError
 
     try:
         status = int(options.run(options))
@@ -92,5 +92,5 @@ def _guarded(options: argparse.Namespace) -> int:
         return 0
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        print(f"regress: {place}{error.strerror or error}", file=sys.stderr)
+        print(f"regress: {InfrastructureError(f'{place}{error.strerror or error}')}", file=sys.stderr)
         return 3

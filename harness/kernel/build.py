@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, cast
 
-from harness.errors import BuildError, InfrastructureError, KernelError, ProgramFailed, UserError
+from harness.errors import BuildError, InfrastructureError, KernelError, ProgramFailed, RegressError, UserError
 from harness.files import locked, share, whole_folder, write_atomically
 from harness.git import Commit, Git
 from harness.kernel import config as kconfig
@@ -73,6 +73,13 @@ def first_error(log: str) -> str:
 def machinery_fault(log: str) -> str | None:
     """The line that shows that a build failed by the machine's fault (full disk, no memory), if there is one."""
     return next((line.strip() for line in log.splitlines() if _MACHINERY.search(line)), None)
+
+
+def failure(log: str) -> RegressError:
+    """Whose fault a failed build is, by what it printed: the machine's, else the kernel's, with its first error."""
+    if fault := machinery_fault(log):
+        return InfrastructureError(f"the build was cut short by this machine: {fault}")
+    return BuildError(first_error(log))
 
 
 def kernel_version(makefile: str) -> str:
@@ -205,9 +212,7 @@ class _Work:
             return run(argv, env=FIXED, log=self.log, on_line=tick, pass_fds=(self.lock,))  # type: ignore[arg-type]
         except ProgramFailed as error:
             text = self.log.read_text(encoding="utf-8", errors="replace")
-            if fault := machinery_fault(text):
-                raise InfrastructureError(f"the build was cut short by this machine: {fault}") from error
-            raise BuildError(first_error(text).replace(f"{self.builder.tree.worktree}/", "")) from error
+            raise failure(text.replace(f"{self.builder.tree.worktree}/", "")) from error
 
     def _configure(self, state: Path) -> list[kconfig.Lost]:
         """Make `.config` of tinyconfig and the fragments, unless it is up to date.

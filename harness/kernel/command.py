@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from harness.errors import BuildError, ProgramFailed
+from harness.errors import ProgramFailed
 from harness.files import locked
 from harness.git import Commit
-from harness.kernel.build import first_error
+from harness.kernel.build import failure
 from harness.kernel.tree import Tree
 from harness.model import Kernel
 from harness.process import run
@@ -52,5 +52,5 @@ class CommandBuilder:
         try:
             run(argv, cwd=self.tree.worktree, log=log, pass_fds=(self._lock,), env={"REGRESS_COMMIT": commit.sha})
         except ProgramFailed as error:
-            raise BuildError(first_error(log.read_text(encoding="utf-8", errors="replace"))) from error
+            raise failure(log.read_text(encoding="utf-8", errors="replace")) from error
         return Kernel(self.tree.worktree, self.tree.worktree, "command", commit.tree, self.command, True, 0.0)

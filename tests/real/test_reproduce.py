@@ -1,30 +1,45 @@
 """The main job with real parts: the replay is laid, three kernels are built and booted, the regression shows."""
 
+import email
+import email.policy
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from tests.conftest import ROOT
 
-
-@pytest.fixture
-def surroundings() -> None:
-    """The user's own cache: what is built here is worth keeping."""
+REPLAY = ROOT / "scenarios" / "lr-35498d" / "replay"
 
 
 @pytest.mark.real
-def test_the_regression_shows_on_the_replay(tmp_path: Path) -> None:
+def shown(results: Path, *args: str) -> dict[str, Any]:
+    """What `regress run` says of the regression, which has to show."""
     done = subprocess.run(
-        [str(ROOT / "regress"), "run", "lr#35498d", "--json", "--results", str(tmp_path)],
+        [str(ROOT / "regress"), "run", "lr#35498d", "--json", "--results", str(results), *args],
         stdout=subprocess.PIPE,
         text=True,
         check=False,
     )
     assert done.returncode == 0
-    result = json.loads(done.stdout)
+    result: dict[str, Any] = json.loads(done.stdout)
     assert result["status"] == "shows"
+    return result
+
+
+def revision(number: int) -> str:
+    """The commit of the replay that a patch became."""
+    [patch] = REPLAY.glob(f"{number:04}-*.patch")
+    mail = email.message_from_bytes(patch.read_bytes(), policy=email.policy.default)
+    return f"replay^{{/^{mail['Subject'].partition('] ')[2]}$}}"
+
+
+@pytest.mark.real
+def test_the_regression_shows_on_the_replay(tmp_path: Path) -> None:
+    result = shown(tmp_path)
     assert [(c["role"], c["verdict"]) for c in result["commits"]] == [
         ("good", "good"),
         ("bad", "bad"),
@@ -39,3 +54,41 @@ def test_the_regression_shows_on_the_replay(tmp_path: Path) -> None:
         assert (bad / name).stat().st_size > 0
     repro = subprocess.run([str(bad / "repro.sh")], capture_output=True, text=True, check=False, timeout=120)
     assert "Workqueue: kintegrityd bio_integrity_verify_fn" in repro.stdout
+
+
+@pytest.mark.real
+def test_the_32_bit_regression_shows(tmp_path: Path) -> None:
+    """The thread's own crash is one of 32-bit x86."""
+    result = shown(tmp_path, "--tree", "replay", "--arch", "i386", "--commit", "replay-bad")
+    [bad] = result["commits"]
+    [trial] = bad["trials"]
+    crash = trial["crash"]
+    assert crash["null_ip"]
+    assert crash["workqueue"] == "bio_integrity_verify_fn"
+    console = (Path(result["folder"]) / bad["folder"] / trial["folder"].rpartition("/")[2] / "console.log").read_text()
+    assert "EIP: 0x0" in console
+
+
+@pytest.mark.real
+def test_each_hazard_of_the_replay_is_told_apart(tmp_path: Path) -> None:
+    """What does not build, what does not boot, what crashes elsewhere: none of it is good or bad."""
+    truth = yaml.safe_load((REPLAY / "truth.yaml").read_text())
+    wanted = {
+        **dict.fromkeys(truth["unbuildable"], "build failed"),
+        **dict.fromkeys(truth["boot_panic"], "boot failed"),
+        **dict.fromkeys(truth["crashes_elsewhere"], "crashed"),
+    }
+    given = [word for number in wanted for word in ("--commit", revision(number))]
+    done = subprocess.run(
+        [*(str(ROOT / "regress"), "run", "lr#35498d", "--tree", "replay", "--json"), *given, "--results", tmp_path],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    result = json.loads(done.stdout)
+    assert result["status"] == "inconclusive"
+    seen = [(commit["verdict"], commit["trials"][0]["outcome"]) for commit in result["commits"]]
+    assert seen == [("skip", outcome) for outcome in wanted.values()]
+    for commit in result["commits"][-len(truth["crashes_elsewhere"]) :]:
+        assert "which is not the crash expected" in commit["reason"]

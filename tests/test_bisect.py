@@ -209,6 +209,42 @@ def test_a_merge_of_two_good_sides_is_a_culprit_with_both_changes_named(repo: Re
     assert set(done["merge"]["parents"].values()) == {"good"}
 
 
+def test_an_octopus_as_culprit(repo: Repo, lab: Lab) -> None:
+    start = repo.commit(
+        {
+            "build.sh": "true\n",
+            "console.sh": TWO,
+            "good.sh": STATES["good"]["console.sh"],
+            "bad.sh": STATES["bad"]["console.sh"],
+        }
+    )
+    for branch, file in (("a", "one"), ("b", "two"), ("c", "three")):
+        repo.switch(branch, start)
+        repo.commit({file: ""})
+    repo.switch("main")
+    repo.commit({"four": ""})
+    merge = repo.merge("a", "b", "c")
+    last = repo.commit({"five": ""})
+    done = lab.bisect(repo, "--good", start, "--bad", last)
+    assert done["culprit"] == merge, done.err
+    assert len(done["merge"]["parents"]) == 4
+    assert set(done["merge"]["parents"].values()) == {"good"}
+
+
+def test_a_merge_that_settles_a_conflict_by_hand(repo: Repo, lab: Lab) -> None:
+    start = repo.commit({**STATES["good"], "x": "0"})
+    repo.switch("side", start)
+    repo.commit({"x": "1"})
+    repo.switch("main")
+    repo.commit({"x": "2"})
+    repo.git.run("merge", "--quiet", "side", check=False)
+    merge = repo.commit({**STATES["bad"], "x": "3"}, "Merge by hand")
+    assert len(repo.git.parents(merge)) == 2
+    done = lab.bisect(repo, "--good", start, "--bad", repo.commit({"y": ""}))
+    assert done["culprit"] == merge, done.err
+    assert "settles conflicts by hand in x" in done["merge"]["reason"]
+
+
 def test_what_a_merge_changes_by_itself_is_said(repo: Repo, lab: Lab) -> None:
     start = repo.line("good")[0]
     repo.switch("side", start)

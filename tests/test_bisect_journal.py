@@ -64,6 +64,8 @@ def test_it_goes_on_where_it_was_ended(repo: Repo, lab: Lab, number: int, kind: 
     assert first.returncode == (130 if kind == signal.SIGINT else -signal.SIGKILL), err
     assert gone(machine)
     assert len(rows(lab, "SELECT * FROM trials")) == number - 1
+    [log] = lab.results.glob("*/bisect.log") if number > 1 else [None]
+    assert log is None or "git bisect start" in log.read_text()
     second = subprocess.run(
         [*lab.argv(repo)[:-2], "--resume", "--json"], capture_output=True, text=True, check=False, env=env
     )

@@ -15,7 +15,7 @@ from harness.bisect.notebook import Rates
 from harness.bisect.plan import Step
 from harness.bisect.proof import enough
 from harness.bisect.turned import probability
-from harness.cli.view import View, drawn, span, time_left, where
+from harness.cli.view import View, drawn, likely, span, time_left, where
 from harness.console import Expectation
 from harness.errors import UserError
 from harness.git import Commit
@@ -187,7 +187,7 @@ def test_what_is_no_log_is_named(text: str, message: str) -> None:
 def state(**changes: object) -> State:
     commits = tuple(f"{number:040}" for number in range(100))
     words = {commits[10]: Word.GOOD, commits[20]: Word.SKIP, commits[90]: Word.BAD}
-    plain = State(commits, frozenset(commits[11:91]), Commit(commits[50], "t", "s"), 2, 5, words, Rates(30.0, 10.0))
+    plain = State(commits, frozenset(commits[11:91]), Commit(commits[50], "t", "s"), 2, 5, words, (), Rates(30.0, 10.0))
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 
@@ -195,6 +195,11 @@ def test_the_range_is_drawn_as_it_narrows() -> None:
     bar = drawn(state(), 50).plain
     assert bar == "-----G====S==============?===================B----"
     assert drawn(state(commits=("a",), suspects=frozenset("a"), words={}), 50).plain == "="
+
+
+def test_the_likeliest_are_shown() -> None:
+    assert likely(state()) == ""
+    assert likely(state(likely=(("a" * 40, 0.625), ("b" * 40, 0.001)))) == "likeliest: aaaaaaaaaaaa 0.62"
 
 
 def test_the_time_left_is_learned_from_builds_and_boots() -> None:

@@ -58,6 +58,15 @@ def test_find_fix_where_the_base_is_fixed(repo: Repo, lab: Lab) -> None:
     assert common
 
 
+def test_histories_that_share_nothing(repo: Repo, lab: Lab) -> None:
+    main = repo.line("good*2 bad*3")
+    repo.git.run("checkout", "--quiet", "--orphan", "other")
+    other = repo.line("good")
+    done = lab.bisect(repo, "--good", other[0], "--bad", main[-1])
+    assert done["culprit"] == main[2], done.err
+    assert any("no common ancestor" in note for note in done["notes"])
+
+
 def test_several_ends(repo: Repo, lab: Lab) -> None:
     common, main, side = fork(repo, "good*3", "good*2 bad*6", "good*4")
     repo.merge("side")
@@ -71,14 +80,16 @@ def test_several_ends(repo: Repo, lab: Lab) -> None:
     assert not set(side[:-1]) & set(done.verdicts())
 
 
-def test_without_a_good_end_releases_are_tried_from_the_newest_on(repo: Repo, lab: Lab) -> None:
+@pytest.mark.parametrize("place", ["", "file://"])
+def test_without_a_good_end_releases_are_tried_from_the_newest_on(repo: Repo, lab: Lab, place: str) -> None:
+    repo.write({"Makefile": "KERNELRELEASE = 1\n"})
     shas = []
     for number, state in enumerate(["good"] * 6 + ["bad"] * 8):
         shas += repo.line(f"{state}*2")
         repo.git.run("tag", f"v1.{number}")
     shas += repo.line("bad*2")
     repo.git.run("tag", "not-a-release")
-    done = lab.bisect(repo, "--bad", "HEAD")
+    done = lab.bisect(repo, "--bad", "HEAD", "--tree", f"{place}{repo.path}")
     assert done["culprit"] == shas[12], done.err
     tried = [repo.git.text("describe", "--tags", step["commit"]) for step in done["steps"][:5]]
     assert tried[1:5] == ["v1.13", "v1.12", "v1.10", "v1.6"]
@@ -111,7 +122,8 @@ def test_no_release_is_good(repo: Repo, lab: Lab) -> None:
         (["--good", "HEAD~3", "--bad", "HEAD", "--confidence", "1.5"], "no probability"),
         (["--resume", "/nowhere"], "neither a result"),
         (["--resume"], "left to go on with"),
-        (["--resume", "--good", "HEAD"], "does not go with --resume"),
+        (["--resume", "--good", "HEAD"], "--good does not go with --resume"),
+        (["--resume", "--runs", "auto"], "--runs does not go with --resume"),
     ],
 )
 def test_wrong_input_is_named(repo: Repo, lab: Lab, args: list[str], message: str) -> None:

@@ -71,6 +71,7 @@ class Bisection:
                 checks=proof.checks,
                 notes=proof.notes,
             )
+        self.range.write_log(found.commit)
         proof.revert()
         blend = None
         if len(proof.parents) > 1 and not self.bench.plan.first_parent:
@@ -111,19 +112,17 @@ class Bisection:
         blend: Blend | None = None,
     ) -> Result:
         """A result with all that is known by now."""
-        history = self.range.history
         return Result(
             status=status,
             reason=reason,
             culprit=culprit,
             candidates=candidates or {},
             confidence=confidence,
-            steps=self.notebook.steps(self.bench.git),
+            steps=self.notebook.steps(lambda sha: self.bench.commit(sha).subject),
             builds=self.notebook.builds(),
             boots=self.notebook.boots(),
             checks=checks or {},
             notes=(*self.range.notes, *(notes or [])),
             blend=blend,
             crash=self.notebook.crash(culprit),
-            log_start=(history.bad, history.good) if history.commits else None,
         )

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from harness.bisect import gitlog
 from harness.bisect.notebook import Notebook, Rates
 from harness.bisect.plan import Plan
 from harness.bisect.turned import in_words_of_a_fix
 from harness.errors import InfrastructureError, KernelError
+from harness.files import write_atomically
 from harness.git import Commit, Git
 from harness.kernel.tree import Tree
 from harness.model import Outcome, Trial, Verdict, Word
 from harness.reproduce import Laboratory, Subject
 from harness.search import Culprit, Evidence, History, Inconclusive, Search, Test
+from harness.search.graph import Graph
+from harness.search.posterior import posterior
 from harness.store import Built
 from harness.verdict import judge
 
@@ -33,6 +38,7 @@ class State:
         in_hand: what is tried now, and how often it will be.
         left: about how many more commits will be tried.
         words: the verdicts so far.
+        likely: the likeliest ones with their probabilities, where those are what is searched by.
         rates: what builds and boots take here.
     """
 
@@ -42,6 +48,7 @@ class State:
     runs: int
     left: int
     words: Mapping[str, Word]
+    likely: tuple[tuple[str, float], ...]
     rates: Rates
 
 
@@ -90,6 +97,7 @@ class Bench:
         self.plan, self.tree, self.lab, self.notebook, self.watcher = plan, tree, laboratory, notebook, watcher
         # Has the user's objects and those that are made here.
         self.git = Git(tree.worktree)
+        self.commit = functools.cache(self.git.commit)
 
     def attempt(self, sha: str, runs: int, role: str = "commit") -> None:
         """Build a commit and try it up to `runs` times; what comes of it is in the notebook.
@@ -99,7 +107,7 @@ class Bench:
         Raises:
             InfrastructureError: nothing can be said of the commit.
         """
-        commit, notebook = self.git.commit(sha), self.notebook
+        commit, notebook = self.commit(sha), self.notebook
         subject = Subject(role, commit)
         folder = notebook.run.folder / f"commit-{sha[:12]}"
         mended = self.lab.mend(commit)
@@ -125,7 +133,7 @@ class Bench:
             done = self.notebook.of(sha, role)
         verdict = judge(done, self.lab.scenario.expect) if done else self.notebook.verdict(sha)
         assert verdict is not None
-        self.watcher.tried(self.git.commit(sha), role, verdict)
+        self.watcher.tried(self.commit(sha), role, verdict)
         return verdict
 
 
@@ -201,6 +209,11 @@ class Range:
             for base in self.git.merge_bases(end, new)
             if base not in old
         }
+        for end in old:
+            if not self.git.merge_bases(end, new):
+                self.note(
+                    f"{end[:12]} and {new[:12]} have no common ancestor here: the whole history of {new[:12]} counts"
+                )
         while True:
             found = self._search(new, (*old, *bases))
             base = next((b for b in bases if self._word(b) not in (None, self._old_word)), None)
@@ -297,15 +310,33 @@ class Range:
                 suspects = suspects & reach(sha) if word is self.plan.sought else suspects - reach(sha)
         return suspects
 
+    def _likely(self) -> tuple[tuple[str, float], ...]:
+        """The likeliest commits, the first few."""
+        if self.plan.runs is not None or self.plan.find_fix:
+            return ()
+        graph, evidence = Graph(self.history), self.evidence()
+        belief = posterior(self.history, graph, evidence)
+        if belief is None or not belief.bad:
+            return ()
+        return tuple((self.history.commits[place], belief.of(place)) for place in belief.likeliest(0.9)[:5])
+
     def _attempt(self, test: Test) -> None:
         bench, history = self.bench, self.history
-        commit = self.git.commit(test.commit)
+        commit = bench.commit(test.commit)
         told = {sha: verdict.word for sha in self._tried() if (verdict := bench.notebook.verdict(sha))}
         suspects = frozenset(self._suspects(told))
         bench.watcher.state(
-            State(history.commits, suspects, commit, test.runs, test.left, told, bench.notebook.rates())
+            State(history.commits, suspects, commit, test.runs, test.left, told, self._likely(), bench.notebook.rates())
         )
         bench.attempt(test.commit, test.runs)
         verdict = bench.notebook.verdict(test.commit)
         assert verdict is not None
         bench.watcher.tried(commit, "commit", verdict)
+        self.write_log()
+
+    def write_log(self, culprit: str | None = None) -> None:
+        """Write what is known by now as `git bisect log` would."""
+        bench, history = self.bench, self.history
+        steps = bench.notebook.steps(lambda sha: bench.commit(sha).subject)
+        text = gitlog.render(self.plan, history.bad, history.good, steps, culprit)
+        write_atomically(bench.notebook.run.folder / "bisect.log", text)

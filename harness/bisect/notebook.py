@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.bisect.plan import Plan, Step
 from harness.console import Expectation
-from harness.git import Git
 from harness.model import Outcome, Trial, Verdict, Word
 from harness.search import Evidence
 from harness.store import Built, Run, Tried
@@ -148,8 +147,12 @@ class Notebook:
             *(sum(own) / len(own) if own else before for own, before in zip((builds, boots), self.before, strict=True))
         )
 
-    def steps(self, git: Git) -> tuple[Step, ...]:
-        """What came of each commit, in the order in which they were tried."""
+    def steps(self, subject: Callable[[str], str]) -> tuple[Step, ...]:
+        """What came of each commit, in the order in which they were tried.
+
+        Args:
+            subject: gives a commit's subject line.
+        """
         steps = []
         for sha in [*(sha for sha in self.log if sha not in self.order), *self.order]:
             verdict = self.verdict(sha)
@@ -162,10 +165,10 @@ class Notebook:
                 Step(
                     sha,
                     next((tried.role for tried in self.trials.get(sha, ())), "commit"),
-                    git.commit(sha).subject,
+                    subject(sha),
                     verdict.word,
                     verdict.reason,
-                    kernel.built,
+                    kernel.built and kernel.signature is not None,
                     len(trials),
                     round(seconds, 2),
                     kernel.mended,

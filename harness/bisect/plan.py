@@ -135,7 +135,6 @@ class Result:
         checks: name to True, False, a verdict's word, "conflict", or None where it was not tried.
         notes: whatever else a reader should know.
         crash: a trial that showed the expected crash: the culprit's where there is one.
-        log_start: the revisions that a `git bisect start` of this search takes: new end, old ends.
     """
 
     status: Status
@@ -150,4 +149,3 @@ class Result:
     notes: tuple[str, ...] = ()
     blend: Blend | None = None
     crash: Trial | None = None
-    log_start: tuple[str, tuple[str, ...]] | None = None

@@ -17,7 +17,7 @@ from harness.bisect.turned import Turned, is_line
 from harness.cli import workshop
 from harness.cli.view import View
 from harness.cli.workshop import Workshop
-from harness.errors import InfrastructureError, UserError
+from harness.errors import InfrastructureError, RegressError, UserError
 from harness.files import write_atomically
 from harness.kernel.build import KernelBuilder
 from harness.kernel.maintainers import maintainers
@@ -25,6 +25,7 @@ from harness.kernel.tree import Tree
 from harness.model import Range, Revision, Word
 from harness.reports import bisect as report
 from harness.reports import repro
+from harness.reproduce import Laboratory
 from harness.search import History, Search
 from harness.search.bayes import Bayes
 from harness.search.halving import Halving
@@ -52,25 +53,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runs",
         type=_runs,
-        default=1,
         metavar="N|auto",
         help="boots of each commit, or as many as it takes (default: 1)",
     )
     parser.add_argument(
-        "--confidence", type=_confidence, default=0.95, metavar="P", help="when --runs auto has enough (default: 0.95)"
+        "--confidence", type=_confidence, metavar="P", help="when --runs auto has enough (default: 0.95)"
     )
     parser.add_argument(
         *("--resume", "-r"),
         nargs="?",
-        const=Path(),
-        type=Path,
+        const="",
         metavar="LOG|RESULT",
         help="go on: with the last bisection of this scenario, with a result folder, or with a `git bisect log`",
     )
 
 
-def _runs(text: str) -> int | None:
-    return None if text == "auto" else workshop.count(text)
+AUTO = "auto"
+"""As many runs of a commit as the evidence needs."""
+
+
+def _runs(text: str) -> int | str:
+    return AUTO if text == AUTO else workshop.count(text)
 
 
 def _confidence(text: str) -> float:
@@ -135,32 +138,31 @@ def _bisect(shop: Workshop, view: View, tree: Tree, plan: Plan, stored: store.Ru
         except KeyboardInterrupt:
             result = bisection.result(Status.INTERRUPTED, f"after {len(notebook.order)} commits; --resume goes on")
             raise
-        except (InfrastructureError, OSError) as error:
-            result = bisection.result(Status.INFRASTRUCTURE, f"{error}; --resume goes on when that is well again")
+        except (RegressError, OSError) as error:
+            said = "; ".join(str(InfrastructureError(str(error))).splitlines())
+            result = bisection.result(Status.INFRASTRUCTURE, f"{said}; --resume goes on when that is well again")
         finally:
             view.end()
-            if result.crash and shop.scenario.machine_command is None:
-                folder = result.crash.folder.parent
-                repro.write(folder, shop.scenario.machine, lab.guest(folder).append)
-            _finish(shop, tree, plan, stored, result, json_wanted=json_wanted)
+            _finish(lab, tree, plan, stored, result, json_wanted=json_wanted)
     return result.status
 
 
-def _finish(shop: Workshop, tree: Tree, plan: Plan, stored: store.Run, result: Result, *, json_wanted: bool) -> None:
+def _finish(lab: Laboratory, tree: Tree, plan: Plan, stored: store.Run, result: Result, *, json_wanted: bool) -> None:
     """Tell and store a result; a disk that is full takes nothing of what is told."""
-    top = stored.folder
-    document = report.document(shop.scenario, tree, plan, result, top, ["regress", *sys.argv[1:]])
+    top, scenario = stored.folder, lab.scenario
+    document = report.document(scenario, tree, plan, result, top, ["regress", *sys.argv[1:]])
     out = sys.stderr if json_wanted else sys.stdout
     try:
-        if result.log_start:
-            write_atomically(top / "bisect.log", gitlog.render(plan, *result.log_start, result.steps, result.culprit))
+        if result.crash and scenario.machine_command is None:
+            folder = result.crash.folder.parent
+            repro.write(folder, scenario.machine, lab.guest(folder).append)
         if result.culprit:
             people = maintainers(tree, result.culprit)
-            write_atomically(top / "report.txt", report.mail(shop.scenario, tree, plan, result, top, people))
+            write_atomically(top / "report.txt", report.mail(scenario, tree, plan, result, top, people))
         stored.close(str(result.status), result.reason, document)
     except (InfrastructureError, OSError) as error:
         print(f"regress: {top}: the result could not be written: {error}", file=sys.stderr)
-    print(report.summary(shop.scenario, tree, plan, result, top), file=out, flush=True)
+    print(report.summary(scenario, tree, plan, result, top), file=out, flush=True)
     if json_wanted:
         print(json.dumps(document, indent=2), flush=True)
 
@@ -177,27 +179,24 @@ class _Planning:
         resume = self.options.resume
         if resume is None:
             return self._new(None)
-        given = [name for name in ("good", "bad", "path") if getattr(self.options, name)]
-        if given:
-            raise UserError(f"--{given[0]} does not go with --resume: it goes on as it was started")
-        if resume.is_file():
-            return self._new(resume)
-        return self._old(resume)
+        log = Path(resume) if Path(resume).is_file() else None
+        ends = ("good", "bad", "path", "first_parent")
+        for name in ends if log else (*ends, "find_fix", "runs", "confidence"):
+            if getattr(self.options, name):
+                raise UserError(f"--{name.replace('_', '-')} does not go with --resume: it goes on as it was started")
+        return self._new(log) if log else self._old(Path(resume).resolve() if resume else None)
 
-    def _old(self, folder: Path) -> tuple[Tree, Plan, store.Run]:
+    def _old(self, folder: Path | None) -> tuple[Tree, Plan, store.Run]:
         """Go on with an own bisection: the one in a folder, or the last of this scenario."""
-        results = folder.resolve().parent if folder != Path() else self.shop.results
-        known = store.bisections(results)
-        if folder != Path():
-            mine = [(run, plan) for run, plan, _ in known if run.folder.name == folder.resolve().name]
-            if not mine:
-                raise UserError(
-                    f"--resume {folder}: neither a result of `regress bisect` nor a log of `git bisect log`"
-                )
+        known = store.bisections(folder.parent if folder else self.shop.results)
+        if folder:
+            mine = [(run, plan) for run, plan, _ in known if run.folder.name == folder.name]
+            missing = f"--resume {folder}: neither a result of `regress bisect` nor a log of `git bisect log`"
         else:
             mine = [(r, plan) for r, plan, status in known if plan["scenario"] == self.scenario.id and status in OPEN]
-            if not mine:
-                raise UserError(f"no bisection of {self.scenario.id} in {results} is left to go on with")
+            missing = f"no bisection of {self.scenario.id} in {self.shop.results} is left to go on with"
+        if not mine:
+            raise UserError(missing)
         stored, data = mine[0]
         plan = Plan.from_json(data)
         if plan.scenario != self.scenario.id:
@@ -207,6 +206,10 @@ class _Planning:
                 f"{self.scenario.id} was changed after {stored.folder} was begun: what was found may not hold now; "
                 "start anew without --resume"
             )
+        if self.shop.arch != plan.arch:
+            raise UserError(f"{stored.folder} is a bisection for {plan.arch}: say --arch {plan.arch}")
+        if self.options.tree and _lasting(self.options.tree) != plan.tree:
+            raise UserError(f"{stored.folder} is a bisection of {plan.tree}, not of {self.options.tree}")
         return self._tree(plan.tree), plan, stored
 
     def _tree(self, name: str | None) -> Tree:
@@ -247,8 +250,8 @@ class _Planning:
             paths=taken.paths if taken else tuple(options.path),
             first_parent=taken.first_parent if taken else options.first_parent,
             find_fix=find_fix,
-            runs=options.runs,
-            confidence=options.confidence,
+            runs=None if options.runs == AUTO else options.runs or 1,
+            confidence=options.confidence or Plan.confidence,
             log=tuple(words.items()),
         )
         _check_ends(tree, plan)

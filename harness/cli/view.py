@@ -50,6 +50,12 @@ def where(state: State) -> str:
     return f"{len(state.suspects)} commits left, {steps}" + (f", {span(left)}" if left is not None else "")
 
 
+def likely(state: State) -> str:
+    """The likeliest commits, on one line; nothing where that is not known."""
+    told = ", ".join(f"{sha[:12]} {share:.2f}" for sha, share in state.likely if share >= 0.01)
+    return f"likeliest: {told}" if told else ""
+
+
 def drawn(state: State, width: int) -> Text:
     """The range on one line, oldest first: what is settled, what may still be the one, what was skipped."""
     bar = Text()
@@ -64,6 +70,11 @@ def drawn(state: State, width: int) -> Text:
         else:
             bar.append("=" if state.suspects & set(part) else "-", style="" if state.suspects & set(part) else "dim")
     return bar
+
+
+def _work(text: str) -> str:
+    head = text.partition(":")[0]
+    return head if head.startswith("building") else text
 
 
 class View(Talk):
@@ -114,13 +125,17 @@ class View(Talk):
         """See `harness.progress.Progress.update`."""
         if self.live is None:
             super().update(text)
-        elif text.partition(":")[2] != self.doing.partition(":")[2]:
-            self.doing, self.since = text, time.monotonic()
+            return
+        # A build tells every file; what it does is one thing all the while.
+        if _work(text) != _work(self.doing):
+            self.since = time.monotonic()
+        self.doing = text
 
     def state(self, state: State) -> None:
         """See `harness.bisect.Watcher`."""
         self.at = state
-        if self.live is None and (line := where(state)) != self.shown_range:
+        line = "; ".join(filter(None, (where(state), likely(state))))
+        if self.live is None and line != self.shown_range:
             self.shown_range = line
             self.note(line)
 
@@ -145,7 +160,7 @@ class View(Talk):
         parts: list[Text | Table] = [Text(self.title, style="bold"), table]
         if self.at is not None:
             parts.append(Text.assemble("range  ", drawn(self.at, 60)))
-            parts.append(Text(where(self.at)))
+            parts += [Text(line) for line in (where(self.at), likely(self.at)) if line]
             if self.at.in_hand.sha[:12] in self.doing:
                 subject = short(self.at.in_hand.subject)
                 parts.append(Text(f"in hand  {self.at.in_hand.sha[:12]}  {subject}", style="cyan"))

@@ -17,11 +17,6 @@ from tests.conftest import ROOT
 REPLAY = ROOT / "scenarios" / "lr-35498d" / "replay"
 
 
-@pytest.fixture
-def surroundings() -> None:
-    """The user's own cache: what is built here is worth keeping."""
-
-
 def subject(number: int) -> str:
     """The subject line of a patch of the replay."""
     [path] = REPLAY.glob(f"{number:04}-*.patch")

@@ -1,0 +1,169 @@
+"""The function at fault: the first that neither reports, nor catches, nor merely serves its caller."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+# What prints a crash, or catches a fault.
+_REPORTING = r"""
+dump_stack dump_header dump_backtrace show_stack show_regs show_trace print_\w+ \w*printk\w* panic\w* nmi_panic
+__warn\w* warn_\w+ report_bug report_cfi\w* handle_bug fixup_bug bug_handler \w*bug_handler is_valid_bugaddr
+die die_kernel_fault __die\w* die_body oops_\w+ no_context bad_area\w* __bad_area\w* fixup_exception
+\w*page_fault\w* \w*kernel_fault\w* \w*mem_abort \w*tag_check_fault\w* do_translation_fault
+asm_exc_\w+ exc_\w+ do_error_trap do_trap do_trap_no_signal \w*invalid_op(?:code)? do_\w*undef\w* do_int3
+do_general_protection general_protection do_divide_error divide_error do_double_fault double_fault error_entry
+\w*_trap \w*brk_handler do_debug_exception \w*debug_exception call_break_hook el1_(?:sync|abort|dbg|undef)\w* el1h_\w+ el1t_\w+
+\w*_do_kernel_fault program_check_\w+ do_program_check unwind_\w+ \w*stack_trace\w*
+save_trace arch_stack_walk stack_depot\w* __stack_depot\w* spin_dump spin_bug rwlock_bug __schedule_bug __might_sleep
+___might_sleep __might_resched might_sleep\w* __might_fault might_fault
+"""
+# What instruments the kernel, and checks on its behalf.
+_CHECKING = r"""
+__asan\w* \w*kasan\w* \w*kmsan\w* __msan\w* \w*kcsan\w* __tsan\w* \w*kfence\w* __ubsan\w* ubsan\w* \w*sanitize\w*
+check_memory_region\w* check_region_inline memory_is_\w+ read_word_at_a_time kcov\w* __virt_addr_valid
+\w*debug_object\w* debug_print_object debug_check_no_\w+ \w*_is_static_object __list_\w+_valid\w* \w*lockdep\w*
+__lock_acquire lock_acquire\w* __lock_release lock_release\w* lock_set_class lock_downgrade register_lock_class
+look_up_lock_class mark_lock\w* mark_held_locks mark_usage validate_chain check_\w*(?:noncircular|deadlock|prev_add)\w*
+check_prevs_add check_usage\w* check_irq_usage check_wait_context reacquire_held_locks find_lock_\w+ match_held_lock
+__lock_is_held lock_is_held\w* perf_trace\w* trace_hardirqs_\w+ trace_softirqs_\w+ preempt_schedule_thunk ftrace_\w+
+check_preemption_disabled \w*preempt_check\w* preempt_count_\w+ __fortify_\w+ fortify_panic usercopy_\w+
+__check_object_size check_stack_object __check_heap_object refcount_warn_saturate cfi_\w+
+"""
+# What locks, waits and wakes.
+_LOCKING = r"""
+\w*spin_lock\w* \w*spin_unlock\w* \w*spin_trylock\w* \w*spin_is_locked \w*raw_(?:read|write)_\w*lock\w* __raw_\w*lock\w*
+\w*_(?:read|write)_(?:un|try)?lock(?:_\w+)? down down_\w+ __down\w* up up_read up_write __up\w* \w*mutex_\w*lock\w*
+mutex_remove_waiter mutex_optimistic_spin mutex_can_spin\w* osq_\w*lock __wake_up\w* \w*_rq_lock\w* \w*percpu_down\w*
+complete complete_all finish_wait \w*local_bh_enable\w* \w*local_irq_\w+ rwsem_\w+ \w*_rwsem_\w+
+"""
+# What serves any caller: memory, strings, lists, counters, users' memory, formatted output.
+_SERVING = r"""
+\w*mem(?:cpy|cmp|set|chr|move|scan)\w* \w*str(?:n?cmp|n?casecmp|n?cpy|lcpy|scpy|n?len|n?str|n?chr|n?cat|lcat|sep|spn)\w*
+skip_spaces \w*copy_(?:to|from|in)_user\w* \w*copy_user\w* \w*put_user\w* \w*get_user\w* \w*clear_user\w*
+__list_\w+ list_(?:add|del|replace|move|splice|lru_add|lru_del)\w* hlist_(?:add|del)\w*
+refcount_\w+ \w*atomic\w*_(?:add|sub|inc|dec|set|read|fetch|cmpxchg|xchg|or|and|xor|try)\w* kref_(?:get|put)\w*
+\w*x86_indirect_thunk\w* __indirect_thunk\w* \w*retpoline\w*
+string string_nocheck pointer format_decode \w*v?s[cn]*printf \w*kv?asprintf\w* hex_dump_to_buffer print_hex_dump
+dev_(?:info|notice|warn|err|alert|crit|emerg|printk) _dev_(?:info|notice|warn|err|alert|crit|emerg)
+read[bwlq](?:_relaxed)? write[bwlq](?:_relaxed)? __raw_(?:read|write)[bwlq] ioread\d+\w* iowrite\d+\w* in[bwl] out[bwl]
+logic_(?:in|out)[bwl] crc\d+\w* crc_\w+ csum_partial\w* find_(?:next|first|last)_(?:zero_)?bit\w* \w*bit_(?:spin_)?lock\w*
+\w*test_and_(?:set|clear|change)_bit\w* \w*(?:set|clear|test|change)_bit
+"""
+# What gives memory out and takes it back.
+_ALLOCATING = r"""
+\w*k[vmzc]*alloc\w* \w*krealloc\w* \w*kmemdup\w* \w*kmem_cache_\w+ \w*alloc_pages?\w* \w*_alloc_node\w* \w*slab_\w+
+allocate_slab new_slab\w* get_partial\w* \w*kv?free(?:_\w+)? \w*v[mz]alloc\w* vfree\w* vunmap\w* __vunmap free_pages\w*
+__free_pages\w* __get_free_pages get_zeroed_page \w*get_page_from_freelist\w* free_unref_\w+ folio_alloc\w*
+filemap_alloc_folio\w* kfree_skb\w* bio_kmalloc
+"""
+# What ends or removes a thing for its owner: the owner is at fault when the thing is gone, or does not end.
+_ENDING = r"""
+\w*del_timer\w* timer_delete\w* \w*mod_timer add_timer\w* __flush_work flush_work \w*cancel_\w*work\w* flush_delayed_work
+try_to_grab_pending __?queue_work\w* \w*queue_delayed_work\w* \w*flush_workqueue drain_workqueue destroy_workqueue
+kthread_stop\w* wait_for_completion\w* call_rcu\w* kobject_\w+ add_uevent_var get_device_parent
+device_(?:add|del|unregister|destroy|remove_file|for_each_child) put_device get_device sysfs_(?:remove|create)\w*
+\w*kernfs_(?:remove|find)\w*_ns i2c_del_adapter __unregister_client hwrng_unregister unregister_netdev\w*
+rollback_registered\w* tty_unregister_device usb_(?:kill|poison)_(?:anchored_)?urbs? usb_control_msg\w* usb_bulk_msg
+usb_(?:hcd_)?submit_urb usb_start_wait_urb usb_interrupt_msg dummy_urb_enqueue usb_hcd_\w+urb\w* \w*hrtimer_cancel
+"""
+
+
+def matcher(*lists: str) -> re.Pattern[str]:
+    """A pattern that matches the functions on these lists, each a regular expression for a whole name."""
+    return re.compile("|".join(f"(?:{word})" for words in lists for word in words.split()))
+
+
+_NOT_AT_FAULT = matcher(_REPORTING, _CHECKING, _LOCKING, _SERVING, _ALLOCATING, _ENDING)
+_NO_MORE = re.compile(r"(?!)")
+
+
+# Those that hand work to a worker, a timer, a system call, a driver: who is called from them names a hang best.
+_DISPATCH = matcher(r"""
+do_syscall_\w+ \w*do_fast_syscall\w* sysenter_\w+ entry_\w+ system_call\w* tracesys\w* invoke_syscall el0_svc\w* do_el0_svc
+ret_fast_syscall process_one_work process_scheduled_works worker_thread kthread ret_from_fork\w* smpboot_thread_fn
+run_ksoftirqd \w*do_softirq\w* \w*softirq_handle_\w+ handle_softirqs call_timer_fn expire_timers \w*run_timers
+run_timer_softirq \w*run_timer_base\w* timer_expire_remote \w*netif_receive_skb\w* start_secondary cpu_startup_entry do_idle
+vfs_(?:read|write|iter_read|iter_write|open|ioctl|writev|readv) do_iter_(?:read|write|readv_writev) blkdev_(?:driver_)?ioctl
+call_(?:read|write)_iter call_mmap mmap_region do_mmap\w* do_dentry_open sock_(?:sendmsg|recvmsg|release|mmap|do_ioctl|ioctl)
+sock_sendmsg_nosec __sock_release __sys_(?:setsockopt|listen|accept4?|connect|socketpair) ___sys_\w+
+kernel_(?:setsockopt|listen|accept) sock_common_setsockopt do_sock_setsockopt sk_common_release compat_sock_ioctl
+nfnetlink_rcv_msg (?:compat_)?(?:SYSC|SyS|__do_sys|__se_sys|__x64_sys|__ia32_sys|__arm64_sys|sys)_(?:socketpair|connect|ioctl)
+__do_fault \w*handle_mm_fault \w*do_page_fault page_fault __fput task_work_run exit_to_user\w*
+""")
+_INTERRUPT = re.compile(
+    r"(?:.*_)?(?:apic_timer_interrupt|sysvec_\w+|irq_svc|do_IRQ|common_interrupt\w*)(?:_.*)?|el1_irq|el1_interrupt|__irq_svc"
+    r"|el1h_64_irq\w*|ret_from_intr"
+)
+_RCU = matcher(r"\w*rcu\w*")
+# What a task sleeps in: whoever called it waits for something.
+_SLEEPING = re.compile(
+    r".*(?:sched|_lock|_slowlock|down|completion|kthread|wait|synchronize|context_switch|__switch_to|cancel_delayed_work"
+    r"|rcu_barrier|flush_work|bit_on).*"
+)
+_GRACE = re.compile(r"_*synchronize_(?:s?rcu|net|sched)\w*")
+_SYSTEM_CALL = re.compile(r"(?:__x64_|__arm64_|__ia32_|__se_|__do_|compat_SYSC_|compat_SyS_|SYSC_|SyS_|__ia32_compat_)(?P<rest>\w+)")
+
+
+def first_at_fault(names: Iterable[str], also_skip: re.Pattern[str] | None = None) -> str | None:
+    """The first function that may be at fault.
+
+    Args:
+        names: functions from the fault outwards, without the compiler's suffixes.
+        also_skip: more functions (whole names) that are not at fault in this kind of crash.
+    """
+    return next(_at_fault(names, also_skip), None)
+
+
+def _at_fault(names: Iterable[str], also_skip: re.Pattern[str] | None) -> Iterator[str]:
+    skip = also_skip or _NO_MORE
+    return (name for name in names if not _NOT_AT_FAULT.fullmatch(name) and not skip.fullmatch(name))
+
+
+def looping(names: Sequence[str], also_skip: re.Pattern[str] | None = None) -> str | None:
+    """The function that represents a loop.
+
+    A stalled processor is caught anywhere in its loop, so its innermost function means little.  The last one
+    before a dispatcher (a system call's entry, a worker, a driver's ioctl) stays the same each time.
+
+    Args:
+        names: functions from where the processor was caught, outwards.
+    """
+    previous = None
+    for name in _at_fault(names, also_skip):
+        if _DISPATCH.fullmatch(name):
+            return previous or name
+        previous = name
+    return None
+
+
+def interrupted(names: Sequence[str]) -> Sequence[str]:
+    """What ran before an interrupt came: the functions after its entry; all, where there is no entry."""
+    entry = next((at for at, name in enumerate(names) if _INTERRUPT.fullmatch(name)), None)
+    if entry is None:
+        return names
+    while entry < len(names) and _INTERRUPT.fullmatch(names[entry]):
+        entry += 1
+    return names[entry:]
+
+
+def sleeping(names: Sequence[str]) -> str | None:
+    """The function that represents a hung task: what waits, apart from the means of waiting.
+
+    Many tasks hang when a grace period does not end, or the routing lock is not given back: those two are one
+    thing each, whoever waits.
+    """
+    for name in names:
+        if name.startswith("rtnl_lock") or _GRACE.fullmatch(name):
+            return name
+    return next((name for name in names if not _SLEEPING.fullmatch(name)), None)
+
+
+def canonical(name: str) -> str:
+    """A function's name in titles: system calls without their wrappers, variants under one name."""
+    if _GRACE.fullmatch(name):
+        return "synchronize_rcu"
+    if name.startswith("smp_call_function"):
+        return "smp_call_function"
+    found = _SYSTEM_CALL.fullmatch(name)
+    return found["rest"] if found else name

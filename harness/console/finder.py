@@ -137,7 +137,7 @@ class Follower:
             return
         crash = self._open.get(line.context)
         rules = head_rules(line.text)
-        if rules and not (crash and self._joins(rules[0], crash, number)):
+        if rules and not (crash and self._joins(rules[0], crash)):
             if crash:
                 yield from self._close(crash, cut=not crash.framed)
             yield from self._begin(rules[0], line)
@@ -145,16 +145,16 @@ class Follower:
         if crash is None:
             crash = next((c for c in self._open.values() if c.nmi and re.search(r"C\d+$", line.context)), None)
         if crash is not None:
-            yield from self._continue(crash, line)
+            yield from self._continue(crash, line, part=bool(rules))
 
     @staticmethod
-    def _joins(rule: Rule, crash: _Open, number: int) -> bool:
+    def _joins(rule: Rule, crash: _Open) -> bool:
         """Whether a head is a line of the open crash: the trap's own line after its cause, or the panic after it."""
-        if not rule.joins:
+        if not rule.joins or (crash.ended and "panic" not in rule.title):
             return False
         if rule.kind in ("panic", "stack-corrupted", "netdev-unregister", "slub") or rule is crash.rule:
             return rule.kind != crash.rule.kind or rule.kind in ("panic", "slub")
-        return not crash.framed and number - crash.start < EARLY
+        return not crash.framed and len(crash.lines) < EARLY
 
     def _begin(self, rule: Rule, line: Line) -> Iterator[Event]:
         if len(self._open) >= AT_ONCE:
@@ -162,7 +162,7 @@ class Follower:
         crash = self._open[line.context] = _Open(rule, [line], line.context, line.stamped)
         yield Event(self._analysed(crash), complete=False)
 
-    def _continue(self, crash: _Open, line: Line) -> Iterator[Event]:
+    def _continue(self, crash: _Open, line: Line, *, part: bool) -> Iterator[Event]:
         text = line.text[:1000]
         if _BOOT.search(text):
             self._died = None
@@ -172,7 +172,7 @@ class Follower:
             yield from self._close(crash, cut=not crash.framed)
             return
         frame = read_frame(text) is not None
-        if not frame and not read_pointer(text) and not _PART.search(text):
+        if not part and not frame and not read_pointer(text) and not _PART.search(text):
             if len(crash.lines) - crash.last >= PATIENCE:
                 yield from self._close(crash)
                 return

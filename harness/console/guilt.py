@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 # What prints a crash, or catches a fault.
 _REPORTING = r"""
-dump_stack dump_header dump_backtrace show_stack show_regs show_trace print_\w+ \w*printk\w* panic\w* nmi_panic
+dump_stack\w* dump_header dump_backtrace walk_stackframe show_stack show_regs show_trace print_\w+ \w*printk\w* \w*panic\w*
 __warn\w* warn_\w+ report_bug report_cfi\w* handle_bug fixup_bug bug_handler \w*bug_handler is_valid_bugaddr
-die die_kernel_fault __die\w* die_body oops_\w+ no_context bad_area\w* __bad_area\w* fixup_exception
+die die_kernel_fault __die\w* die_body oops_\w+ no_context fixup_exception
 \w*page_fault\w* \w*kernel_fault\w* \w*mem_abort \w*tag_check_fault\w* do_translation_fault
 asm_exc_\w+ exc_\w+ do_error_trap do_trap do_trap_no_signal \w*invalid_op(?:code)? do_\w*undef\w* do_int3
 do_general_protection general_protection do_divide_error divide_error do_double_fault double_fault error_entry
@@ -21,14 +21,14 @@ ___might_sleep __might_resched might_sleep\w* __might_fault might_fault
 # What instruments the kernel, and checks on its behalf.
 _CHECKING = r"""
 __asan\w* \w*kasan\w* \w*kmsan\w* __msan\w* \w*kcsan\w* __tsan\w* \w*kfence\w* __ubsan\w* ubsan\w* \w*sanitize\w*
-check_memory_region\w* check_region_inline memory_is_\w+ read_word_at_a_time kcov\w* __virt_addr_valid
+should_fail\w* fail_dump check_memory_region\w* check_region_inline memory_is_\w+ read_word_at_a_time kcov\w* __virt_addr_valid
 \w*debug_object\w* debug_print_object debug_check_no_\w+ \w*_is_static_object __list_\w+_valid\w* \w*lockdep\w*
 __lock_acquire lock_acquire\w* __lock_release lock_release\w* lock_set_class lock_downgrade register_lock_class
 look_up_lock_class mark_lock\w* mark_held_locks mark_usage validate_chain check_\w*(?:noncircular|deadlock|prev_add)\w*
 check_prevs_add check_usage\w* check_irq_usage check_wait_context reacquire_held_locks find_lock_\w+ match_held_lock
 __lock_is_held lock_is_held\w* perf_trace\w* trace_hardirqs_\w+ trace_softirqs_\w+ preempt_schedule_thunk ftrace_\w+
 check_preemption_disabled \w*preempt_check\w* preempt_count_\w+ __fortify_\w+ fortify_panic usercopy_\w+
-__check_object_size check_stack_object __check_heap_object refcount_warn_saturate cfi_\w+
+ref_tracker_\w+ __check_object_size check_stack_object __check_heap_object refcount_warn_saturate cfi_\w+
 """
 # What locks, waits and wakes.
 _LOCKING = r"""
@@ -47,12 +47,13 @@ refcount_\w+ \w*atomic\w*_(?:add|sub|inc|dec|set|read|fetch|cmpxchg|xchg|or|and|
 string string_nocheck pointer format_decode \w*v?s[cn]*printf \w*kv?asprintf\w* hex_dump_to_buffer print_hex_dump
 dev_(?:info|notice|warn|err|alert|crit|emerg|printk) _dev_(?:info|notice|warn|err|alert|crit|emerg)
 read[bwlq](?:_relaxed)? write[bwlq](?:_relaxed)? __raw_(?:read|write)[bwlq] ioread\d+\w* iowrite\d+\w* in[bwl] out[bwl]
-logic_(?:in|out)[bwl] crc\d+\w* crc_\w+ csum_partial\w* find_(?:next|first|last)_(?:zero_)?bit\w* \w*bit_(?:spin_)?lock\w*
-\w*test_and_(?:set|clear|change)_bit\w* \w*(?:set|clear|test|change)_bit
+\w*rb_(?:insert|erase|next|prev|first|last|replace|link)\w* logic_(?:in|out)[bwl] crc\d+\w* crc_\w+ csum_partial\w* find_(?:next|first|last)_(?:zero_)?bit\w* \w*bit_(?:spin_)?lock\w*
+\w*test_and_(?:set|clear|change)_bit\w* \w*(?:set|clear|test|change)_bit (?:fast_)?dput (?:inc|drop|set|clear)_nlink
+crypto_\w+ \w*aes\w*_(?:en|de)crypt\w* (?:xts|cbc|ecb|ctr|gcm)_\w+ \w*skcipher\w* kernel_fpu_begin\w*
 """
 # What gives memory out and takes it back.
 _ALLOCATING = r"""
-\w*k[vmzc]*alloc\w* \w*krealloc\w* \w*kmemdup\w* \w*kmem_cache_\w+ \w*alloc_pages?\w* \w*_alloc_node\w* \w*slab_\w+
+\w*k[vmzc]*alloc\w* \w*krealloc\w* \w*kmemdup\w* \w*kmem_cache_\w+ \w*alloc\w*_pages?\w* \w*_alloc_node\w* post_alloc_hook \w*page_owner\w* prep_new_page \w*slab_\w+
 allocate_slab new_slab\w* get_partial\w* \w*kv?free(?:_\w+)? \w*v[mz]alloc\w* vfree\w* vunmap\w* __vunmap free_pages\w*
 __free_pages\w* __get_free_pages get_zeroed_page \w*get_page_from_freelist\w* free_unref_\w+ folio_alloc\w*
 filemap_alloc_folio\w* kfree_skb\w* bio_kmalloc
@@ -60,7 +61,7 @@ filemap_alloc_folio\w* kfree_skb\w* bio_kmalloc
 # What ends or removes a thing for its owner: the owner is at fault when the thing is gone, or does not end.
 _ENDING = r"""
 \w*del_timer\w* timer_delete\w* \w*mod_timer add_timer\w* __flush_work flush_work \w*cancel_\w*work\w* flush_delayed_work
-try_to_grab_pending __?queue_work\w* \w*queue_delayed_work\w* \w*flush_workqueue drain_workqueue destroy_workqueue
+try_to_grab_pending \w*queue_(?:delayed_)?work\w* \w*flush_workqueue drain_workqueue destroy_workqueue
 kthread_stop\w* wait_for_completion\w* call_rcu\w* kobject_\w+ add_uevent_var get_device_parent
 device_(?:add|del|unregister|destroy|remove_file|for_each_child) put_device get_device sysfs_(?:remove|create)\w*
 \w*kernfs_(?:remove|find)\w*_ns i2c_del_adapter __unregister_client hwrng_unregister unregister_netdev\w*
@@ -84,11 +85,11 @@ do_syscall_\w+ \w*do_fast_syscall\w* sysenter_\w+ entry_\w+ system_call\w* trace
 ret_fast_syscall process_one_work process_scheduled_works worker_thread kthread ret_from_fork\w* smpboot_thread_fn
 run_ksoftirqd \w*do_softirq\w* \w*softirq_handle_\w+ handle_softirqs call_timer_fn expire_timers \w*run_timers
 run_timer_softirq \w*run_timer_base\w* timer_expire_remote \w*netif_receive_skb\w* start_secondary cpu_startup_entry do_idle
-vfs_(?:read|write|iter_read|iter_write|open|ioctl|writev|readv) do_iter_(?:read|write|readv_writev) blkdev_(?:driver_)?ioctl
+(?:__)?vfs_(?:read|write|iter_read|iter_write|open|ioctl|writev|readv) new_sync_(?:read|write) (?:ksys|do_vfs)_ioctl \w+_compat_ioctl do_iter_(?:read|write|readv_writev) blkdev_(?:driver_)?ioctl
 call_(?:read|write)_iter call_mmap mmap_region do_mmap\w* do_dentry_open sock_(?:sendmsg|recvmsg|release|mmap|do_ioctl|ioctl)
 sock_sendmsg_nosec __sock_release __sys_(?:setsockopt|listen|accept4?|connect|socketpair) ___sys_\w+
 kernel_(?:setsockopt|listen|accept) sock_common_setsockopt do_sock_setsockopt sk_common_release compat_sock_ioctl
-nfnetlink_rcv_msg (?:compat_)?(?:SYSC|SyS|__do_sys|__se_sys|__x64_sys|__ia32_sys|__arm64_sys|sys)_(?:socketpair|connect|ioctl)
+\w*netlink_rcv\w* genl_\w*rcv\w* tasklet_\w*action\w* (?:compat_)?(?:SYSC|SyS|__do_sys|__se_sys|__x64_sys|__ia32_sys|__arm64_sys|sys)_(?:socketpair|connect|ioctl)
 __do_fault \w*handle_mm_fault \w*do_page_fault page_fault __fput task_work_run exit_to_user\w*
 """)
 _INTERRUPT = re.compile(
@@ -131,6 +132,8 @@ def looping(names: Sequence[str], also_skip: re.Pattern[str] | None = None) -> s
     """
     previous = None
     for name in _at_fault(names, also_skip):
+        if name.startswith("smp_call_function"):
+            return name  # it waits for another processor
         if _DISPATCH.fullmatch(name):
             return previous or name
         previous = name

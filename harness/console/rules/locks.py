@@ -53,9 +53,9 @@ but there are no more locks to release!
 Call Trace:
  dump_stack+0x71/0xab
 """, "WARNING: bad unlock balance in message_send",
-         body=r"is trying to release lock[^\n]*\n[^\n]*?(?:\] |^|\n)(?P<f>\w+)(?:\.[\w.]+)?\+0x", blame=Blame.NAMED, fatal=False),
+         body=r"is trying to release lock[^\n]*\n[^\n]*?(?:\] |^|\n)(?P<f>\w+)(?:\.[\w.]+)?\+0x", fatal=False),
     rule("unlock-balance", r"(?P<level>BUG|WARNING): bad unlock balance detected!", "{level}: bad unlock balance in {f}",
-         "BUG: bad unlock balance detected!\n", "BUG: bad unlock balance in corrupted", blame=Blame.NAMED, fatal=False),
+         "BUG: bad unlock balance detected!\n", "BUG: bad unlock balance in corrupted", fatal=False),
     rule("lock-freed", r"(?P<level>BUG|WARNING): held lock freed!", "{level}: held lock freed in {f}", """\
 WARNING: held lock freed!
 4.15.0 #1 Not tainted
@@ -87,7 +87,7 @@ ffff8880 (&x->lock){+.+.}-{3:3}, at: nested_take+0x12/0x20
 Call Trace:
  dump_stack+0x71/0xab
 """, "WARNING: nested lock was not taken in nested_take", body=AT, blame=Blame.NAMED, fatal=False),
-    rule("wait-context", r"BUG: Invalid wait context", "BUG: Invalid wait context in {f}", """\
+    rule("wait-context", r"BUG: Invalid wait context", "WARNING: locking bug in {f}", """\
 [ BUG: Invalid wait context ]
 6.1.0 #1 Not tainted
 -----------------------------
@@ -96,8 +96,10 @@ ffff8880 (&x->lock){....}-{3:3}, at: wrong_take+0x12/0x20
 stack backtrace:
 Call Trace:
  dump_stack_lvl+0x34/0x44
-""", "BUG: Invalid wait context in wrong_take", also=("BUG: Invalid wait context", "WARNING: Invalid wait context in {f}"),
-         body=AT, blame=Blame.NAMED, fatal=False),
+ __lock_acquire+0x5a4/0x14e0
+ lock_acquire+0xd3/0x2f0
+ wrong_take+0x12/0x20
+""", "WARNING: locking bug in wrong_take", also=("BUG: Invalid wait context", "BUG: Invalid wait context in {f}"), fatal=False),
     rule("lock-key", r"INFO: trying to register non-static key", "INFO: trying to register non-static key in {f}", """\
 INFO: trying to register non-static key.
 the code is fine but needs lockdep annotation.

@@ -9,6 +9,12 @@ _USB = r"usb_submit_urb usb_start_wait_urb usb_bulk_msg usb_interrupt_msg usb_co
 _START = r"^(?:[^\w<]*|.*\[ cut here \]-* *)"
 
 RULES = (
+    rule("unwinder", r"WARNING: kernel stack regs at .* has bad '(?P<what>\w+)' value", "WARNING: kernel stack regs has bad '{what}' value",
+         "WARNING: kernel stack regs at ffff8801d100fea8 in dd:71 has bad 'bp' value ffff8801d100ff28\n",
+         "WARNING: kernel stack regs has bad 'bp' value", blame=Blame.NONE, fatal=False),
+    rule("unwinder", r"WARNING: kernel stack frame pointer .* has bad value", "WARNING: kernel stack frame pointer has bad value",
+         "WARNING: kernel stack frame pointer at ffff8801d100fea8 in dd:71 has bad value ffff8801d100ff28\n",
+         "WARNING: kernel stack frame pointer has bad value", blame=Blame.NONE, fatal=False),
     rule("odebug", r"WARNING: .*lib/debugobjects\.c.* debug_", "WARNING: ODEBUG bug in {f}", """\
 WARNING: CPU: 0 PID: 71 at lib/debugobjects.c:329 debug_print_object+0x16a/0x210
 RIP: 0010:debug_print_object+0x16a/0x210
@@ -45,12 +51,12 @@ Call Trace:
  vmalloc+0x67/0x80
  demux_init+0x71/0x80
 """, "WARNING: zero-size vmalloc in demux_init", fatal=False),
-    rule("kmalloc", rf"{_AT}mm/.*\.c.* (?:\w*k?.?malloc\w*|kmalloc_slab|__alloc_pages\w*)", "WARNING: kmalloc bug in {f}", """\
+    rule("kmalloc", rf"{_AT}mm/.*\.c.* \w*k.?malloc\w*", "WARNING: kmalloc bug in {f}", """\
 WARNING: CPU: 1 PID: 71 at mm/util.c:403 kvmalloc_node+0xc3/0xd0
 RIP: 0010:kvmalloc_node+0xc3/0xd0
 Call Trace:
  map_update+0x71/0x80
-""", "WARNING: kmalloc bug in map_update", also=("WARNING in {head}",), fatal=False),
+""", "WARNING: kmalloc bug in map_update", fatal=False),
     rule("warning", rf"{_AT}.* usb_submit_urb", "WARNING in {f}/usb_submit_urb", """\
 WARNING: CPU: 1 PID: 71 at drivers/usb/core/urb.c:478 usb_submit_urb+0x1188/0x1460
 RIP: 0010:usb_submit_urb+0x1188/0x1460
@@ -64,12 +70,6 @@ RIP: 0010:bio_drop+0x10/0x20
 Call Trace:
  bio_done+0x71/0x80
 """, "WARNING in bio_drop", fatal=False),
-    rule("unwinder", r"WARNING: kernel stack regs at .* has bad '(?P<what>\w+)' value", "WARNING: kernel stack regs has bad '{what}' value",
-         "WARNING: kernel stack regs at ffff8801d100fea8 in dd:71 has bad 'bp' value ffff8801d100ff28\n",
-         "WARNING: kernel stack regs has bad 'bp' value", blame=Blame.NONE, fatal=False),
-    rule("unwinder", r"WARNING: kernel stack frame pointer .* has bad value", "WARNING: kernel stack frame pointer has bad value",
-         "WARNING: kernel stack frame pointer at ffff8801d100fea8 in dd:71 has bad value ffff8801d100ff28\n",
-         "WARNING: kernel stack frame pointer has bad value", blame=Blame.NONE, fatal=False),
     rule("dentry", r"BUG: Dentry .* still in use \(-?\d+\) \[(?P<what>unmount of [^]]+)\]", "BUG: Dentry still in use in unmount",
          "BUG: Dentry 00000000c4ed7f8d{i=71,n=x}  still in use (1) [unmount of ramfs ramfs]\n", "BUG: Dentry still in use in unmount",
          also=("BUG: Dentry still in use [{what}]",), blame=Blame.NONE),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from harness.console.crash import Crash
-from harness.console.frames import base_name
-from harness.console.guilt import canonical, first_at_fault, interrupted, looping, sleeping
+from harness.console.crash import Crash, Frame
+from harness.console.frames import Pointer, base_name
+from harness.console.guilt import canonical, first_at_fault, is_interrupt_entry, looping, sleeping
 from harness.console.lines import Line
 from harness.console.report import Report, facts, read_report
 from harness.console.rules import NO_CRASH, RULES, Blame, Rule
@@ -41,8 +41,7 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
     rule, groups = _classify(report)
     function, null_ip = _at_fault(report, rule, groups)
     told = facts(report)
-    trace = report.trace
-    corrupted = cut or rule.cut or (rule.trace and trace is None) or ("{f}" in rule.title and function is None)
+    corrupted = cut or rule.cut or _is_cut(report, rule) or ("{f}" in rule.title and function is None)
     work = told.workqueue
     names = _names(function)
     titles = [_titled(pattern, name, groups) for pattern in (rule.title, *rule.also) for name in names]
@@ -58,7 +57,7 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
         function=function,
         start_line=lines[0].number,
         end_line=lines[-1].number,
-        frames=tuple(trace.frames) if trace else (),
+        frames=tuple(report.frames),
         null_ip=null_ip,
         workqueue=work,
         comm=told.comm,
@@ -68,7 +67,7 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
         taint=told.taint,
         corrupted=corrupted,
         fatal=rule.fatal or told.panic is not None,
-        signature=signature(rule.kind, function, report.functions(trace.at) if trace else []),
+        signature=signature(rule.kind, function, report.functions()),
         panic=told.panic,
         hardware=told.hardware,
         modules=told.modules,
@@ -97,26 +96,49 @@ def _at_fault(report: Report, rule: Rule, groups: dict[str, str]) -> tuple[str |
     """The function at fault, and whether the instruction pointer was null."""
     named = base_name(groups["f"]) if "f" in groups else None
     null = bool(report.pointers) and report.pointers[0][1].null
-    names = report.functions()
+    start: int | None = 0
+    if rule.since:
+        start = next((at for at, line in enumerate(report.lines) if at and rule.since.search(line.text)), None)
+    elif rule.blame is Blame.INTERRUPTED:
+        start = _interrupted(report)
+    names = report.functions(start) if start is not None else []
     match rule.blame:
         case Blame.NONE:
             return None, null
         case Blame.NAMED:
             return named, null
-        case Blame.LOOP:
+        case Blame.LOOP | Blame.INTERRUPTED:
             return looping(names, rule.skip), null
-        case Blame.INTERRUPTED:
-            return looping(interrupted(names), rule.skip), null
         case Blame.SLEEP:
             return sleeping(names), null
-    found = first_at_fault([named, *names] if named else names, rule.skip)
-    if null and report.trace:
+    if null and report.frames and not report.frames[0].reliable:
         # The return address of the bad call lies on top of the stack: the first frame is the caller, whatever
         # the unwinder, which has no frame to start from, thinks of it.
-        first = report.trace.frames[0]
-        if not first.reliable and not any(frame.reliable for frame in report.trace.frames[:1]):
-            found = first_at_fault([base_name(frame.function) for frame in report.trace.frames]) or found
-    return found, null
+        names = [base_name(report.frames[0].function), *names]
+    return first_at_fault([named, *names] if named else names, rule.skip), null
+
+
+def _interrupted(report: Report) -> int | None:
+    """Where the trace of what an interrupt found begins: an index of a line."""
+    entry = last = None
+    for at, what in report.order:
+        if isinstance(what, Frame) and is_interrupt_entry(base_name(what.function)):
+            entry, last = (at if entry is None else entry), at
+        elif isinstance(what, Pointer) and entry is not None:
+            return at
+        elif entry is not None and isinstance(what, Frame) and what.reliable and at > last + 8:  # type: ignore[operator]
+            break
+    if entry is None:
+        return report.pointers[0][0] if report.pointers else None
+    return last + 1  # type: ignore[operator]
+
+
+def _is_cut(report: Report, rule: Rule) -> bool:
+    """Whether the call trace that a report of this kind should have is missing, or mixed with another one."""
+    names = [base_name(frame.function) for frame in report.frames if frame.reliable]
+    if rule.blame is Blame.FIRST and "should_fail" in names:
+        return True  # fault injection has printed a trace of its own
+    return rule.trace and first_at_fault(names) is None
 
 
 def _names(function: str | None) -> list[str]:

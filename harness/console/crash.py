@@ -40,6 +40,7 @@ class Frame:
         reliable: False where the kernel marked it `?` (or `(unreliable)`).
         stack: which stack it is on, such as `IRQ` or `NMI`; None for the task's own, or where not told.
         source: file and line, where the log was decoded.
+        trace: the heading of its trace, such as `Freed by task 71`; "" for the crash's own call trace.
     """
 
     function: str
@@ -49,6 +50,7 @@ class Frame:
     reliable: bool
     stack: str | None = None
     source: str | None = None
+    trace: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Crash:
         title: by syzbot's convention, such as `BUG: unable to handle kernel NULL pointer dereference in f`.
         alt_titles: other titles that mean the same.
         kind: such as `null-deref`.  function: the function at fault.
+        frames: the place of the fault, where it is told, and all frames as they were printed; `Frame.trace` tells
+            other traces (where memory was freed, where a lock was taken before) from the crash's own.
         start_line, end_line: the lines that it spans, counted from 1.
         null_ip: the instruction pointer was null: what is at fault is the call, and `function` its caller.
         workqueue: the work function that ran, and `comm`, `pid`, `cpu`: which task, where.

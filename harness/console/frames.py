@@ -33,7 +33,7 @@ _POINTER = re.compile(
     r"|--- interrupt: [0-9a-f]+ at "  # powerpc
     r"|Krnl PSW : [0-9a-f]{16} [0-9a-f]{16} \("  # s390
     rf")\s*(?P<address>(?:{ADDRESS}\s*){{1,2}})?"
-    rf"(?:(?::\w+:)?(?P<function>{SYMBOL}){_OFFSET}|(?P<null>\(null\)|0x0+\s*$)|(?P<wild>0x[0-9a-f]+))"
+    rf"(?:(?::\w+:)?(?P<function>{SYMBOL}){_OFFSET}(?:{_SIZE})?{_MODULE}|(?P<null>\(null\)|0x0+\s*$)|(?P<wild>0x[0-9a-f]+))"
 )
 _NULL_ADDRESS = re.compile(r"\s*(?:[RE]?IP|pc)\s*:\s*(?:\w{4}:)?(?:\[<[0 ]*(?:\(null\))?>\]\s*)+(?:EFLAGS.*|lr .*)?$")
 _USER_SEGMENTS = {"0033", "0023", "0073", "001b"}
@@ -46,6 +46,7 @@ class Pointer:
 
     function: str | None
     null: bool
+    frame: Frame | None = None
 
 
 def base_name(symbol: str) -> str:
@@ -88,7 +89,11 @@ def read_pointer(text: str) -> Pointer | None:
     if found := _POINTER.match(text):
         if found["x86"] and found["segment"] in _USER_SEGMENTS:
             return None
-        return Pointer(found["function"], found["null"] is not None)
+        function, frame = found["function"], None
+        if function:
+            size = int(found["size"], 16) if found["size"] else None
+            frame = Frame(function, int(found["offset"], 16), size, found["module"], True)
+        return Pointer(function, found["null"] is not None, frame)
     if _NULL_ADDRESS.match(text):
         return Pointer(None, True)
     return None

@@ -49,11 +49,11 @@ dev_(?:info|notice|warn|err|alert|crit|emerg|printk) _dev_(?:info|notice|warn|er
 read[bwlq](?:_relaxed)? write[bwlq](?:_relaxed)? __raw_(?:read|write)[bwlq] ioread\d+\w* iowrite\d+\w* in[bwl] out[bwl]
 \w*rb_(?:insert|erase|next|prev|first|last|replace|link)\w* logic_(?:in|out)[bwl] crc\d+\w* crc_\w+ csum_partial\w* find_(?:next|first|last)_(?:zero_)?bit\w* \w*bit_(?:spin_)?lock\w*
 \w*test_and_(?:set|clear|change)_bit\w* \w*(?:set|clear|test|change)_bit (?:fast_)?dput (?:inc|drop|set|clear)_nlink
-crypto_\w+ \w*aes\w*_(?:en|de)crypt\w* (?:xts|cbc|ecb|ctr|gcm)_\w+ \w*skcipher\w* kernel_fpu_begin\w*
+crypto_\w+ \w*aes\w*_(?:en|de)crypt\w* (?:xts|cbc|ecb|ctr|gcm)_\w+ \w*skcipher\w* kernel_fpu_begin\w* \w*skb_(?:put|push|pull)\w*
 """
 # What gives memory out and takes it back.
 _ALLOCATING = r"""
-\w*k[vmzc]*alloc\w* \w*krealloc\w* \w*kmemdup\w* \w*kmem_cache_\w+ \w*alloc\w*_pages?\w* \w*_alloc_node\w* post_alloc_hook \w*page_owner\w* prep_new_page \w*slab_\w+
+\w*k[vmzc]*alloc\w* \w*krealloc\w* \w*memdup\w* \w*kmem_cache_\w+ \w*alloc\w*_pages?\w* \w*_alloc_node\w* post_alloc_hook \w*page_owner\w* prep_new_page \w*slab_\w+
 allocate_slab new_slab\w* get_partial\w* \w*kv?free(?:_\w+)? \w*v[mz]alloc\w* vfree\w* vunmap\w* __vunmap free_pages\w*
 __free_pages\w* __get_free_pages get_zeroed_page \w*get_page_from_freelist\w* free_unref_\w+ folio_alloc\w*
 filemap_alloc_folio\w* kfree_skb\w* bio_kmalloc
@@ -61,7 +61,7 @@ filemap_alloc_folio\w* kfree_skb\w* bio_kmalloc
 # What ends or removes a thing for its owner: the owner is at fault when the thing is gone, or does not end.
 _ENDING = r"""
 \w*del_timer\w* timer_delete\w* \w*mod_timer add_timer\w* __flush_work flush_work \w*cancel_\w*work\w* flush_delayed_work
-try_to_grab_pending \w*queue_(?:delayed_)?work\w* \w*flush_workqueue drain_workqueue destroy_workqueue
+try_to_grab_pending \w*queue_(?:delayed_)?work\w* insert_work \w*flush_workqueue drain_workqueue destroy_workqueue
 kthread_stop\w* wait_for_completion\w* call_rcu\w* kobject_\w+ add_uevent_var get_device_parent
 device_(?:add|del|unregister|destroy|remove_file|for_each_child) put_device get_device sysfs_(?:remove|create)\w*
 \w*kernfs_(?:remove|find)\w*_ns i2c_del_adapter __unregister_client hwrng_unregister unregister_netdev\w*
@@ -140,14 +140,9 @@ def looping(names: Sequence[str], also_skip: re.Pattern[str] | None = None) -> s
     return None
 
 
-def interrupted(names: Sequence[str]) -> Sequence[str]:
-    """What ran before an interrupt came: the functions after its entry; all, where there is no entry."""
-    entry = next((at for at, name in enumerate(names) if _INTERRUPT.fullmatch(name)), None)
-    if entry is None:
-        return names
-    while entry < len(names) and _INTERRUPT.fullmatch(names[entry]):
-        entry += 1
-    return names[entry:]
+def is_interrupt_entry(name: str) -> bool:
+    """Whether a function is where an interrupt entered the kernel."""
+    return _INTERRUPT.fullmatch(name) is not None
 
 
 def sleeping(names: Sequence[str]) -> str | None:

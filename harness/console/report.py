@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from harness.console.crash import Frame
@@ -72,10 +72,14 @@ class Report:
         """All lines, joined."""
         return "\n".join(line.text for line in self.lines)
 
-    @property
-    def trace(self) -> Trace | None:
-        """The first call trace that has frames."""
-        return next((trace for trace in self.traces if trace.frames), None)
+    @cached_property
+    def frames(self) -> list[Frame]:
+        """Where the fault was, if an instruction pointer tells it before any trace, and all frames as printed."""
+        frames = [frame for trace in self.traces for frame in trace.frames]
+        if self.order and isinstance(first := self.order[0][1], Pointer) and first.frame is not None:
+            if not frames or base_name(frames[0].function) != first.function:
+                return [first.frame, *frames]
+        return frames
 
     def functions(self, start: int = 0) -> list[str]:
         """The functions of instruction pointers and reliable frames from a line on, in the order of printing.
@@ -99,7 +103,7 @@ def read_report(lines: Sequence[Line]) -> Report:
     for at, line in enumerate(lines):
         text = line.text
         if found := _HEADING.match(text):
-            current = Trace(at, found["where"] or "")
+            current = Trace(at, (found["where"] or "").strip(" :"))
             report.traces.append(current)
             stack = None
             continue
@@ -113,6 +117,7 @@ def read_report(lines: Sequence[Line]) -> Report:
             if current is None:
                 current = Trace(at, "")
                 report.traces.append(current)
+            frame = replace(frame, trace=current.name)
             current.frames.append(frame)
             report.order.append((at, frame))
         elif _BREAK.match(text):

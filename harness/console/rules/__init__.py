@@ -25,7 +25,7 @@ NO_CRASH = re.compile(
     r"INFO: (?:lockdep is turned off|Stall ended before state dump start|NMI handler|recovery required on"
     r"|.*took too long|Slab 0x|Object 0x|.*is not present in /proc/kallsyms|NMI watchdog|rcu_.*kthread)"
     r"|\w(?:DEBUG|BUG|INFO|WARNING):|DEBUG:"
-    r"|WARNING: (?:the mand mount option|workqueue cpumask|/etc/ssh/moduli|.*is deprecated|.*will be removed)"
+    r"|WARNING: (?:[`'].*|the mand mount option|workqueue cpumask|/etc/ssh/moduli|.*is deprecated|.*will be removed)"
     r"|BUG: no syscalls|FAULT_INJECTION"
 )
 

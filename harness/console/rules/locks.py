@@ -21,8 +21,17 @@ Call Trace:
 
 RULES = (
     rule("deadlock", r"(?:WARNING|INFO): (?:possible (?:circular locking dependency|recursive locking|irq lock inversion dependency)"
-         r"|(?:HARD|SOFT)IRQ-safe -> (?:HARD|SOFT)IRQ-unsafe lock order) detected", "possible deadlock in {f}", _EXAMPLE,
+         r") detected", "possible deadlock in {f}", _EXAMPLE,
          "possible deadlock in buffer_flush", body=_TAKES, blame=Blame.NAMED, fatal=False),
+    rule("deadlock", r"(?:WARNING|INFO): (?:HARD|SOFT)IRQ-safe -> (?:HARD|SOFT)IRQ-unsafe lock order detected", "possible deadlock in {f}", """\
+WARNING: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected
+dd/71 [HC0[0]:SC0[0]:HE0:SE1] is trying to acquire:
+0000 (user_lock){+.+.}, at: user_lock_it+0xb4/0x1a0
+... which became HARDIRQ-irq-safe at:
+  _raw_spin_lock_irqsave+0x47/0x60
+  writeback_clear+0x1a8/0xcfb
+""", "possible deadlock in writeback_clear", also=("possible deadlock in {taken}",), body=r"is trying to acquire\b[^\n]*\n[^\n]*at: (?:\S+\] )?(?P<taken>\w+)",
+         since=r"which became \S+-safe at:", fatal=False),
     rule("lock-state", r"(?:WARNING|INFO): inconsistent lock state", "inconsistent lock state in {f}", """\
 WARNING: inconsistent lock state
 inconsistent {SOFTIRQ-ON-W} -> {IN-SOFTIRQ-W} usage.

@@ -155,19 +155,20 @@ unreferenced object 0xffff8880b3b5a2c0 (size 192):
     [<00000000a26c7e6e>] kmem_cache_alloc+0x12a/0x270
     [<000000008c6f0a52>] node_new+0x36/0x70
     [<00000000b1f8fe11>] node_create+0x52/0xf0
-""", "memory leak in node_new", skip=_GETS_MEMORY, fatal=False),
+""", "memory leak in node_new", since=r"backtrace", skip=_GETS_MEMORY, fatal=False),
     rule("page-state", r"BUG: Bad page state", "BUG: Bad page state in {f}", """\
 BUG: Bad page state in process dd  pfn:11ca9c
 page:ffffea0004472700 count:0 mapcount:0 mapping:0000000000000000 index:0x1
+page last allocated via order 0, migratetype Unmovable, gfp_mask 0x40c40(GFP_NOFS|__GFP_COMP), pid 71
+ post_alloc_hook+0x1f3/0x230
+ get_page_from_freelist+0x2e4c/0x2f10
+ __alloc_pages+0x256/0x6c0
+ metapage_get+0x2b4/0x1050
 Call Trace:
  dump_stack+0x71/0xab
  bad_page+0xab/0x100
- free_pages_prepare+0x2ce/0x330
- release_it+0x35/0x80
-""", "BUG: Bad page state in release_it", also=("BUG: Bad page state",),
-         skip=r"\w*bad_page\w* \w*free_page\w* free_pcp\w* \w*page_frag\w* \w*page_bad\w* \w*folio_put\w* \w*put_page\w*"
-         r" \w*prep_new_page\w* check_new_page\w* rmqueue\w* free_tail\w* \w*free_unref\w* free_the_page release_pages"
-         r" \w*free_large\w* \w*destroy_compound\w*", fatal=False),
+""", "BUG: Bad page state in metapage_get", also=("BUG: Bad page state",), since=r"^page (?:last )?allocated via",
+         skip=r"\w*page_pool_alloc\w* \w*filemap_get_folio\w* \w*pagecache_get_page\w* __folio_alloc\w* \w*page_alloc\w*", fatal=False),
     rule("page-map", r"BUG: Bad page map", "BUG: Bad page map", "BUG: Bad page map in process dd  pte:ffff8880 pmd:1f5f067\n",
          "BUG: Bad page map", blame=Blame.NONE, fatal=False),
     rule("rss-counter", r"BUG: Bad rss-counter state", "BUG: Bad rss-counter state",

@@ -7,7 +7,7 @@ from harness.console.rules.rule import Blame, rule
 _PANIC = r"Kernel panic - not syncing: "
 
 RULES = (
-    rule("stack-corrupted", rf"{_PANIC}stack-protector: Kernel stack is corrupted in: (?P<f>(?![0-9a-f]{8,}\b)[a-zA-Z_]\w*)?",
+    rule("stack-corrupted", rf"{_PANIC}stack-protector: Kernel stack is corrupted in: (?P<f>(?![0-9a-f]{{8,}}\b)[a-zA-Z_]\w*)?",
          "kernel panic: stack is corrupted in {f}", """\
 Kernel panic - not syncing: stack-protector: Kernel stack is corrupted in: ffffffff81234567
 Call Trace:

@@ -37,6 +37,7 @@ class Rule:
         also: other titles that mean the same.
         body: what the rest must hold for this rule; where it does not, a later rule with such a head is taken.
         blame: how the function at fault is found.
+        since: a line of the report from which on the function is sought, where that is not its first.
         skip: functions that, in this kind, are not at fault either.
         trace: whether it is cut short without a call trace.
         cut: whether it is cut short in any case: what this rule matches is only a part of a crash.
@@ -51,6 +52,7 @@ class Rule:
     also: tuple[str, ...]
     body: re.Pattern[str] | None
     blame: Blame
+    since: re.Pattern[str] | None
     skip: re.Pattern[str] | None
     trace: bool
     cut: bool
@@ -70,6 +72,7 @@ def rule(
     also: tuple[str, ...] = (),
     body: str | None = None,
     blame: Blame = Blame.FIRST,
+    since: str | None = None,
     skip: str = "",
     trace: bool = True,
     cut: bool = False,
@@ -84,6 +87,7 @@ def rule(
         also,
         re.compile(body) if body else None,
         blame,
+        re.compile(since) if since else None,
         matcher(skip) if skip else None,
         trace and blame is not Blame.NONE,
         cut,

@@ -51,7 +51,7 @@ Call Trace:
  vmalloc+0x67/0x80
  demux_init+0x71/0x80
 """, "WARNING: zero-size vmalloc in demux_init", fatal=False),
-    rule("kmalloc", rf"{_AT}mm/.*\.c.* \w*k.?malloc\w*", "WARNING: kmalloc bug in {f}", """\
+    rule("kmalloc", rf"{_AT}mm/.*\.c.* (?:__)?k.?malloc\w*", "WARNING: kmalloc bug in {f}", """\
 WARNING: CPU: 1 PID: 71 at mm/util.c:403 kvmalloc_node+0xc3/0xd0
 RIP: 0010:kvmalloc_node+0xc3/0xd0
 Call Trace:

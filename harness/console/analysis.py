@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from harness.console.crash import Crash, Frame
 from harness.console.frames import Pointer, base_name
-from harness.console.guilt import canonical, first_at_fault, is_interrupt_entry, looping, sleeping
+from harness.console.guilt import first_at_fault, is_interrupt_entry, looping, names_in_titles, sleeping
 from harness.console.lines import Line
 from harness.console.report import Report, facts, read_report
 from harness.console.rules import NO_CRASH, RULES, Blame, Rule
@@ -39,17 +40,18 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
     """
     report = read_report(lines)
     rule, groups = _classify(report)
-    function, null_ip = _at_fault(report, rule, groups)
+    blamed = _blame(report, rule, groups)
     told = facts(report)
+    function = blamed.function
     corrupted = cut or rule.cut or _is_cut(report, rule) or ("{f}" in rule.title and function is None)
-    work = told.workqueue
-    names = _names(function)
-    titles = [_titled(pattern, name, groups) for pattern in (rule.title, *rule.also) for name in names]
-    if null_ip and work and work != function:
-        titles += [_titled(pattern, work, groups) for pattern in (rule.title, *rule.also)]
+    names = names_in_titles(function) if function else ["corrupted"]
+    names += blamed.others
+    if blamed.null_ip and told.workqueue:
+        names.append(told.workqueue)
     if corrupted and "{f}" in rule.title:
-        titles += [_titled(pattern, "corrupted", groups) for pattern in (rule.title, *rule.also)]
-    titles = list(dict.fromkeys(titles))
+        names.append("corrupted")
+    patterns = (rule.title, *rule.also)
+    titles = list(dict.fromkeys(_titled(pattern, name, groups) for pattern in patterns for name in names))
     return Crash(
         title=titles[0],
         alt_titles=tuple(titles[1:]),
@@ -58,8 +60,8 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
         start_line=lines[0].number,
         end_line=lines[-1].number,
         frames=tuple(report.frames),
-        null_ip=null_ip,
-        workqueue=work,
+        null_ip=blamed.null_ip,
+        workqueue=told.workqueue,
         comm=told.comm,
         pid=told.pid,
         cpu=told.cpu,
@@ -77,45 +79,68 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
 
 def _classify(report: Report) -> tuple[Rule, dict[str, str]]:
     """The rule for a report, and what its patterns captured."""
-    rules = head_rules(report.lines[0].text)
+    text = report.lines[0].text
+    rules = head_rules(text)
+    if rules[0].catch_all and len(report.lines) > 1:
+        # A head may be cut in two, by a printk() in two parts or by a new line in a task's name.
+        whole = f"{text} {report.lines[1].text}"
+        if (joined := head_rules(whole)) and not joined[0].catch_all:
+            text, rules = whole, joined
     for rule in rules:
-        head = rule.head.search(report.lines[0].text)
-        assert head is not None
-        groups = {name: text for name, text in head.groupdict().items() if text}
-        if rule.body is None:
-            return rule, groups
-        if body := rule.body.search(report.text):
-            return rule, {**groups, **{name: text for name, text in body.groupdict().items() if text}}
-    # No rule's body is there: the report is cut, and the first rule is the most exact.
-    head = rules[0].head.search(report.lines[0].text)
-    assert head is not None
-    return rules[0], {name: text for name, text in head.groupdict().items() if text}
+        if rule.body is None or (body := rule.body.search(report.text)):
+            head = rule.head.search(text)
+            assert head is not None
+            found = head.groupdict() | (body.groupdict() if rule.body else {})
+            return rule, {name: value for name, value in found.items() if value}
+    return rules[0], {}
 
 
-def _at_fault(report: Report, rule: Rule, groups: dict[str, str]) -> tuple[str | None, bool]:
-    """The function at fault, and whether the instruction pointer was null."""
-    named = base_name(groups["f"]) if "f" in groups else None
+@dataclass(frozen=True)
+class _Blamed:
+    """The function at fault, whether the instruction pointer was null, and other names that it may go by."""
+
+    function: str | None
+    null_ip: bool
+    others: tuple[str, ...] = ()
+
+
+def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
+    named = [base_name(groups[key]) for key in ("f", "f1", "f2") if key in groups]
     null = bool(report.pointers) and report.pointers[0][1].null
-    start: int | None = 0
+    start: int | None = None
+    others: tuple[str, ...] = ()
+    names = report.functions()
     if rule.since:
         start = next((at for at, line in enumerate(report.lines) if at and rule.since.search(line.text)), None)
+        names = report.functions(start) if start is not None else []
     elif rule.blame is Blame.INTERRUPTED:
         start = _interrupted(report)
-    names = report.functions(start) if start is not None else []
+        names = report.functions(start)
+        others = ("corrupted",) if start is None else ()
     match rule.blame:
         case Blame.NONE:
-            return None, null
+            return _Blamed(None, null)
         case Blame.NAMED:
-            return named, null
+            return _Blamed(named[0] if named else None, null)
         case Blame.LOOP | Blame.INTERRUPTED:
-            return looping(names, rule.skip), null
+            return _Blamed(looping(names, rule.skip), null, others)
         case Blame.SLEEP:
-            return sleeping(names), null
+            return _Blamed(found := sleeping(names), null, _public_name(found, names))
+    found = first_at_fault([*named, *names], rule.skip)
     if null and report.frames and not report.frames[0].reliable:
         # The return address of the bad call lies on top of the stack: the first frame is the caller, whatever
         # the unwinder, which has no frame to start from, thinks of it.
-        names = [base_name(report.frames[0].function), *names]
-    return first_at_fault([named, *names] if named else names, rule.skip), null
+        others = (found,) if found else ()
+        found = first_at_fault([base_name(report.frames[0].function), *names], rule.skip)
+    return _Blamed(found, null, others or _public_name(found, names))
+
+
+def _public_name(function: str | None, names: Sequence[str]) -> tuple[str, ...]:
+    """The caller of a function that only wraps it: `read_it` of `do_read_it` or `__read_it`."""
+    if function not in names:
+        return ()
+    caller = names[names.index(function) + 1 :][:1]
+    return tuple(name for name in caller if function in (f"do_{name}", f"__{name}", f"_{name}"))
 
 
 def _interrupted(report: Report) -> int | None:
@@ -138,15 +163,7 @@ def _is_cut(report: Report, rule: Rule) -> bool:
     names = [base_name(frame.function) for frame in report.frames if frame.reliable]
     if rule.blame is Blame.FIRST and "should_fail" in names:
         return True  # fault injection has printed a trace of its own
-    return rule.trace and first_at_fault(names) is None
-
-
-def _names(function: str | None) -> list[str]:
-    """The names of a function in titles: the plain one first."""
-    if function is None:
-        return ["corrupted"]
-    plain = canonical(function)
-    return [plain] if plain == function else [f"sys_{plain}", plain, function] if function.startswith("__x64") else [plain, function]
+    return rule.trace and rule.blame is not Blame.SLEEP and first_at_fault(names) is None
 
 
 def _titled(pattern: str, name: str, groups: dict[str, str]) -> str:

@@ -24,6 +24,7 @@ EARLY = 16
 
 _END = re.compile(r"---\[ end (?:trace|Kernel panic)")
 _LAST = re.compile(r"---\[ end Kernel panic|Rebooting in \d+ seconds")
+_REPLAY = re.compile(r"replaying previous printk message")
 _NMI = re.compile(r"Sending NMI from CPU|NMI backtrace for")
 # Messages with a trace of their own, which are no crashes: they end what was before.
 _OTHER_TRACE = re.compile(r"vmalloc: allocation failure|FAULT_INJECTION: forcing a failure|FAULT_FLAG_ALLOW_RETRY missing")
@@ -136,6 +137,9 @@ class Follower:
         if line.context == USER:
             return
         crash = self._open.get(line.context)
+        if crash and len(crash.lines) == 1 and _REPLAY.search(line.text):
+            del self._open[line.context]  # its head comes again, whole
+            return
         rules = head_rules(line.text)
         if rules and not (crash and self._joins(rules[0], crash)):
             if crash:

@@ -97,3 +97,9 @@ def read_pointer(text: str) -> Pointer | None:
     if _NULL_ADDRESS.match(text):
         return Pointer(None, True)
     return None
+
+
+def caller_in(text: str) -> str | None:
+    """The caller that a line of an arm trace names after its callee."""
+    found = _FROM.match(text) if " from " in text else None
+    return found["caller"] if found else None

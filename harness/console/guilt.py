@@ -15,12 +15,12 @@ asm_exc_\w+ exc_\w+ do_error_trap do_trap do_trap_no_signal \w*invalid_op(?:code
 do_general_protection general_protection do_divide_error divide_error do_double_fault double_fault error_entry
 \w*_trap \w*brk_handler do_debug_exception \w*debug_exception call_break_hook el1_(?:sync|abort|dbg|undef)\w* el1h_\w+ el1t_\w+
 \w*_do_kernel_fault program_check_\w+ do_program_check unwind_\w+ \w*stack_trace\w*
-save_trace arch_stack_walk stack_depot\w* __stack_depot\w* spin_dump spin_bug rwlock_bug __schedule_bug __might_sleep
+save_trace arch_stack_walk stack_depot\w* __stack_depot\w* spin_dump spin_bug rwlock_bug __schedule_bug assertfail assfail \w*assert_fail\w* __might_sleep
 ___might_sleep __might_resched might_sleep\w* __might_fault might_fault
 """
 # What instruments the kernel, and checks on its behalf.
 _CHECKING = r"""
-__asan\w* \w*kasan\w* \w*kmsan\w* __msan\w* \w*kcsan\w* __tsan\w* \w*kfence\w* __ubsan\w* ubsan\w* \w*sanitize\w*
+__asan\w* \w*kasan\w* \w*kmsan\w* __msan\w* \w*kcsan\w* \w*hwasan\w* __tsan\w* \w*kfence\w* __ubsan\w* ubsan\w* \w*sanitize\w*
 should_fail\w* fail_dump check_memory_region\w* check_region_inline memory_is_\w+ read_word_at_a_time kcov\w* __virt_addr_valid
 \w*debug_object\w* debug_print_object debug_check_no_\w+ \w*_is_static_object __list_\w+_valid\w* \w*lockdep\w*
 __lock_acquire lock_acquire\w* __lock_release lock_release\w* lock_set_class lock_downgrade register_lock_class
@@ -40,14 +40,14 @@ complete complete_all finish_wait \w*local_bh_enable\w* \w*local_irq_\w+ rwsem_\
 # What serves any caller: memory, strings, lists, counters, users' memory, formatted output.
 _SERVING = r"""
 \w*mem(?:cpy|cmp|set|chr|move|scan)\w* \w*str(?:n?cmp|n?casecmp|n?cpy|lcpy|scpy|n?len|n?str|n?chr|n?cat|lcat|sep|spn)\w*
-skip_spaces \w*copy_(?:to|from|in)_user\w* \w*copy_user\w* \w*put_user\w* \w*get_user\w* \w*clear_user\w*
+skip_spaces \w*copy_(?:to|from|in)_(?:user|iter)\w* copy_page_\w+ iov_iter_\w+ \w*iterate_and_advance\w* \w*copy_user\w* \w*put_user\w* \w*get_user\w* \w*clear_user\w*
 __list_\w+ list_(?:add|del|replace|move|splice|lru_add|lru_del)\w* hlist_(?:add|del)\w*
-refcount_\w+ \w*atomic\w*_(?:add|sub|inc|dec|set|read|fetch|cmpxchg|xchg|or|and|xor|try)\w* kref_(?:get|put)\w*
+refcount_\w+ \w*atomic\w*_(?:add|sub|inc|dec|set|read|fetch|cmpxchg|xchg|or|and|xor|try)\w* kref_(?:get|put)\w* \w*atomic_dec_and_\w+ iput igrab ihold __?mark_(?:buffer|inode)_dirty\w* mark_(?:buffer|inode)_dirty\w*
 \w*x86_indirect_thunk\w* __indirect_thunk\w* \w*retpoline\w*
 string string_nocheck pointer format_decode \w*v?s[cn]*printf \w*kv?asprintf\w* hex_dump_to_buffer print_hex_dump
 dev_(?:info|notice|warn|err|alert|crit|emerg|printk) _dev_(?:info|notice|warn|err|alert|crit|emerg)
 read[bwlq](?:_relaxed)? write[bwlq](?:_relaxed)? __raw_(?:read|write)[bwlq] ioread\d+\w* iowrite\d+\w* in[bwl] out[bwl]
-\w*rb_(?:insert|erase|next|prev|first|last|replace|link)\w* logic_(?:in|out)[bwl] crc\d+\w* crc_\w+ csum_partial\w* find_(?:next|first|last)_(?:zero_)?bit\w* \w*bit_(?:spin_)?lock\w*
+xas_\w+ xa_(?:load|find|get|store|erase)\w* bitmap_\w+ __bitmap_\w+ \w*rb_(?:insert|erase|next|prev|first|last|replace|link)\w* logic_(?:in|out)[bwl] crc\d+\w* crc_\w+ csum_partial\w* find_(?:next|first|last)_(?:zero_)?bit\w* \w*bit_(?:spin_)?lock\w*
 \w*test_and_(?:set|clear|change)_bit\w* \w*(?:set|clear|test|change)_bit (?:fast_)?dput (?:inc|drop|set|clear)_nlink
 crypto_\w+ \w*aes\w*_(?:en|de)crypt\w* (?:xts|cbc|ecb|ctr|gcm)_\w+ \w*skcipher\w* kernel_fpu_begin\w* \w*skb_(?:put|push|pull)\w*
 """
@@ -63,7 +63,9 @@ _ENDING = r"""
 \w*del_timer\w* timer_delete\w* \w*mod_timer add_timer\w* __flush_work flush_work \w*cancel_\w*work\w* flush_delayed_work
 try_to_grab_pending \w*queue_(?:delayed_)?work\w* insert_work \w*flush_workqueue drain_workqueue destroy_workqueue
 kthread_stop\w* wait_for_completion\w* call_rcu\w* kobject_\w+ add_uevent_var get_device_parent
-device_(?:add|del|unregister|destroy|remove_file|for_each_child) put_device get_device sysfs_(?:remove|create)\w*
+device_(?:add|create|register|del|unregister|destroy|release|remove|move|rename|for_each|initial)\w* put_device get_device \w*sysfs_\w+
+devres_\w+ dpm_\w+ __?device_release_driver\w* bus_(?:add|remove|for_each)\w* really_probe driver_(?:probe|attach|detach|unregister)\w*
+truncate_inode_pages\w* \w*invalidate_inode_pages\w* find_(?:lock|get)_entries
 \w*kernfs_(?:remove|find)\w*_ns i2c_del_adapter __unregister_client hwrng_unregister unregister_netdev\w*
 rollback_registered\w* tty_unregister_device usb_(?:kill|poison)_(?:anchored_)?urbs? usb_control_msg\w* usb_bulk_msg
 usb_(?:hcd_)?submit_urb usb_start_wait_urb usb_interrupt_msg dummy_urb_enqueue usb_hcd_\w+urb\w* \w*hrtimer_cancel
@@ -100,10 +102,14 @@ _RCU = matcher(r"\w*rcu\w*")
 # What a task sleeps in: whoever called it waits for something.
 _SLEEPING = re.compile(
     r".*(?:sched|_lock|_slowlock|down|completion|kthread|wait|synchronize|context_switch|__switch_to|cancel_delayed_work"
-    r"|rcu_barrier|flush_work|bit_on).*"
+    r"|rcu_barrier|_work_timer|flush_\w*work|cancel_\w*work|drain_workqueue|bit_on).*"
 )
+_NOT_SLEEPING = matcher(_REPORTING)
 _GRACE = re.compile(r"_*synchronize_(?:s?rcu|net|sched)\w*")
-_SYSTEM_CALL = re.compile(r"(?:__x64_|__arm64_|__ia32_|__se_|__do_|compat_SYSC_|compat_SyS_|SYSC_|SyS_|__ia32_compat_)(?P<rest>\w+)")
+_SYSTEM_CALL = re.compile(
+    r"(?:__(?:x64|arm64|ia32|riscv|s390x?|powerpc)_(?:compat_)?sys_|__se_(?:compat_)?sys_|__do_(?:compat_)?sys_"
+    r"|(?:compat_)?(?:SYSC|SyS|sys)_)(?P<rest>\w+)"
+)
 
 
 def first_at_fault(names: Iterable[str], also_skip: re.Pattern[str] | None = None) -> str | None:
@@ -154,14 +160,23 @@ def sleeping(names: Sequence[str]) -> str | None:
     for name in names:
         if name.startswith("rtnl_lock") or _GRACE.fullmatch(name):
             return name
-    return next((name for name in names if not _SLEEPING.fullmatch(name)), None)
+    found = next((name for name in names if not _SLEEPING.fullmatch(name)), None)
+    # A sleeping task reports nothing: such a frame is from another trace, printed into this one.
+    return None if found is None or _NOT_SLEEPING.fullmatch(found) else found
+
+
+def names_in_titles(name: str) -> list[str]:
+    """The names that a function has in titles: system calls without their wrappers, variants under one name."""
+    if _GRACE.fullmatch(name):
+        return list(dict.fromkeys(("synchronize_rcu", name)))
+    if name.startswith("smp_call_function"):
+        return list(dict.fromkeys(("smp_call_function", name)))
+    if found := _SYSTEM_CALL.fullmatch(name):
+        return [f"sys_{found['rest']}", found["rest"], name]
+    return [name]
 
 
 def canonical(name: str) -> str:
-    """A function's name in titles: system calls without their wrappers, variants under one name."""
-    if _GRACE.fullmatch(name):
-        return "synchronize_rcu"
-    if name.startswith("smp_call_function"):
-        return "smp_call_function"
+    """A function's name apart from wrappers of system calls and variants."""
     found = _SYSTEM_CALL.fullmatch(name)
-    return found["rest"] if found else name
+    return found["rest"] if found else names_in_titles(name)[0]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from harness.console.crash import Frame
-from harness.console.frames import Pointer, base_name, read_frame, read_pointer
+from harness.console.frames import Pointer, base_name, caller_in, read_frame, read_pointer
 from harness.console.lines import Line
 
 _TASK = re.compile(
@@ -31,9 +31,10 @@ _REGISTER_LINE = re.compile(
 )
 _PANIC = re.compile(r"Kernel panic - not syncing: (?P<reason>.*?)\s*(?:CPU:.*)?$")
 _HEADING = re.compile(
-    r"^\s*(?:Call [Tt]race ?:|Backtrace ?:|(?P<where>stack backtrace|backtrace(?: \(crc \w+\))?|Allocated|Freed"
+    r"^\s*(?:Call [Tt]race ?:|Backtrace ?:|stack backtrace:?|(?P<where>backtrace(?: \(crc \w+\))?|Allocated|Freed"
     r"|(?:Last p|P)otentially related work creation|(?:Allocated|Freed) by task \d+.*|Uninit was [\w ]+at"
-    r"|(?:Local variable|Bytes? \d).*|.* is located in stack.*|read.* to 0x.*|write.* to 0x.*|value changed.*"
+    r"|Preemption disabled at|page (?:last )?(?:allocated|free).*"
+    r"|INFO: (?:Allocated|Freed) in .*|(?:Local variable|Bytes? \d).*|.* is located in stack.*|read.* to 0x.*|write.* to 0x.*|value changed.*"
     r"|(?:read|write)[ -].*by (?:task|interrupt).*"
     r"|kfence-#\d+.*|the existing dependency chain.*|the dependencies between.*"
     r"|-> #\d+.*|\.\.\. (?:acquired|key) +at:.*|(?:\(\w+\) )?(?:HARD|SOFT)IRQ-ON-W at.*"
@@ -50,7 +51,7 @@ class Trace:
 
     Attributes:
         at: index of its first line.  name: what its heading says, "" for the plain `Call Trace:`.
-        frames: from the innermost outwards.  pointers: instruction pointers told within it, by index of frame.
+        frames: from the innermost outwards.
     """
 
     at: int
@@ -81,16 +82,19 @@ class Report:
                 return [first.frame, *frames]
         return frames
 
-    def functions(self, start: int = 0) -> list[str]:
-        """The functions of instruction pointers and reliable frames from a line on, in the order of printing.
+    def functions(self, start: int | None = None) -> list[str]:
+        """The functions of instruction pointers and reliable frames, in the order of printing.
 
         Frames of inlined functions are left out: whether there are any depends on how the log was decoded.
+
+        Args:
+            start: index of the line from which on all traces count; without it, only the crash's own do.
         """
         return [
             base_name(what.function)
             for at, what in self.order
-            if at >= start
-            and what.function
+            if what.function
+            and (at >= start if start is not None else isinstance(what, Pointer) or not what.trace)
             and (isinstance(what, Pointer) or (what.reliable and not (what.source and what.offset is None)))
         ]
 
@@ -100,6 +104,7 @@ def read_report(lines: Sequence[Line]) -> Report:
     report = Report(lines)
     current: Trace | None = None
     stack: str | None = None
+    owed: tuple[int, Pointer] | None = None
     for at, line in enumerate(lines):
         text = line.text
         if found := _HEADING.match(text):
@@ -118,10 +123,17 @@ def read_report(lines: Sequence[Line]) -> Report:
                 current = Trace(at, "")
                 report.traces.append(current)
             frame = replace(frame, trace=current.name)
+            # arm names the callee first: where the next line is not its caller, the caller stands only here.
+            if owed is not None and owed[1].function != frame.function:
+                report.order.append(owed)
+            caller = caller_in(text)
+            owed = (at, Pointer(caller, False)) if caller else None
             current.frames.append(frame)
             report.order.append((at, frame))
         elif _BREAK.match(text):
             current = None
+    if owed is not None:
+        report.order.append(owed)
     return report
 
 

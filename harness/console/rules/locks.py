@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from harness.console.frames import ADDRESS
 from harness.console.rules.rule import AT, Blame, rule
 
-_TAKES = rf"(?:is trying to acquire|just changed the state of lock|takes)\b[^\n]*\n(?:[^\n]*\n){{0,3}}?[^\n]*{AT}"
+_AT_ANY = rf"at: (?:{ADDRESS} )?(?P<f1>[\w$]+)(?:\.[\w.]+)?\+0x"
+_TAKES = (
+    rf"(?:is trying to acquire|just changed the state of lock|takes)\b[^\n]*\n(?:[^\n]*\n){{0,3}}?[^\n]*{_AT_ANY}"
+    rf"(?:[^\n]*\n(?:[^\n]*\n){{0,8}}?[^\n]*is already holding[^\n]*\n(?:[^\n]*\n){{0,3}}?[^\n]*{_AT_ANY.replace('f1', 'f2')})?"
+)
 _EXAMPLE = """\
 ======================================================
 [ INFO: possible circular locking dependency detected ]
@@ -22,7 +27,7 @@ Call Trace:
 RULES = (
     rule("deadlock", r"(?:WARNING|INFO): (?:possible (?:circular locking dependency|recursive locking|irq lock inversion dependency)"
          r") detected", "possible deadlock in {f}", _EXAMPLE,
-         "possible deadlock in buffer_flush", body=_TAKES, blame=Blame.NAMED, fatal=False),
+         "possible deadlock in buffer_flush", also=("possible deadlock in {f1}",), body=_TAKES, fatal=False),
     rule("deadlock", r"(?:WARNING|INFO): (?:HARD|SOFT)IRQ-safe -> (?:HARD|SOFT)IRQ-unsafe lock order detected", "possible deadlock in {f}", """\
 WARNING: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected
 dd/71 [HC0[0]:SC0[0]:HE0:SE1] is trying to acquire:
@@ -40,7 +45,7 @@ ffff8880 (&data->lock){+.?.}-{2:2}, at: data_put+0x91/0xa7
 stack backtrace:
 Call Trace:
  dump_stack_lvl+0x34/0x44
-""", "inconsistent lock state in data_put", body=_TAKES, blame=Blame.NAMED, fatal=False),
+""", "inconsistent lock state in data_put", also=("inconsistent lock state in {f1}",), body=_TAKES, fatal=False),
     rule("rcu-usage", r"(?P<level>WARNING|INFO): suspicious RCU usage", "{level}: suspicious RCU usage in {f}", """\
 WARNING: suspicious RCU usage
 6.1.0 #1 Not tainted

@@ -32,7 +32,7 @@ class Rule:
 
     Attributes:
         kind: its short name.
-        head: what its first line holds.  A group `f` is a function that the line names.
+        head: what its first line holds.  Groups `f`, `f1`, `f2` are functions that the text names, the first at fault.
         title: by syzbot's convention; `{f}` is the function at fault, other names are groups of `head` and `body`.
         also: other titles that mean the same.
         body: what the rest must hold for this rule; where it does not, a later rule with such a head is taken.
@@ -60,6 +60,11 @@ class Rule:
     joins: bool
     example: str
     expect: str
+
+    @property
+    def catch_all(self) -> bool:
+        """Whether it takes any text after a word such as `BUG:`."""
+        return self.blame is Blame.NONE and "{rest}" in self.title or self.title == "BUG: unable to handle kernel"
 
 
 def rule(

@@ -114,9 +114,9 @@ def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
         start = next((at for at, line in enumerate(report.lines) if at and rule.since.search(line.text)), None)
         names = report.functions(start) if start is not None else []
     elif rule.blame is Blame.INTERRUPTED:
-        start = _interrupted(report)
-        names = report.functions(start)
-        others = ("corrupted",) if start is None else ()
+        start, entered = _interrupted(report)
+        names = report.functions(start) if start is not None else []
+        others = () if entered else ("corrupted",)
     match rule.blame:
         case Blame.NONE:
             return _Blamed(None, null)
@@ -143,19 +143,22 @@ def _public_name(function: str | None, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in caller if function in (f"do_{name}", f"__{name}", f"_{name}"))
 
 
-def _interrupted(report: Report) -> int | None:
-    """Where the trace of what an interrupt found begins: an index of a line."""
-    entry = last = None
+def _interrupted(report: Report) -> tuple[int | None, bool]:
+    """Where the trace of what ran begins when a stall was found.
+
+    Returns:
+        An index of a line, and whether an interrupt's entry tells it; without one it is where another processor's
+        instruction pointer was, if that is told.
+    """
+    last = None
     for at, what in report.order:
         if isinstance(what, Frame) and is_interrupt_entry(base_name(what.function)):
-            entry, last = (at if entry is None else entry), at
-        elif isinstance(what, Pointer) and entry is not None:
-            return at
-        elif entry is not None and isinstance(what, Frame) and what.reliable and at > last + 8:  # type: ignore[operator]
+            last = at
+        elif last is not None and (isinstance(what, Pointer) or at > last + 8):
             break
-    if entry is None:
-        return report.pointers[0][0] if report.pointers else None
-    return last + 1  # type: ignore[operator]
+    if last is None:
+        return (report.pointers[0][0] if report.pointers else None), False
+    return next((at for at, _ in report.pointers if at > last), last + 1), True
 
 
 def _is_cut(report: Report, rule: Rule) -> bool:

@@ -35,7 +35,7 @@ class Frame:
     """One line of a call trace.
 
     Attributes:
-        function: its name.  offset, size: bytes into it, and of it; None where not printed.
+        function: its name; an address where the kernel has no name for it.  offset, size: bytes into it, and of it; None where not printed.
         module: the module that it is in, None for the kernel itself.
         reliable: False where the kernel marked it `?` (or `(unreliable)`).
         stack: which stack it is on, such as `IRQ` or `NMI`; None for the task's own, or where not told.
@@ -51,6 +51,16 @@ class Frame:
     stack: str | None = None
     source: str | None = None
     trace: str = ""
+
+    @property
+    def inlined(self) -> bool:
+        """Whether it stands for a function that was inlined, which only a decoded log shows."""
+        return self.offset is None and self.source is not None
+
+    @property
+    def named(self) -> bool:
+        """Whether the kernel knows what function this is."""
+        return not self.function.startswith("0x")
 
 
 @dataclass(frozen=True)

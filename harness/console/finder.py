@@ -10,7 +10,7 @@ from harness.console.analysis import analyse, head_rules
 from harness.console.crash import Crash
 from harness.console.frames import read_frame, read_pointer
 from harness.console.lines import LONGEST, USER, Line, read_line
-from harness.console.rules import Rule
+from harness.console.rules import Blame, Rule
 from harness.console.scan import marks_in, next_mark
 
 MOST_LINES = 1500
@@ -21,6 +21,13 @@ AT_ONCE = 8
 """Crashes that may be open at the same time, of different callers."""
 EARLY = 16
 """Lines after its head in which a trap's own line still belongs to the crash."""
+NEAR = 5
+"""Lines between two reports of one task of which the second follows from the first."""
+
+_AROUND = "+"
+_CALLER = re.compile(r"[TC]\d+$")
+_CPU = re.compile(r"C\d+$")
+_REPORTED = re.compile(r"Kerneloops: Reported \d+ kernel oops")
 
 _END = re.compile(r"---\[ end (?:trace|Kernel panic)")
 _LAST = re.compile(r"---\[ end Kernel panic|Rebooting in \d+ seconds")
@@ -59,7 +66,7 @@ class _Open:
     """A crash that has begun.
 
     Attributes:
-        rule: the first that its head fits.  lines: what is kept of it.  context: that of its lines.
+        rule: the first that its head fits.  lines: what is kept of it.
         last: how many of `lines` are known to be its own; what follows may be noise.
         framed: a frame was seen.  nmi: other processors are made to show their traces too.
         ended: its end was told.
@@ -67,8 +74,6 @@ class _Open:
 
     rule: Rule
     lines: list[Line]
-    context: str
-    stamped: bool
     last: int = 1
     framed: bool = False
     nmi: bool = False
@@ -76,6 +81,7 @@ class _Open:
 
     @property
     def start(self) -> int:
+        """The number of its first line."""
         return self.lines[0].number
 
 
@@ -84,13 +90,19 @@ class Follower:
     """Reads a console that is still being written.
 
     What it tells does not depend on how the stream is cut into pieces.
+
+    Attributes:
+        reported: the number of the last line in which abrt, a crash reporter, logged that it had reported all
+            crashes before it; 0 where there is none.
     """
 
+    reported: int = 0
     _rest: bytes = b""
-    _cut: bool = False
     _number: int = 0
     _open: dict[str, _Open] = field(default_factory=dict)
     _died: int | None = None
+    _before: Crash | None = None
+    _before_ended: bool = False
 
     def feed(self, chunk: bytes) -> list[Event]:
         """Take what came; returns what is new."""
@@ -99,16 +111,16 @@ class Follower:
         events = list(self._block(data[:end])) if end else []
         self._rest = data[end:]
         while len(self._rest) > LONGEST:
-            events += self._line(self._rest[:LONGEST], number=self._number + 1)
-            self._rest, self._cut = self._rest[LONGEST:], True
+            events += self._line(self._rest[:LONGEST], self._number + 1)
+            self._rest = self._rest[LONGEST:]
         return events
 
     def finish(self) -> list[Event]:
         """The stream has ended: returns what was still open."""
         events = list(self._block(self._rest + b"\n")) if self._rest else []
         self._rest = b""
-        for crash in sorted(self._open.values(), key=lambda crash: crash.start):
-            events += self._close(crash)
+        for context in sorted(self._open, key=lambda context: self._open[context].start):
+            events += self._close(context)
         return events
 
     def _block(self, block: bytes) -> Iterator[Event]:
@@ -125,65 +137,65 @@ class Follower:
                     return
             end = block.index(b"\n", at)
             self._number += 1
-            if end - at <= LONGEST:
-                yield from self._line(block[at:end], self._number)
-            else:
-                for piece in range(at, end, LONGEST):
-                    yield from self._line(block[piece : min(end, piece + LONGEST)], self._number)
+            for piece in range(at, max(end, at + 1), LONGEST):
+                yield from self._line(block[piece : min(end, piece + LONGEST)], self._number)
             at = end + 1
 
     def _line(self, raw: bytes, number: int) -> Iterator[Event]:
         line = read_line(raw, number)
         if line.context == USER:
+            if _REPORTED.search(line.text):
+                self.reported = number
             return
-        crash = self._open.get(line.context)
-        if crash and len(crash.lines) == 1 and _REPLAY.search(line.text):
-            del self._open[line.context]  # its head comes again, whole
+        if self._open and _REPLAY.search(line.text):
+            # A head that was cut comes again, whole.
+            self._open = {context: crash for context, crash in self._open.items() if len(crash.lines) > 1}
             return
+        context = line.context
+        crash = self._open.get(context)
         rules = head_rules(line.text)
-        if rules and not (crash and self._joins(rules[0], crash)):
-            if crash:
-                yield from self._close(crash, cut=not crash.framed)
+        opens = bool(rules) and not (crash and _joins(rules[0], crash, line))
+        if opens:
+            if crash is not None:
+                yield from self._make_way(context, crash)
             yield from self._begin(rules[0], line)
-            return
-        if crash is None:
-            crash = next((c for c in self._open.values() if c.nmi and re.search(r"C\d+$", line.context)), None)
-        if crash is not None:
-            yield from self._continue(crash, line, part=bool(rules))
+        if crash is None and not opens and _CPU.search(context):
+            context = next((key for key, crash in self._open.items() if crash.nmi), context)
+        if context in self._open and not opens:
+            yield from self._continue(context, line, part=bool(rules))
+        if context + _AROUND in self._open:
+            yield from self._continue(context + _AROUND, line, part=False)
 
-    @staticmethod
-    def _joins(rule: Rule, crash: _Open) -> bool:
-        """Whether a head is a line of the open crash: the trap's own line after its cause, or the panic after it."""
-        if not rule.joins or (crash.ended and "panic" not in rule.title):
-            return False
-        if rule.kind in ("panic", "stack-corrupted", "netdev-unregister", "slub") or rule is crash.rule:
-            return rule.kind != crash.rule.kind or rule.kind in ("panic", "slub")
-        return not crash.framed and len(crash.lines) < EARLY
+    def _make_way(self, context: str, crash: _Open) -> Iterator[Event]:
+        """Another crash begins where one is open."""
+        if crash.framed or crash.ended or not _CALLER.search(context) or context + _AROUND in self._open:
+            yield from self._close(context, cut=not crash.framed)
+        else:
+            # It began while the kernel was about to print the trace of the first: the trace is that of both.
+            self._open[context + _AROUND] = self._open.pop(context)
 
     def _begin(self, rule: Rule, line: Line) -> Iterator[Event]:
         if len(self._open) >= AT_ONCE:
-            yield from self._close(min(self._open.values(), key=lambda crash: crash.start), cut=True)
-        crash = self._open[line.context] = _Open(rule, [line], line.context, line.stamped)
+            yield from self._close(min(self._open, key=lambda context: self._open[context].start), cut=True)
+        crash = self._open[line.context] = _Open(rule, [line])
         yield Event(self._analysed(crash), complete=False)
 
-    def _continue(self, crash: _Open, line: Line, *, part: bool) -> Iterator[Event]:
+    def _continue(self, context: str, line: Line, *, part: bool) -> Iterator[Event]:
+        crash = self._open[context]
         text = line.text[:1000]
         if _BOOT.search(text):
-            self._died = None
-            yield from self._close(crash)
+            self._died = self._before = None
+            yield from self._close(context)
             return
         if _OTHER_TRACE.search(text):
-            yield from self._close(crash, cut=not crash.framed)
+            yield from self._close(context, cut=not crash.framed)
             return
         frame = read_frame(text) is not None
         if not part and not frame and not read_pointer(text) and not _PART.search(text):
-            if len(crash.lines) - crash.last >= PATIENCE:
-                yield from self._close(crash)
-                return
-            if not crash.ended:
-                crash.lines.append(line)
+            if crash.ended or len(crash.lines) - crash.last >= PATIENCE:
+                yield from self._close(context)
             else:
-                yield from self._close(crash)
+                crash.lines.append(line)
             return
         crash.lines.append(line)
         crash.framed |= frame
@@ -191,23 +203,44 @@ class Follower:
         if text.strip():
             crash.last = len(crash.lines)
         if _LAST.search(text) or len(crash.lines) >= MOST_LINES:
-            yield from self._close(crash)
+            yield from self._close(context)
         elif _END.search(text) and not crash.ended:
             crash.ended = True
             yield Event(self._analysed(crash), complete=True)
 
     def _analysed(self, crash: _Open, *, cut: bool = False) -> Crash:
         found = analyse(crash.lines[: crash.last], cut=cut)
-        if self._died is not None and self._died != found.start_line and ("D" in found.taint or not found.taint):
-            found = replace(found, follows=self._died)
+        if self._died not in (None, found.start_line) and ("D" in found.taint or not found.taint):
+            return replace(found, follows=self._died)
+        before = self._before
+        if before and found.start_line - before.end_line <= NEAR and None is not found.pid == before.pid:
+            return replace(found, follows=before.start_line)
         return found
 
-    def _close(self, crash: _Open, *, cut: bool = False) -> Iterator[Event]:
-        del self._open[crash.context]
+    def _close(self, context: str, *, cut: bool = False) -> Iterator[Event]:
+        crash = self._open.pop(context)
         found = self._analysed(crash, cut=cut)
         if found.fatal and self._died is None:
             self._died = found.start_line
+        before = self._before
+        if before and found.follows == before.start_line and not self._before_ended:
+            # One report of the same task right after another: its frames are frames of the first one's cause too.
+            heading = crash.lines[0].text.strip()
+            more = tuple(replace(frame, trace=frame.trace or heading) for frame in found.frames)
+            yield Event(replace(before, frames=before.frames + more), complete=True)
+        self._before, self._before_ended = found, crash.ended
         yield Event(found, complete=True)
+
+
+def _joins(rule: Rule, crash: _Open, line: Line) -> bool:
+    """Whether a head is a line of the open crash: the trap's own line after its cause, or the panic after it."""
+    if rule is crash.rule and rule.blame is Blame.NONE and not crash.framed and line.text == crash.lines[0].text:
+        return True  # the same message once more
+    if not rule.joins or (crash.ended and "panic" not in rule.title):
+        return False
+    if rule.kind in ("panic", "stack-corrupted", "netdev-unregister", "slub"):
+        return rule.kind != crash.rule.kind or rule.kind in ("panic", "slub")
+    return not crash.framed and len(crash.lines) < EARLY
 
 
 def find_crashes(data: bytes | Iterable[bytes]) -> list[Crash]:
@@ -217,10 +250,10 @@ def find_crashes(data: bytes | Iterable[bytes]) -> list[Crash]:
         data: the log, whole or in pieces.
 
     Returns:
-        The crashes, in the order in which they began.
+        The crashes, in the order in which they began; in a system log, without those that abrt has reported already.
     """
     follower = Follower()
     pieces = (data,) if isinstance(data, bytes) else data
     events = [event for piece in pieces for event in follower.feed(piece)] + follower.finish()
     crashes = {event.crash.start_line: event.crash for event in events if event.complete}
-    return [crashes[line] for line in sorted(crashes)]
+    return [crashes[line] for line in sorted(crashes) if line > follower.reported]

@@ -24,6 +24,7 @@ _FROM = re.compile(
     rf"\s*(?:{ADDRESS} )?\(?(?P<function>{SYMBOL})(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?{_MODULE}\)? from "
     rf"(?:{ADDRESS} )?\(? *(?:(?P<caller>{SYMBOL}){_OFFSET}{_SIZE}|\(null\)|0x[0-9a-f]+)"
 )
+_BARE = re.compile(rf"\s*(?:{ADDRESS} )?(?P<mark>\? )?(?P<address>0x[0-9a-f]{{8,16}})\s*$")
 _INLINE = re.compile(rf"\s*(?:[RE]?IP: (?:0010:)?)?(?P<function>[A-Za-z_]\w*) (?P<source>[\w./+-]+:\d+) \[inline\]\s*$")
 _POINTER = re.compile(
     r"\s*(?:"
@@ -103,3 +104,9 @@ def caller_in(text: str) -> str | None:
     """The caller that a line of an arm trace names after its callee."""
     found = _FROM.match(text) if " from " in text else None
     return found["caller"] if found else None
+
+
+def read_address(text: str, stack: str | None = None) -> Frame | None:
+    """The frame that a line of a call trace is which has only an address, or None."""
+    found = _BARE.match(text)
+    return Frame(found["address"], None, None, None, found["mark"] is None, stack) if found else None

@@ -20,7 +20,7 @@ _NOISE = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\
 _QUOTED = re.compile(r"(?:[>|:] ?)+")
 _STAMP = r"\[ {0,12}\d{1,12}\.\d{1,9} ?\]"
 _CALLER = r"\[ {0,12}(?P<caller>[TC]\d{1,10}) ?\]"
-_HOST = r"(?:[\w.:@-]{1,64} )?"
+_HOST = r"(?:[\w.@-]{1,64} )?"
 _PREFIX = re.compile(
     r"(?:\*\* \d+ printk messages dropped \*\*\s*"  # printk's own note of what it lost
     r"|(?:\w+ )?login: (?=\[)"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from harness.console.crash import Frame
-from harness.console.frames import Pointer, base_name, caller_in, read_frame, read_pointer
+from harness.console.frames import Pointer, base_name, caller_in, read_address, read_frame, read_pointer
 from harness.console.lines import Line
 
 _TASK = re.compile(
@@ -22,6 +22,10 @@ _TAINT = re.compile(r"Tainted: (?P<taint>[A-Z](?:[A-Z ]*[A-Z])?)\b")
 _LOCKDEP = re.compile(r"(?P<kernel>\d+\.\d+\S*) #\d\S* (?:Not tainted|Tainted: (?P<taint>[A-Z](?:[A-Z ]*[A-Z])?))\b")
 _CPU = re.compile(r"(?:CPU:? ?#?|on cpu )(?P<cpu>\d+)\b")
 _BY_TASK = re.compile(r"(?:by task |^INFO: task |Process )(?P<comm>[^:(]{1,40}?)(?:/|:| \(pid: )(?P<pid>\d+)")
+_IN_TASK = re.compile(
+    r"(?:^|code: |atomic: |, )(?P<comm>[^\s,].{0,30}?)/(?P<pid>\d{1,10})"
+    r"(?: is (?:trying|leaving|freeing)| still has| \[HC|/0x[0-9a-f]{8}\b|$)"
+)
 _WORKQUEUE = re.compile(r"^Workqueue: (?:\S+ )?(?P<function>[A-Za-z_][\w.$]*)\s*(?:\(|$)")
 _HARDWARE = re.compile(r"^Hardware name: (?P<name>.+)")
 _MODULES = re.compile(r"^Modules linked in: ?(?P<names>.*)")
@@ -38,7 +42,7 @@ _HEADING = re.compile(
     r"|(?:read|write)[ -].*by (?:task|interrupt).*"
     r"|kfence-#\d+.*|the existing dependency chain.*|the dependencies between.*"
     r"|-> #\d+.*|\.\.\. (?:acquired|key) +at:.*|(?:\(\w+\) )?(?:HARD|SOFT)IRQ-ON-W at.*"
-    r"|\{?[\w -]+ state was registered at):?)\s*$"
+    r"|\{?[\w -]+\}? state was registered at):?)\s*$"
 )
 # What cannot be within a trace: after it, frames belong to another one.
 _BREAK = re.compile(r"^\s*(?:Sending NMI|NMI backtrace for|Kernel panic|---\[ end|Memory state|The buggy)")
@@ -95,7 +99,7 @@ class Report:
             for at, what in self.order
             if what.function
             and (at >= start if start is not None else isinstance(what, Pointer) or not what.trace)
-            and (isinstance(what, Pointer) or (what.reliable and not (what.source and what.offset is None)))
+            and (isinstance(what, Pointer) or (what.reliable and what.named and not what.inlined))
         ]
 
 
@@ -118,7 +122,7 @@ def read_report(lines: Sequence[Line]) -> Report:
         if pointer := read_pointer(text):
             report.pointers.append((at, pointer))
             report.order.append((at, pointer))
-        elif frame := read_frame(text, stack):
+        elif frame := read_frame(text, stack) or (read_address(text, stack) if current else None):
             if current is None:
                 current = Trace(at, "")
                 report.traces.append(current)
@@ -161,7 +165,7 @@ def facts(report: Report) -> Facts:
     closed = False
     for line in report.lines:
         text = line.text
-        for pattern in (_TASK, _OLD_TASK, _LOCKDEP, _BY_TASK, _CPU, _TAINT):
+        for pattern in (_TASK, _OLD_TASK, _LOCKDEP, _BY_TASK, _IN_TASK, _CPU, _TAINT):
             if seen := pattern.search(text):
                 for name, value in seen.groupdict().items():
                     if value is not None and (name not in task or pattern is _TASK and name in ("comm", "pid", "cpu")):

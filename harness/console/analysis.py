@@ -50,7 +50,8 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
         names.append(told.workqueue)
     if corrupted and "{f}" in rule.title:
         names.append("corrupted")
-    patterns = (rule.title, *rule.also)
+    known = {"f", *groups}
+    patterns = [rule.title, *(also for also in rule.also if set(re.findall(r"\{(\w+)\}", also)) <= known)]
     titles = list(dict.fromkeys(_titled(pattern, name, groups) for pattern in patterns for name in names))
     return Crash(
         title=titles[0],

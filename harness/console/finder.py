@@ -103,6 +103,7 @@ class Follower:
     _died: int | None = None
     _before: Crash | None = None
     _before_ended: bool = False
+    _quoted: dict[str, int] = field(default_factory=dict)
 
     def feed(self, chunk: bytes) -> list[Event]:
         """Take what came; returns what is new."""
@@ -212,24 +213,43 @@ class Follower:
         found = analyse(crash.lines[: crash.last], cut=cut)
         if self._died not in (None, found.start_line) and ("D" in found.taint or not found.taint):
             return replace(found, follows=self._died)
-        before = self._before
-        if before and found.start_line - before.end_line <= NEAR and None is not found.pid == before.pid:
-            return replace(found, follows=before.start_line)
+        if self._right_after(found):
+            return replace(found, follows=self._before.start_line)  # type: ignore[union-attr]
         return found
+
+    def _right_after(self, found: Crash) -> bool:
+        """Whether a crash is told by the same task right after the one before it."""
+        before = self._before
+        near = before is not None and 0 < found.start_line - before.end_line <= NEAR
+        return before is not None and near and found.pid is not None and found.pid == before.pid
 
     def _close(self, context: str, *, cut: bool = False) -> Iterator[Event]:
         crash = self._open.pop(context)
+        if self._is_quotation(crash):
+            return
         found = self._analysed(crash, cut=cut)
         if found.fatal and self._died is None:
             self._died = found.start_line
         before = self._before
-        if before and found.follows == before.start_line and not self._before_ended:
+        if before and self._right_after(found) and not self._before_ended:
             # One report of the same task right after another: its frames are frames of the first one's cause too.
             heading = crash.lines[0].text.strip()
             more = tuple(replace(frame, trace=frame.trace or heading) for frame in found.frames)
             yield Event(replace(before, frames=before.frames + more), complete=True)
         self._before, self._before_ended = found, crash.ended
         yield Event(found, complete=True)
+
+
+    def _is_quotation(self, crash: _Open) -> bool:
+        """Whether a crash is the quotation, in a mail, of one that the mail before it told."""
+        depth = crash.lines[0].quoted
+        if not depth:
+            return False
+        text = "\n".join(line.text.strip() for line in crash.lines[: crash.last])
+        first = self._quoted.setdefault(text, depth)
+        if len(self._quoted) > AT_ONCE:
+            del self._quoted[next(iter(self._quoted))]
+        return depth > first
 
 
 def _joins(rule: Rule, crash: _Open, line: Line) -> bool:
@@ -253,7 +273,8 @@ def find_crashes(data: bytes | Iterable[bytes]) -> list[Crash]:
         The crashes, in the order in which they began; in a system log, without those that abrt has reported already.
     """
     follower = Follower()
-    pieces = (data,) if isinstance(data, bytes) else data
-    events = [event for piece in pieces for event in follower.feed(piece)] + follower.finish()
-    crashes = {event.crash.start_line: event.crash for event in events if event.complete}
+    crashes: dict[int, Crash] = {}
+    for piece in (data,) if isinstance(data, bytes) else data:
+        crashes.update((event.crash.start_line, event.crash) for event in follower.feed(piece) if event.complete)
+    crashes.update((event.crash.start_line, event.crash) for event in follower.finish())
     return [crashes[line] for line in sorted(crashes) if line > follower.reported]

@@ -5,75 +5,76 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-# What prints a crash, or catches a fault.
+# Each word is a regular expression for a whole name.  What prints a crash, or catches a fault:
 _REPORTING = r"""
-dump_stack\w* dump_header dump_backtrace walk_stackframe show_stack show_regs show_trace print_\w+ \w*printk\w* \w*panic\w*
-__warn\w* warn_\w+ report_bug report_cfi\w* handle_bug fixup_bug bug_handler \w*bug_handler is_valid_bugaddr
-die die_kernel_fault __die\w* die_body oops_\w+ no_context fixup_exception
-\w*page_fault\w* \w*kernel_fault\w* \w*mem_abort \w*tag_check_fault\w* do_translation_fault
-asm_exc_\w+ exc_\w+ do_error_trap do_trap do_trap_no_signal \w*invalid_op(?:code)? do_\w*undef\w* do_int3
-do_general_protection general_protection do_divide_error divide_error do_double_fault double_fault error_entry
-\w*_trap \w*brk_handler do_debug_exception \w*debug_exception call_break_hook el1_(?:sync|abort|dbg|undef)\w* el1h_\w+ el1t_\w+
-\w*_do_kernel_fault program_check_\w+ do_program_check unwind_\w+ \w*stack_trace\w*
-save_trace arch_stack_walk stack_depot\w* __stack_depot\w* spin_dump spin_bug rwlock_bug __schedule_bug assertfail assfail \w*assert_fail\w* __might_sleep
-___might_sleep __might_resched might_sleep\w* __might_fault might_fault
+dump_stack\w* dump_header dump_backtrace walk_stackframe show_stack show_regs show_trace print_\w+ \w*printk\w*
+\w*panic\w* __warn\w* warn_\w+ report_bug report_cfi\w* handle_bug fixup_bug \w*bug_handler is_valid_bugaddr
+die die_kernel_fault __die\w* die_body oops_\w+ no_context fixup_exception \w*page_fault\w* \w*kernel_fault\w*
+\w*mem_abort \w*tag_check_fault\w* do_translation_fault asm_exc_\w+ exc_\w+ do_error_trap do_trap do_trap_no_signal
+\w*invalid_op(?:code)? do_\w*undef\w* do_int3 do_general_protection general_protection do_divide_error divide_error
+do_double_fault double_fault error_entry \w*_trap \w*brk_handler \w*debug_exception call_break_hook
+el1_(?:sync|abort|dbg|undef)\w* el1h_\w+ el1t_\w+ program_check_\w+ do_program_check unwind_backtrace
+save_stack\w* \w*stack_trace_\w+
+stack_depot\w* __stack_depot\w* spin_dump spin_bug rwlock_bug __schedule_bug assertfail assfail \w*assert_fail\w*
+__might_sleep ___might_sleep __might_resched might_sleep\w* __might_fault might_fault rust_helper_BUG
+\w*rust_begin_unwind \w*core9panicking\w*
 """
-# What instruments the kernel, and checks on its behalf.
+# What instruments the kernel, and checks on its behalf:
 _CHECKING = r"""
-__asan\w* \w*kasan\w* \w*kmsan\w* __msan\w* \w*kcsan\w* \w*hwasan\w* __tsan\w* \w*kfence\w* __ubsan\w* ubsan\w* \w*sanitize\w*
-should_fail\w* fail_dump check_memory_region\w* check_region_inline memory_is_\w+ read_word_at_a_time kcov\w* __virt_addr_valid
-\w*debug_object\w* debug_print_object debug_check_no_\w+ \w*_is_static_object __list_\w+_valid\w* \w*lockdep\w*
-__lock_acquire lock_acquire\w* __lock_release lock_release\w* lock_set_class lock_downgrade register_lock_class
-look_up_lock_class mark_lock\w* mark_held_locks mark_usage validate_chain check_\w*(?:noncircular|deadlock|prev_add)\w*
-check_prevs_add check_usage\w* check_irq_usage check_wait_context reacquire_held_locks find_lock_\w+ match_held_lock
-__lock_is_held lock_is_held\w* perf_trace\w* trace_hardirqs_\w+ trace_softirqs_\w+ preempt_schedule_thunk ftrace_\w+
-check_preemption_disabled \w*preempt_check\w* preempt_count_\w+ __fortify_\w+ fortify_panic usercopy_\w+
-ref_tracker_\w+ __check_object_size check_stack_object __check_heap_object refcount_warn_saturate cfi_\w+
+__asan\w* \w*kasan\w* \w*kmsan\w* __msan\w* \w*kcsan\w* \w*hwasan\w* __tsan\w* \w*kfence\w* __ubsan\w* ubsan\w*
+\w*sanitize\w* should_fail\w* fail_dump check_memory_region\w* check_region_inline memory_is_\w+ read_word_at_a_time
+kcov\w* __virt_addr_valid __phys_addr\w* \w*debug_object\w* debug_check_no_\w+ \w*_is_static_object __list_\w+_valid\w*
+\w*lockdep\w* __lock_acquire lock_acquire\w* __lock_release lock_release\w* lock_set_class lock_downgrade
+register_lock_class look_up_lock_class mark_lock\w* mark_held_locks mark_usage validate_chain check_noncircular
+check_deadlock check_prevs?_add check_usage\w* check_irq_usage check_wait_context reacquire_held_locks match_held_lock
+find_held_lock __lock_is_held lock_is_held\w* perf_trace\w* trace_hardirqs_\w+ trace_softirqs_\w+ preempt_count_\w+
+check_preemption_disabled __fortify_\w+ usercopy_\w+ __check_object_size check_stack_object __check_heap_object
+refcount_warn_saturate ref_tracker_\w+ __cfi_\w+
 """
-# What locks, waits and wakes.
+# What locks, waits and wakes:
 _LOCKING = r"""
-\w*spin_lock\w* \w*spin_unlock\w* \w*spin_trylock\w* \w*spin_is_locked \w*raw_(?:read|write)_\w*lock\w* __raw_\w*lock\w*
-\w*_(?:read|write)_(?:un|try)?lock(?:_\w+)? down down_\w+ __down\w* up up_read up_write __up\w* \w*mutex_\w*lock\w*
-mutex_remove_waiter mutex_optimistic_spin mutex_can_spin\w* osq_\w*lock __wake_up\w* \w*_rq_lock\w* \w*percpu_down\w*
-complete complete_all finish_wait \w*local_bh_enable\w* \w*local_irq_\w+ rwsem_\w+ \w*_rwsem_\w+
+\w*spin_lock\w* \w*spin_unlock\w* \w*spin_trylock\w* \w*spin_is_locked \w*raw_(?:read|write)_\w*lock\w*
+queued_(?:read|write)_lock\w* down down_\w+ __down\w* up up_read up_write __up\w* \w*mutex_\w*lock\w*
+mutex_remove_waiter mutex_optimistic_spin mutex_can_spin\w* osq_\w*lock __wake_up\w* raw_spin_rq_lock\w*
+percpu_(?:down|up)_\w+ complete complete_all finish_wait \w*local_bh_enable\w* \w*local_irq_\w+ rwsem_\w+
 """
-# What serves any caller: memory, strings, lists, counters, users' memory, formatted output.
+# What serves any caller: memory, strings, lists, trees, counters, users' memory, formatted output:
 _SERVING = r"""
-\w*mem(?:cpy|cmp|set|chr|move|scan)\w* \w*str(?:n?cmp|n?casecmp|n?cpy|lcpy|scpy|n?len|n?str|n?chr|n?cat|lcat|sep|spn)\w*
-skip_spaces \w*copy_(?:to|from|in)_(?:user|iter)\w* copy_page_\w+ iov_iter_\w+ \w*iterate_and_advance\w* \w*copy_user\w* \w*put_user\w* \w*get_user\w* \w*clear_user\w*
-__list_\w+ list_(?:add|del|replace|move|splice|lru_add|lru_del)\w* hlist_(?:add|del)\w*
-refcount_\w+ \w*atomic\w*_(?:add|sub|inc|dec|set|read|fetch|cmpxchg|xchg|or|and|xor|try)\w* kref_(?:get|put)\w* \w*atomic_dec_and_\w+ iput igrab ihold __?mark_(?:buffer|inode)_dirty\w* mark_(?:buffer|inode)_dirty\w*
+\w*mem(?:cpy|cmp|set|chr|move|scan)\w*
+\w*str(?:n?cmp|n?casecmp|n?cpy|lcpy|scpy|n?len|n?str|n?chr|n?cat|lcat|sep|spn)\w* skip_spaces
+\w*copy_(?:to|from|in)_(?:user|iter)\w* copy_page_(?:to|from)_iter\w* \w*copy_user\w* \w*put_user\w* \w*get_user\w*
+\w*clear_user\w* __list_\w+ list_(?:add|del|replace|move|splice)\w* hlist_(?:add|del)\w* refcount_\w+
+\w*atomic\w*_(?:add|sub|inc|dec|set|read|fetch|cmpxchg|xchg|or|and|xor|try)\w* kref_(?:get|put)\w*
+iput igrab ihold (?:fast_)?dput (?:inc|drop|set|clear)_nlink __?mark_(?:buffer|inode)_dirty\w* mark_buffer_dirty\w*
 \w*x86_indirect_thunk\w* __indirect_thunk\w* \w*retpoline\w*
-string string_nocheck pointer format_decode \w*v?s[cn]*printf \w*kv?asprintf\w* hex_dump_to_buffer print_hex_dump
-dev_(?:info|notice|warn|err|alert|crit|emerg|printk) _dev_(?:info|notice|warn|err|alert|crit|emerg)
-read[bwlq](?:_relaxed)? write[bwlq](?:_relaxed)? __raw_(?:read|write)[bwlq] ioread\d+\w* iowrite\d+\w* in[bwl] out[bwl]
-xas_\w+ xa_(?:load|find|get|store|erase)\w* bitmap_\w+ __bitmap_\w+ \w*rb_(?:insert|erase|next|prev|first|last|replace|link)\w* logic_(?:in|out)[bwl] crc\d+\w* crc_\w+ csum_partial\w* find_(?:next|first|last)_(?:zero_)?bit\w* \w*bit_(?:spin_)?lock\w*
-\w*test_and_(?:set|clear|change)_bit\w* \w*(?:set|clear|test|change)_bit (?:fast_)?dput (?:inc|drop|set|clear)_nlink
-crypto_\w+ \w*aes\w*_(?:en|de)crypt\w* (?:xts|cbc|ecb|ctr|gcm)_\w+ \w*skcipher\w* kernel_fpu_begin\w* \w*skb_(?:put|push|pull)\w*
-"""
-# What gives memory out and takes it back.
-_ALLOCATING = r"""
-\w*k[vmzc]*alloc\w* \w*krealloc\w* \w*memdup\w* \w*kmem_cache_\w+ \w*alloc\w*_pages?\w* \w*_alloc_node\w* post_alloc_hook \w*page_owner\w* prep_new_page \w*slab_\w+
-allocate_slab new_slab\w* get_partial\w* \w*kv?free(?:_\w+)? \w*v[mz]alloc\w* vfree\w* vunmap\w* __vunmap free_pages\w*
-__free_pages\w* __get_free_pages get_zeroed_page \w*get_page_from_freelist\w* free_unref_\w+ folio_alloc\w*
-filemap_alloc_folio\w* kfree_skb\w* bio_kmalloc
-"""
-# What ends or removes a thing for its owner: the owner is at fault when the thing is gone, or does not end.
-_ENDING = r"""
-\w*del_timer\w* timer_delete\w* \w*mod_timer add_timer\w* __flush_work flush_work \w*cancel_\w*work\w* flush_delayed_work
-try_to_grab_pending \w*queue_(?:delayed_)?work\w* insert_work \w*flush_workqueue drain_workqueue destroy_workqueue
-kthread_stop\w* wait_for_completion\w* call_rcu\w* kobject_\w+ add_uevent_var get_device_parent
-device_(?:add|create|register|del|unregister|destroy|release|remove|move|rename|for_each|initial)\w* put_device get_device \w*sysfs_\w+
-devres_\w+ dpm_\w+ __?device_release_driver\w* bus_(?:add|remove|for_each)\w* really_probe driver_(?:probe|attach|detach|unregister)\w*
+string string_nocheck pointer va_format format_decode \w*v?s[cn]*printf \w*kv?asprintf\w* hex_dump_to_buffer
+_?dev_(?:info|notice|warn|err|alert|crit|emerg|printk) xas_\w+ xa_(?:load|find|get|store|erase)\w*
+\w*rb_(?:insert|erase|next|prev|replace|link)\w* read[bwlq](?:_relaxed)? write[bwlq](?:_relaxed)?
+__raw_(?:read|write)[bwlq] ioread\d+\w* iowrite\d+\w* in[bwl] out[bwl] logic_(?:in|out)[bwl] crc\d+\w* crc_\w+
+\w*test_and_(?:set|clear|change)_bit\w* \w*(?:set|clear|test|change)_bit \w*skb_(?:put|push|pull)\w*
 truncate_inode_pages\w* \w*invalidate_inode_pages\w* find_(?:lock|get)_entries
+"""
+# What gives memory out and takes it back:
+_ALLOCATING = r"""
+\w*k[vmzc]*alloc\w* \w*krealloc\w* \w*memdup\w* \w*kmem_cache_\w+ \w*alloc\w*_pages?\w* \w*_alloc_node\w* \w*slab_\w+
+post_alloc_hook \w*page_owner\w* prep_new_page allocate_slab new_slab\w* get_partial\w* \w*kv?free(?:_\w+)?
+\w*v[mz]alloc\w* vfree\w* vunmap\w* __vunmap free_pages\w* __free_pages\w* __get_free_pages get_zeroed_page
+\w*get_page_from_freelist\w* free_unref_\w+ free_large_\w+ folio_alloc\w* filemap_alloc_folio\w*
+"""
+# What ends or removes a thing for its owner: the owner is at fault when the thing is gone, or does not end:
+_ENDING = r"""
+\w*del_timer\w* timer_delete\w* __flush_work flush_work \w*cancel_\w*work\w* flush_delayed_work try_to_grab_pending
+\w*queue_(?:delayed_)?work\w* insert_work \w*flush_workqueue drain_workqueue destroy_workqueue kthread_stop\w*
+wait_for_completion\w* kobject_\w+ add_uevent_var get_device_parent
+\w*device_(?:add|del|unregister|destroy|release|remove_file|for_each_child)\w* devres_release\w* \w*sysfs_remove\w*
 \w*kernfs_(?:remove|find)\w*_ns i2c_del_adapter __unregister_client hwrng_unregister unregister_netdev\w*
-rollback_registered\w* tty_unregister_device usb_(?:kill|poison)_(?:anchored_)?urbs? usb_control_msg\w* usb_bulk_msg
-usb_(?:hcd_)?submit_urb usb_start_wait_urb usb_interrupt_msg dummy_urb_enqueue usb_hcd_\w+urb\w* \w*hrtimer_cancel
+rollback_registered\w* usb_(?:kill|poison)_(?:anchored_)?urbs? usb_control_msg\w* usb_bulk_msg
+usb_(?:hcd_)?submit_urb usb_start_wait_urb usb_interrupt_msg dummy_urb_enqueue usb_hcd_\w+urb\w*
 """
 
 
 def matcher(*lists: str) -> re.Pattern[str]:
-    """A pattern that matches the functions on these lists, each a regular expression for a whole name."""
+    """A pattern for the functions on these lists: regular expressions for whole names, apart by white space."""
     return re.compile("|".join(f"(?:{word})" for words in lists for word in words.split()))
 
 
@@ -82,13 +83,15 @@ _NO_MORE = re.compile(r"(?!)")
 
 
 # Those that hand work to a worker, a timer, a system call, a driver: who is called from them names a hang best.
-_DISPATCH = matcher(r"""
-do_syscall_\w+ \w*do_fast_syscall\w* sysenter_\w+ entry_\w+ system_call\w* tracesys\w* invoke_syscall el0_svc\w* do_el0_svc
-ret_fast_syscall process_one_work process_scheduled_works worker_thread kthread ret_from_fork\w* smpboot_thread_fn
+DISPATCH = matcher(r"""
+do_syscall_\w+ \w*do_fast_syscall\w* sysenter_\w+ entry_\w+ system_call\w* tracesys\w* invoke_syscall el0_svc\w*
+do_el0_svc ret_fast_syscall process_one_work process_scheduled_works worker_thread kthread ret_from_fork\w* smpboot_thread_fn
 run_ksoftirqd \w*do_softirq\w* \w*softirq_handle_\w+ handle_softirqs call_timer_fn expire_timers \w*run_timers
 run_timer_softirq \w*run_timer_base\w* timer_expire_remote \w*netif_receive_skb\w* start_secondary cpu_startup_entry do_idle
-(?:__)?vfs_(?:read|write|iter_read|iter_write|open|ioctl|writev|readv) new_sync_(?:read|write) (?:ksys|do_vfs)_ioctl \w+_compat_ioctl do_iter_(?:read|write|readv_writev) blkdev_(?:driver_)?ioctl
-call_(?:read|write)_iter call_mmap mmap_region do_mmap\w* do_dentry_open sock_(?:sendmsg|recvmsg|release|mmap|do_ioctl|ioctl)
+(?:__)?vfs_(?:read|write|iter_read|iter_write|open|ioctl|writev|readv)
+new_sync_(?:read|write) (?:ksys|do_vfs)_ioctl \w+_compat_ioctl do_iter_(?:read|write|readv_writev) blkdev_(?:driver_)?ioctl
+call_(?:read|write)_iter call_mmap mmap_region do_mmap\w* do_dentry_open
+sock_(?:sendmsg|recvmsg|release|mmap|do_ioctl|ioctl)
 sock_sendmsg_nosec __sock_release __sys_(?:setsockopt|listen|accept4?|connect|socketpair) ___sys_\w+
 kernel_(?:setsockopt|listen|accept) sock_common_setsockopt do_sock_setsockopt sk_common_release compat_sock_ioctl
 \w*netlink_rcv\w* genl_\w*rcv\w* tasklet_\w*action\w* (?:compat_)?(?:SYSC|SyS|__do_sys|__se_sys|__x64_sys|__ia32_sys|__arm64_sys|sys)_(?:socketpair|connect|ioctl)
@@ -140,7 +143,7 @@ def looping(names: Sequence[str], also_skip: re.Pattern[str] | None = None) -> s
     for name in _at_fault(names, also_skip):
         if name.startswith("smp_call_function"):
             return name  # it waits for another processor
-        if _DISPATCH.fullmatch(name):
+        if DISPATCH.fullmatch(name):
             return previous or name
         previous = name
     return None

@@ -47,13 +47,13 @@ class Line:
         text: without what stands before the kernel's own words.
         context: who printed it, as far as the line tells: a caller such as `T71` or `C0`, with the depth of
             quotation; lines of one report share it.
-        stamped: it bears a time stamp or the word `kernel`.
+        quoted: how many marks of quotation stand before it.
     """
 
     number: int
     text: str
     context: str
-    stamped: bool
+    quoted: int = 0
 
 
 def read_line(raw: bytes, number: int) -> Line:
@@ -75,5 +75,5 @@ def read_line(raw: bytes, number: int) -> Line:
     if not stamped and (found := _LATE.search(text)):
         at, caller, stamped = found.end(), found["caller"] or "", True
     if program and program != "kernel" and not stamped:
-        return Line(number, text[at:], USER, False)
-    return Line(number, text[at:], f"{quote}{caller or ('stamped' if stamped else '')}", stamped)
+        return Line(number, text[at:], USER)
+    return Line(number, text[at:], f"{quote}{caller or ('stamped' if stamped else '')}", len(quote))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.console.guilt import canonical, first_at_fault
+from harness.console.guilt import DISPATCH, canonical, first_at_fault
 
 _CALLERS = 2
 """Callers that a signature names: enough to tell two ways into one function apart, few enough to survive a merge."""
@@ -21,13 +21,13 @@ def signature(kind: str, function: str | None, names: Sequence[str]) -> str:
         names: the functions of its trace, from the innermost outwards.
 
     Returns:
-        Such as `null-deref:read_done<worker<kthread`.
+        Such as `null-deref:read_done<read_all<disk_scan`.
     """
     if function is None:
         return kind
     callers: list[str] = []
     rest = list(names[names.index(function) + 1 :] if function in names else names)
-    while len(callers) < _CALLERS and (found := first_at_fault(rest)):
+    while len(callers) < _CALLERS and (found := first_at_fault(rest, DISPATCH)):
         rest = rest[rest.index(found) + 1 :]
         if (name := canonical(found)) not in (*callers, canonical(function)):
             callers.append(name)

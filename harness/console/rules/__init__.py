@@ -23,7 +23,7 @@ MARKS = (
 # Messages that begin like a crash and are none.
 NO_CRASH = re.compile(
     r"INFO: (?:lockdep is turned off|Stall ended before state dump start|NMI handler|recovery required on"
-    r"|.*took too long|Slab 0x|Object 0x|0x|.*is not present in /proc/kallsyms|NMI watchdog|rcu_.*kthread)"
+    r"|task .* blocked on an? |.*took too long|Slab 0x|Object 0x|0x|.*is not present in /proc/kallsyms|NMI watchdog|rcu_.*kthread)"
     r"|\w(?:DEBUG|BUG|INFO|WARNING):|DEBUG:"
     r"|WARNING: (?:[`'].*|the mand mount option|workqueue cpumask|/etc/ssh/moduli|.*is deprecated|.*will be removed)"
     r"|BUG: no syscalls|FAULT_INJECTION"

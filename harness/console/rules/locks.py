@@ -133,7 +133,7 @@ Call Trace:
  do_raw_spin_lock+0x96/0xb0
  address_drop+0x21/0x50
 """, "BUG: spinlock bad magic in address_drop"),
-    rule("locking", r"WARNING: .*kernel/locking/(?:lockdep\.c|rwsem\.c|mutex\.c).*\b(?:\w*lock_\w*|\w*lockdep\w*)", "WARNING: locking bug in {f}", """\
+    rule("locking", r"WARNING: .*kernel/locking/lockdep\.c.*lock", "WARNING: locking bug in {f}", """\
 WARNING: CPU: 1 PID: 71 at kernel/locking/lockdep.c:895 register_lock_class+0x267/0xa10
 RIP: 0010:register_lock_class+0x267/0xa10
 Call Trace:

@@ -12,9 +12,9 @@ _SIZE = r"\b(?P<access>Read|Write) (?:of size \d|at addr)"
 _GETS_MEMORY = r"\w*kmem\w* \w*slab\w* \w*alloc\w* create_object \w*mmap\w* idr_get\w* list_lru_init\w* \w*str(?:n)?dup\w*"
 
 RULES = (
-    rule("kasan", rf"BUG: KASAN: (?P<type>double-free or invalid-free|double-free|invalid-free) in (?:{FUNCTION})?",
-         "KASAN: {type} in {f}", """\
-BUG: KASAN: double-free or invalid-free in table_release+0x2c/0x40 net/table.c:71
+    rule("kasan", rf"BUG: KASAN: (?:double-free or invalid-free|(?P<type>double-free|invalid-free)) in (?:{FUNCTION})?",
+         "KASAN: invalid-free in {f}", """\
+BUG: KASAN: double-free or invalid-free in table_release+0x2c/0x40
 CPU: 0 PID: 71 Comm: nft Not tainted 4.19.0 #1
 Call Trace:
  dump_stack+0x71/0xab
@@ -22,8 +22,7 @@ Call Trace:
  kfree+0x8e/0x190
  table_release+0x2c/0x40
  table_put+0x11/0x20
-""", "KASAN: double-free or invalid-free in table_release",
-         also=("KASAN: invalid-free in {f}", "KASAN: double-free in {f}", *_FREE)),
+""", "KASAN: invalid-free in table_release", also=("KASAN: {type} in {f}", "invalid-free in {f}")),
     rule("kasan", rf"BUG: KASAN: (?P<type>[a-z-]+) in (?:{FUNCTION})?", "KASAN: {type} {access} in {f}", """\
 BUG: KASAN: use-after-free in __list_del_entry_valid+0x84/0x90
 Read of size 8 at addr ffff88801b94ce60 by task umount/71
@@ -48,7 +47,8 @@ BUG: KMSAN: uninit-value in frame_send+0x8b3/0x1c50
  frame_send+0x8b3/0x1c50
  frame_ioctl+0x34/0x60
 """, "KMSAN: uninit-value in frame_send", also=_ACCESS,
-         skip=r"usb_submit_urb usb_start_wait_urb usb_bulk_msg usb_interrupt_msg usb_control_msg"),
+         skip=r"crypto_\w+ \w*aes\w* (?:xts|cbc|ecb|ctr|gcm|cts|essiv)_\w+ \w*skcipher\w* \w*csum_partial\w* \w*shash\w*"
+         r" usb_submit_urb usb_start_wait_urb usb_bulk_msg usb_interrupt_msg usb_control_msg"),
     rule("kcsan", r"BUG: KCSAN: data-race in (?P<one>[\w.]+) / (?P<two>[\w.]+)", "KCSAN: data-race in {one} / {two}", """\
 BUG: KCSAN: data-race in generic_permission / inode_refresh
 write to 0xffff9c9a01f1d218 of 2 bytes by task 71 on cpu 1:
@@ -171,6 +171,8 @@ Call Trace:
          skip=r"\w*page_pool_alloc\w* \w*filemap_get_folio\w* \w*pagecache_get_page\w* __folio_alloc\w* \w*page_alloc\w*", fatal=False),
     rule("page-map", r"BUG: Bad page map", "BUG: Bad page map", "BUG: Bad page map in process dd  pte:ffff8880 pmd:1f5f067\n",
          "BUG: Bad page map", blame=Blame.NONE, fatal=False),
+    rule("page-tables", r"BUG: (?P<what>non-zero \w+ on freeing mm)", "BUG: {what}", "BUG: non-zero nr_ptes on freeing mm: 1\n",
+         "BUG: non-zero nr_ptes on freeing mm", also=("BUG: {what}: NUM",), blame=Blame.NONE, fatal=False),
     rule("rss-counter", r"BUG: Bad rss-counter state", "BUG: Bad rss-counter state",
          "BUG: Bad rss-counter state mm:ffff88005fac4300 idx:0 val:15\n", "BUG: Bad rss-counter state", blame=Blame.NONE, fatal=False),
     rule("usercopy", r"kernel BUG at mm/usercopy\.c", "BUG: bad usercopy in {f}", """\

@@ -33,10 +33,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--follow",
         action="store_true",
-        help="tell each crash as it comes, until the input ends (a file is waited on); with --json a line for each event",
+        help="tell each crash as it comes, until the input ends (a file is waited on); with --json a line an event",
     )
     parser.add_argument(
-        "--source", type=Path, metavar="TREE|VMLINUX", help="a built kernel with debug info: show files and lines of frames"
+        "--source",
+        type=Path,
+        metavar="TREE|VMLINUX",
+        help="a built kernel with debug info: show files and lines of frames",
     )
 
 

@@ -88,10 +88,10 @@ def _classify(report: Report) -> tuple[Rule, dict[str, str]]:
         if (joined := head_rules(whole)) and not joined[0].catch_all:
             text, rules = whole, joined
     for rule in rules:
-        if rule.body is None or (body := rule.body.search(report.text)):
-            head = rule.head.search(text)
-            assert head is not None
-            found = head.groupdict() | (body.groupdict() if rule.body else {})
+        head, body = rule.head.search(text), rule.body and rule.body.search(report.text)
+        assert head is not None
+        if rule.body is None or body is not None:
+            found = head.groupdict() | (body.groupdict() if body else {})
             return rule, {name: value for name, value in found.items() if value}
     return rules[0], {}
 
@@ -177,4 +177,4 @@ def _titled(pattern: str, name: str, groups: dict[str, str]) -> str:
     title = re.sub(r" ?\{\w+\}", "", title).strip()
     for changes, instead in _VARIABLE:
         title = changes.sub(instead, title)
-    return title[:_LONGEST_TITLE].rstrip(" ]")
+    return title[:_LONGEST_TITLE].removesuffix(" ]").rstrip()

@@ -35,7 +35,8 @@ class Frame:
     """One line of a call trace.
 
     Attributes:
-        function: its name; an address where the kernel has no name for it.  offset, size: bytes into it, and of it; None where not printed.
+        function: its name; an address where the kernel has no name for it.
+        offset, size: bytes into it, and of it; None where not printed.
         module: the module that it is in, None for the kernel itself.
         reliable: False where the kernel marked it `?` (or `(unreliable)`).
         stack: which stack it is on, such as `IRQ` or `NMI`; None for the task's own, or where not told.

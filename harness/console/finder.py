@@ -10,6 +10,7 @@ from harness.console.analysis import analyse, head_rules
 from harness.console.crash import Crash
 from harness.console.frames import read_frame, read_pointer
 from harness.console.lines import LONGEST, USER, Line, read_line
+from harness.console.parts import BOOT, END, LAST, NMI, OTHER_TRACE, PART, REPLAY, REPORTED
 from harness.console.rules import Blame, Rule
 from harness.console.scan import marks_in, next_mark
 
@@ -24,29 +25,10 @@ EARLY = 16
 NEAR = 5
 """Lines between two reports of one task of which the second follows from the first."""
 
+
 _AROUND = "+"
 _CALLER = re.compile(r"[TC]\d+$")
 _CPU = re.compile(r"C\d+$")
-_REPORTED = re.compile(r"Kerneloops: Reported \d+ kernel oops")
-
-_END = re.compile(r"---\[ end (?:trace|Kernel panic)")
-_LAST = re.compile(r"---\[ end Kernel panic|Rebooting in \d+ seconds")
-_REPLAY = re.compile(r"replaying previous printk message")
-_NMI = re.compile(r"Sending NMI from CPU|NMI backtrace for")
-# Messages with a trace of their own, which are no crashes: they end what was before.
-_OTHER_TRACE = re.compile(r"vmalloc: allocation failure|FAULT_INJECTION: forcing a failure|FAULT_FLAG_ALLOW_RETRY missing")
-_BOOT = re.compile(r"Linux version \d|Booting Linux on|Decompressing Linux\.\.\.|Booting the kernel\.")
-# What is a part of a crash and is neither a frame nor an instruction pointer.
-_PART = re.compile(
-    r"Call [Tt]race|[Bb]acktrace|^\s*</?[#A-Z]\w*>|CPU: \d|Pid: \d|Hardware name:|Modules linked in|^\s*(?:Code|Stack|task|Workqueue"
-    r"|Process|Thread|Exception stack|Oops|Kernel Offset|Dumping ftrace|Rebooting in|Krnl|GPR|CFAR|last sysfs file)\b"
-    r"|\b(?:[RE][A-Z][A-Z0-9]|R\d\d|[CD]R\d|[DEFGS]S|PGD|PUD|PMD|pgd|x\d+ ?|r\d+ ?|sp|pc|lr|psr|pstate|epc|status|badaddr)\s*[:=]"
-    r"|^\s*(?:[0-9a-f]{8,16}[: ]|[0-9a-f]{4}: )|\[<?[0-9a-f]{8,16}>?\]|^[-=]{8,}|---\[|[Ll]ocks? held|^ ?#\d+: |^-> #|^\s+lock\(|\*\*\*"
-    r"|DEADLOCK|other info|stack backtrace|trying to (?:acquire|release|lock)|already hold|dependency|irq event|irqs last"
-    r"|^\s*(?:Read|Write|read|write) (?:of|to) |by task|cache|buggy|Memory state|Allocated|Freed|bytes (?:inside|to the)|page:|flags:|raw:"
-    r"|page dumped|Object|Padding|Redzone|located|unreferenced|comm \"|hex dump|jiffies|rcu|NMI|blocked|\"echo 0|state:|in_atomic"
-    r"|caller is|last function|Tainted|Not tainted|not syncing|ESR|ISV|abort|Uninit|created|stored|Bytes|panic|^#PF|^\s*$"
-)
 
 
 @dataclass(frozen=True)
@@ -145,10 +127,10 @@ class Follower:
     def _line(self, raw: bytes, number: int) -> Iterator[Event]:
         line = read_line(raw, number)
         if line.context == USER:
-            if _REPORTED.search(line.text):
+            if REPORTED.search(line.text):
                 self.reported = number
             return
-        if self._open and _REPLAY.search(line.text):
+        if self._open and REPLAY.search(line.text):
             # A head that was cut comes again, whole.
             self._open = {context: crash for context, crash in self._open.items() if len(crash.lines) > 1}
             return
@@ -184,15 +166,15 @@ class Follower:
     def _continue(self, context: str, line: Line, *, part: bool) -> Iterator[Event]:
         crash = self._open[context]
         text = line.text[:1000]
-        if _BOOT.search(text):
+        if BOOT.search(text):
             self._died = self._before = None
             yield from self._close(context)
             return
-        if _OTHER_TRACE.search(text):
+        if OTHER_TRACE.search(text):
             yield from self._close(context, cut=not crash.framed)
             return
         frame = read_frame(text) is not None
-        if not part and not frame and not read_pointer(text) and not _PART.search(text):
+        if not part and not frame and not read_pointer(text) and not PART.search(text):
             if crash.ended or len(crash.lines) - crash.last >= PATIENCE:
                 yield from self._close(context)
             else:
@@ -200,12 +182,12 @@ class Follower:
             return
         crash.lines.append(line)
         crash.framed |= frame
-        crash.nmi |= bool(_NMI.search(text))
+        crash.nmi |= bool(NMI.search(text))
         if text.strip():
             crash.last = len(crash.lines)
-        if _LAST.search(text) or len(crash.lines) >= MOST_LINES:
+        if LAST.search(text) or len(crash.lines) >= MOST_LINES:
             yield from self._close(context)
-        elif _END.search(text) and not crash.ended:
+        elif END.search(text) and not crash.ended:
             crash.ended = True
             yield Event(self._analysed(crash), complete=True)
 
@@ -239,7 +221,6 @@ class Follower:
         self._before, self._before_ended = found, crash.ended
         yield Event(found, complete=True)
 
-
     def _is_quotation(self, crash: _Open) -> bool:
         """Whether a crash is the quotation, in a mail, of one that the mail before it told."""
         depth = crash.lines[0].quoted
@@ -256,7 +237,7 @@ def _joins(rule: Rule, crash: _Open, line: Line) -> bool:
     """Whether a head is a line of the open crash: the trap's own line after its cause, or the panic after it."""
     if rule is crash.rule and rule.blame is Blame.NONE and not crash.framed and line.text == crash.lines[0].text:
         return True  # the same message once more
-    if not rule.joins or (crash.ended and "panic" not in rule.title):
+    if not rule.joins or crash.rule.catch_all or (crash.ended and "panic" not in rule.title):
         return False
     if rule.kind in ("panic", "stack-corrupted", "netdev-unregister", "slub"):
         return rule.kind != crash.rule.kind or rule.kind in ("panic", "slub")

@@ -14,7 +14,7 @@ die die_kernel_fault __die\w* die_body oops_\w+ no_context fixup_exception \w*pa
 \w*invalid_op(?:code)? do_\w*undef\w* do_int3 do_general_protection general_protection do_divide_error divide_error
 do_double_fault double_fault error_entry \w*_trap \w*brk_handler \w*debug_exception call_break_hook
 el1_(?:sync|abort|dbg|undef)\w* el1h_\w+ el1t_\w+ program_check_\w+ do_program_check unwind_backtrace
-save_stack\w* \w*stack_trace_\w+
+save_stack\w* \w*stack_trace_\w+ arch_stack_walk
 stack_depot\w* __stack_depot\w* spin_dump spin_bug rwlock_bug __schedule_bug assertfail assfail \w*assert_fail\w*
 __might_sleep ___might_sleep __might_resched might_sleep\w* __might_fault might_fault rust_helper_BUG
 \w*rust_begin_unwind \w*core9panicking\w*
@@ -85,16 +85,19 @@ _NO_MORE = re.compile(r"(?!)")
 # Those that hand work to a worker, a timer, a system call, a driver: who is called from them names a hang best.
 DISPATCH = matcher(r"""
 do_syscall_\w+ \w*do_fast_syscall\w* sysenter_\w+ entry_\w+ system_call\w* tracesys\w* invoke_syscall el0_svc\w*
-do_el0_svc ret_fast_syscall process_one_work process_scheduled_works worker_thread kthread ret_from_fork\w* smpboot_thread_fn
-run_ksoftirqd \w*do_softirq\w* \w*softirq_handle_\w+ handle_softirqs call_timer_fn expire_timers \w*run_timers
-run_timer_softirq \w*run_timer_base\w* timer_expire_remote \w*netif_receive_skb\w* start_secondary cpu_startup_entry do_idle
+do_el0_svc ret_fast_syscall process_one_work process_scheduled_works worker_thread kthread ret_from_fork\w*
+smpboot_thread_fn run_ksoftirqd \w*do_softirq\w* \w*softirq_handle_\w+ handle_softirqs call_timer_fn expire_timers
+\w*run_timers run_timer_softirq \w*run_timer_base\w* timer_expire_remote \w*netif_receive_skb\w* start_secondary
+cpu_startup_entry do_idle
 (?:__)?vfs_(?:read|write|iter_read|iter_write|open|ioctl|writev|readv)
-new_sync_(?:read|write) (?:ksys|do_vfs)_ioctl \w+_compat_ioctl do_iter_(?:read|write|readv_writev) blkdev_(?:driver_)?ioctl
+new_sync_(?:read|write) (?:ksys|do_vfs)_ioctl \w+_compat_ioctl do_iter_(?:read|write|readv_writev)
+blkdev_(?:driver_)?ioctl
 call_(?:read|write)_iter call_mmap mmap_region do_mmap\w* do_dentry_open
 sock_(?:sendmsg|recvmsg|release|mmap|do_ioctl|ioctl)
 sock_sendmsg_nosec __sock_release __sys_(?:setsockopt|listen|accept4?|connect|socketpair) ___sys_\w+
 kernel_(?:setsockopt|listen|accept) sock_common_setsockopt do_sock_setsockopt sk_common_release compat_sock_ioctl
-\w*netlink_rcv\w* genl_\w*rcv\w* tasklet_\w*action\w* (?:compat_)?(?:SYSC|SyS|__do_sys|__se_sys|__x64_sys|__ia32_sys|__arm64_sys|sys)_(?:socketpair|connect|ioctl)
+\w*netlink_rcv\w* genl_\w*rcv\w* tasklet_\w*action\w*
+(?:compat_)?(?:SYSC|SyS|__do_sys|__se_sys|__x64_sys|__ia32_sys|__arm64_sys|sys)_(?:socketpair|connect|ioctl)
 __do_fault \w*handle_mm_fault \w*do_page_fault page_fault __fput task_work_run exit_to_user\w*
 """)
 _INTERRUPT = re.compile(
@@ -175,7 +178,8 @@ def names_in_titles(name: str) -> list[str]:
     if name.startswith("smp_call_function"):
         return list(dict.fromkeys(("smp_call_function", name)))
     if found := _SYSTEM_CALL.fullmatch(name):
-        return [f"sys_{found['rest']}", found["rest"], name]
+        plain = [f"sys_{found['rest']}", found["rest"]]
+        return [*(plain if name.startswith("__") else reversed(plain)), name]
     return [name]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -38,7 +38,8 @@ _HEADING = re.compile(
     r"^\s*(?:Call [Tt]race ?:|Backtrace ?:|stack backtrace:?|(?P<where>backtrace(?: \(crc \w+\))?|Allocated|Freed"
     r"|(?:Last p|P)otentially related work creation|(?:Allocated|Freed) by task \d+.*|Uninit was [\w ]+at"
     r"|Preemption disabled at|page (?:last )?(?:allocated|free).*"
-    r"|INFO: (?:Allocated|Freed) in .*|(?:Local variable|Bytes? \d).*|.* is located in stack.*|read.* to 0x.*|write.* to 0x.*|value changed.*"
+    r"|INFO: (?:Allocated|Freed) in .*|(?:Local variable|Bytes? \d).*|.* is located in stack.*"
+    r"|(?:read|write).* to 0x.*|value changed.*"
     r"|(?:read|write)[ -].*by (?:task|interrupt).*"
     r"|kfence-#\d+.*|the existing dependency chain.*|the dependencies between.*"
     r"|-> #\d+.*|\.\.\. (?:acquired|key) +at:.*|(?:\(\w+\) )?(?:HARD|SOFT)IRQ-ON-W at.*"
@@ -46,7 +47,9 @@ _HEADING = re.compile(
 )
 # What cannot be within a trace: after it, frames belong to another one.
 _BREAK = re.compile(r"^\s*(?:Sending NMI|NMI backtrace for|Kernel panic|---\[ end|Memory state|The buggy)")
-_STACK = re.compile(r"<(?P<end>/)?(?P<name>IRQ|NMI|SOFTIRQ|TASK|EOI|EOE|#?DF|#?DB|#?MC|ENTRY_TRAMPOLINE|SYSENTER)[^>]*>")
+_STACK = re.compile(
+    r"<(?P<end>/)?(?P<name>IRQ|NMI|SOFTIRQ|TASK|EOI|EOE|#?DF|#?DB|#?MC|ENTRY_TRAMPOLINE|SYSENTER)[^>]*>"
+)
 
 
 @dataclass
@@ -81,10 +84,11 @@ class Report:
     def frames(self) -> list[Frame]:
         """Where the fault was, if an instruction pointer tells it before any trace, and all frames as printed."""
         frames = [frame for trace in self.traces for frame in trace.frames]
-        if self.order and isinstance(first := self.order[0][1], Pointer) and first.frame is not None:
-            if not frames or base_name(frames[0].function) != first.function:
-                return [first.frame, *frames]
-        return frames
+        first = self.order[0][1] if self.order else None
+        if not isinstance(first, Pointer) or first.frame is None:
+            return frames
+        again = bool(frames) and base_name(frames[0].function) == first.function
+        return frames if again else [first.frame, *frames]
 
     def functions(self, start: int | None = None) -> list[str]:
         """The functions of instruction pointers and reliable frames, in the order of printing.
@@ -168,7 +172,8 @@ def facts(report: Report) -> Facts:
         for pattern in (_TASK, _OLD_TASK, _LOCKDEP, _BY_TASK, _IN_TASK, _CPU, _TAINT):
             if seen := pattern.search(text):
                 for name, value in seen.groupdict().items():
-                    if value is not None and (name not in task or pattern is _TASK and name in ("comm", "pid", "cpu")):
+                    sure = pattern is _TASK and name in ("comm", "pid", "cpu")
+                    if value is not None and (sure or name not in task):
                         task[name] = value
                 if pattern in (_TASK, _OLD_TASK):
                     task.setdefault("taint", "")

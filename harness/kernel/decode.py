@@ -39,7 +39,9 @@ def decode(source: Path, frames: Sequence[str]) -> dict[str, list[str]]:
         argv = [str(script), str(vmlinux), *wanted[start : start + _ARGUMENTS]]
         done = process.run(argv, cwd=vmlinux.parent, check=False, timeout=300)
         if re.search(r"no debug|missing.*debug|DEBUG_INFO", done.stderr, re.IGNORECASE):
-            raise UserError(f"{vmlinux}: it has no debug info; build it with CONFIG_DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT=y")
+            raise UserError(
+                f"{vmlinux}: it has no debug info; build it with CONFIG_DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT=y"
+            )
         places.update(_read(done.stdout, set(wanted), f"{vmlinux.parent}/"))
     return places
 

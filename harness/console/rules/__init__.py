@@ -7,23 +7,48 @@ from __future__ import annotations
 
 import re
 
-from harness.console.rules import locks, memory, panics, stalls, traps, warnings
+from harness.console.rules import locks, memory, panics, sanitizers, stalls, traps, warnings
 from harness.console.rules.rule import Blame, Rule
 
-RULES = (*traps.RULES[:1], *memory.RULES, *locks.RULES, *stalls.RULES, *traps.RULES[1:], *panics.RULES, *warnings.RULES)
+RULES = (
+    *(sanitizers.RULES + memory.RULES + locks.RULES + stalls.RULES + traps.RULES + panics.RULES),
+    *warnings.RULES,  # it has the rules that take any text
+)
 
 MARKS = (
-    b"BUG", b"WARNING:", b"INFO:", b"UBSAN:", b"Kernel panic", b"kernel NULL", b"o handle kernel", b"protection fault",
-    b"double fault", b"divide", b"stack segment", b"int3:", b"invalid opcode", b"Insufficient stack", b"Alignment trap",
-    b"Unhandled ", b"Internal error", b"Oops", b"Machine ", b"LOCKUP", b"page allocation failure", b"nobody cared",
-    b"unregister_netdevice", b"VFS: ", b"rust_kernel:",
-)  # fmt: skip
+    b"BUG",
+    b"WARNING:",
+    b"INFO:",
+    b"UBSAN:",
+    b"Kernel panic",
+    b"kernel NULL",
+    b"o handle kernel",
+    b"protection fault",
+    b"double fault",
+    b"divide",
+    b"stack segment",
+    b"int3:",
+    b"invalid opcode",
+    b"Insufficient stack",
+    b"Alignment trap",
+    b"Unhandled ",
+    b"Internal error",
+    b"Oops",
+    b"Machine ",
+    b"LOCKUP",
+    b"page allocation failure",
+    b"nobody cared",
+    b"unregister_netdevice",
+    b"VFS: ",
+    b"rust_kernel:",
+)
 """What a head must hold one of, for a first pass over much text."""
 
 # Messages that begin like a crash and are none.
 NO_CRASH = re.compile(
     r"INFO: (?:lockdep is turned off|Stall ended before state dump start|NMI handler|recovery required on"
-    r"|task .* blocked on an? |.*took too long|Slab 0x|Object 0x|0x|.*is not present in /proc/kallsyms|NMI watchdog|rcu_.*kthread)"
+    r"|task .* blocked on an? |.*took too long|Slab 0x|Object 0x|0x"
+    r"|.*is not present in /proc/kallsyms|NMI watchdog|rcu_.*kthread)"
     r"|\w(?:DEBUG|BUG|INFO|WARNING):|DEBUG:"
     r"|WARNING: (?:[`'].*|the mand mount option|workqueue cpumask|/etc/ssh/moduli|.*is deprecated|.*will be removed)"
     r"|BUG: no syscalls|FAULT_INJECTION"

@@ -64,7 +64,7 @@ class Rule:
     @property
     def catch_all(self) -> bool:
         """Whether it takes any text after a word such as `BUG:`."""
-        return self.blame is Blame.NONE and "{rest}" in self.title or self.title == "BUG: unable to handle kernel"
+        return self.title in ("BUG: {rest}", "WARNING: {rest}", "INFO: {rest}", "BUG: unable to handle kernel")
 
 
 def rule(

@@ -16,7 +16,7 @@ from harness.search.halving import never_seen, refuted
 from harness.search.posterior import NOTHING, Posterior, known, posterior
 from harness.search.scale import MOST_RUNS, Choice, Scale
 
-# So many crashes of the bad end are waited for, to learn how often they come.
+# So many crashes of the bad end are waited for, to learn how often they come, unless that takes too long.
 LEARN = 3
 # Commits are weighed that have about this much of the probability in themselves and their ancestors, some for each.
 SPLITS = (0.3, 0.36, 0.42, 0.48, 0.54, 0.6)
@@ -68,16 +68,16 @@ class Bayes:
             if end.quiet >= self.patience:
                 return never_seen(history, end.quiet)
             return Test(history.bad, self.patience - end.quiet, left)
-        if end.bad < LEARN and end.skip is None:
+        if end.bad < LEARN and end.quiet < self.patience and end.skip is None:
             return Test(history.bad, MOST_RUNS, left)
         belief = posterior(history, self._graph, evidence)
         if belief is None:
             return Inconclusive("no one commit can have brought it: those that show it have none in common")
         for number, good in enumerate(history.good):
             if not evidence.get(good, NOTHING).quiet:
-                # It has to be tried whatever its build costs: the runs are weighed as if it were built.
-                scale = Scale(belief.bad, 0.0, self.boot_seconds)
-                return Test(good, scale.best(good, [belief.already[number]], built=True).runs, left - number - 1)
+                scale = Scale(belief.bad, self.build_seconds, self.boot_seconds)
+                runs = scale.best(good, [belief.already[number]], good in built).runs
+                return Test(good, runs, left - number - 1)
         skipped = as_set(place for place, seen in known(self._graph, evidence) if seen.skip is not None)
         if decision := self._end(belief, skipped, evidence):
             return decision
@@ -137,6 +137,8 @@ class Bayes:
     def _shortlist(self, masses: Mapping[int, float], skipped: int, odds: Odds, built: Set[str]) -> set[int]:
         """The places that are worth weighing, of those with this much of the probability in and before them."""
         open_ = [(place, mass) for place, mass in masses.items() if not skipped >> place & 1]
+        # Near either side little is to be learned; they are looked at only where there is nothing else.
+        open_ = [item for item in open_ if 0.05 < item[1] < 0.95] or open_
         short = {self._graph.place[sha] for sha in built if sha in self._graph.place}
         short = {place for place in short if place in masses and not skipped >> place & 1}
         for split in SPLITS:

@@ -18,7 +18,7 @@ from harness.search.graph import Graph, members
 ALREADY = 0.05
 # How probable it is that a crash is one of those that come at every trial. If it is not, its probability is anything
 # between 0 and 1, with Jeffreys' prior, a beta distribution of these two parameters.
-ALWAYS = 0.5
+ALWAYS = 0.2
 OFTEN, SELDOM = 0.5, 0.5
 NOTHING = Evidence()
 

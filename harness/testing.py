@@ -1,12 +1,15 @@
 """Fakes for each seam, for this project's tests and yours.
 
 A `ScriptedMachine` takes the place of a machine in `harness.trial.run_trial`, a `FakeBuilder` that of a
-builder in `harness.reproduce.Laboratory`.
+builder in `harness.reproduce.Laboratory`. `play` takes the place of the loop around a search: it tries the
+commits of a `MadeUp` regression.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +18,7 @@ from harness.errors import BuildError, RegressError
 from harness.git import Commit
 from harness.machine import Chunk, Guest
 from harness.model import Boot, Kernel
+from harness.search import Culprit, Evidence, History, Inconclusive, Search, Test
 
 
 @dataclass
@@ -74,3 +78,83 @@ class FakeBuilder:
         if commit.sha in self.broken:
             raise BuildError(self.broken[commit.sha])
         return Kernel(folder, folder / "bzImage", "x86_64", commit.tree, "none", True, 0.0)
+
+
+@dataclass(frozen=True)
+class MadeUp:
+    """A regression that never was.
+
+    Args:
+        history: the range that is searched.
+        culprits: the commits that bring the crash to themselves and their descendants: mostly one; none: no
+            commit of the range brings it; two: a change and the same change rebased.
+        rate: how probable the crash is at each trial of a commit that has it.
+        everywhere: the good ends have it too, and all of the range.
+        broken: commits that do not build.
+        elsewhere: commits that crash in another place at each trial.
+    """
+
+    history: History
+    culprits: frozenset[str]
+    rate: float = 1.0
+    everywhere: bool = False
+    broken: frozenset[str] = frozenset()
+    elsewhere: frozenset[str] = frozenset()
+
+    @functools.cached_property
+    def bad(self) -> frozenset[str]:
+        """The commits that have the crash."""
+        if self.everywhere:
+            return frozenset((*self.history.commits, *self.history.good))
+        found = set(self.culprits)
+        for sha in self.history.commits:
+            if not found.isdisjoint(self.history.parents[sha]):
+                found.add(sha)
+        return frozenset(found)
+
+
+@dataclass(frozen=True)
+class Played:
+    """How a search of a made-up regression went.
+
+    Attributes:
+        decision: its last word.
+        builds: builds, failed ones too.
+        boots: trials.
+        evidence: what it saw, by commit, in the order of the first trials.
+    """
+
+    decision: Culprit | Inconclusive
+    builds: int
+    boots: int
+    evidence: dict[str, Evidence]
+
+
+def play(search: Search, made_up: MadeUp, chance: random.Random) -> Played:
+    """Let a search search, each trial a throw of the dice; what was built once stays built."""
+    evidence: dict[str, Evidence] = {}
+    built: set[str] = set()
+    builds = boots = 0
+    while isinstance(decision := search.decide(evidence, built), Test):
+        sha = decision.commit
+        seen = evidence.get(sha, Evidence())
+        if seen.skip is not None:
+            raise ValueError(f"{sha} is to be tried again, which cannot be tried")
+        if sha not in built:
+            builds += 1
+        if sha in made_up.broken:
+            evidence[sha] = Evidence(skip="does not build")
+            continue
+        built.add(sha)
+        for _ in range(decision.runs):
+            boots += 1
+            if sha in made_up.elsewhere:
+                seen = Evidence(seen.bad, seen.quiet, "crashes elsewhere")
+            elif sha in made_up.bad and chance.random() < made_up.rate:
+                seen = Evidence(seen.bad + 1, seen.quiet)
+            else:
+                seen = Evidence(seen.bad, seen.quiet + 1)
+                continue
+            break
+        evidence[sha] = seen
+    return Played(decision, builds, boots, evidence)

@@ -1,0 +1,194 @@
+"""For crashes that come only sometimes: the trial that tells most for its time, until one commit is probable enough.
+
+What is believed after all trials is in `harness.search.posterior`; docs/search.md has the maths.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterable, Mapping, Set
+
+from harness.search import Culprit, Decision, Evidence, History, Inconclusive, Test
+from harness.search.graph import Graph, as_set, members
+from harness.search.halving import never_seen, refuted
+from harness.search.posterior import NOTHING, Posterior, known, posterior
+from harness.search.scale import MOST_RUNS, Choice, Scale
+
+# So many crashes of the bad end are waited for, to learn how often they come, unless that takes too long.
+LEARN = 3
+# Commits are weighed that have about this much of the probability in themselves and their ancestors, some for each.
+SPLITS = (0.3, 0.36, 0.42, 0.48, 0.54, 0.6)
+# Bits: what tells less than this tells nothing.
+LEAST = 1e-9
+# How probable it is that a commit can be tried, between two others that can, and between two that cannot.
+OPEN, SHUT = 0.95, 0.1
+
+
+class Bayes:
+    """Weigh every commit by all trials, and try what tells most a second.
+
+    Args:
+        history: what to search.
+        confidence: how probable one commit has to be to be named, between 0.5 and 1.
+        build_seconds: what a commit without an image costs on top of its boots.
+        boot_seconds: what each trial costs.
+        rarest: a crash that comes less often than with this probability may be missed on the bad end.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        confidence: float = 0.95,
+        build_seconds: float = 180.0,
+        boot_seconds: float = 15.0,
+        rarest: float = 0.05,
+    ) -> None:
+        if not 0.5 < confidence < 1:
+            raise ValueError("the confidence must lie between 0.5 and 1")
+        if build_seconds < 0 or boot_seconds <= 0 or not 0 < rarest < 1:
+            raise ValueError("a boot takes time, and the rarest crash has a probability between 0 and 1")
+        self.history = history
+        self.confidence = confidence
+        self.build_seconds = build_seconds
+        self.boot_seconds = boot_seconds
+        # After so many quiet runs, a crash of that probability would have shown, with the confidence asked for.
+        self.patience = math.ceil(math.log(1 - confidence) / math.log(1 - rarest))
+        self._graph = Graph(history)
+
+    def decide(self, evidence: Mapping[str, Evidence], built: Set[str] = frozenset()) -> Decision:
+        """See `harness.search.Search.decide`."""
+        history = self.history
+        if wrong := refuted(history, evidence):
+            return wrong
+        left = len(history.commits).bit_length() + len(history.good)
+        end = evidence.get(history.bad, NOTHING)
+        if not end.bad:
+            if end.quiet >= self.patience:
+                return never_seen(history, end.quiet)
+            return Test(history.bad, self.patience - end.quiet, left)
+        if end.bad < LEARN and end.quiet < self.patience and end.skip is None:
+            return Test(history.bad, MOST_RUNS, left)
+        belief = posterior(history, self._graph, evidence)
+        if belief is None:
+            return Inconclusive("no one commit can have brought it: those that show it have none in common")
+        for number, good in enumerate(history.good):
+            if not evidence.get(good, NOTHING).quiet:
+                scale = Scale(belief.bad, self.build_seconds, self.boot_seconds)
+                runs = scale.best(good, [belief.already[number]], good in built).runs
+                return Test(good, runs, left - number - 1)
+        skipped = as_set(place for place, seen in known(self._graph, evidence) if seen.skip is not None)
+        if decision := self._end(belief, skipped, evidence):
+            return decision
+        best = self._best(belief, skipped, evidence, built)
+        if best is None:
+            return Inconclusive("nothing that can be tried tells more", self._names(belief.likeliest(self.confidence)))
+        return Test(best.commit, best.runs, max(0, math.ceil(belief.entropy() - best.bits)))
+
+    def _end(self, belief: Posterior, skipped: int, evidence: Mapping[str, Evidence]) -> Decision | None:
+        """The culprit, or the commits between which nothing can decide, where they are probable enough."""
+        level = max(belief.levels, key=lambda level: level.weight * level.commits.bit_count())
+        together, least = level.commits, self.confidence / level.weight
+        # Whatever can be tried parts its ancestors from the other commits.
+        for place in members(self._graph.everything & ~skipped):
+            if together.bit_count() < least:
+                return None
+            inside = together & self._graph.reach[place]
+            together = max(inside, together & ~inside, key=int.bit_count)
+        if together.bit_count() < least:
+            return None
+        places = members(together)
+        if len(places) > 1:
+            reason = f"it is one of {len(places)} commits, and what lies between them cannot be tried"
+            return Inconclusive(reason, self._names(places[::-1]))
+        sha = self.history.commits[places[0]]
+        if evidence.get(sha, NOTHING).bad:
+            return Culprit(sha, level.weight)
+        # All that showed the crash have it in common, and it has not shown it itself: nobody is blamed unheard.
+        if skipped >> places[0] & 1:
+            return Inconclusive("the one commit that can have brought it cannot be tried", (sha,))
+        return Test(sha, MOST_RUNS, 0)
+
+    def _best(
+        self, belief: Posterior, skipped: int, evidence: Mapping[str, Evidence], built: Set[str]
+    ) -> Choice | None:
+        """The trial that tells most a second; None if nothing that can be tried tells anything."""
+        history = self.history
+        scale = Scale(belief.bad, self.build_seconds, self.boot_seconds)
+        choices = [
+            scale.best(good, [belief.already[number]], good in built)
+            for number, good in enumerate(history.good)
+            if evidence[good].skip is None
+        ]
+        odds = Odds(self._graph, evidence)
+        # What is not in all that showed the crash is looked at only where nothing else tells a thing.
+        for pool in (belief.candidates, self._graph.everything):
+            masses = belief.masses(self._graph, pool)
+            for place in self._shortlist(masses, skipped, odds, built):
+                under = [*belief.already, *belief.within(self._graph.reach[place])]
+                sha = history.commits[place]
+                choices.append(scale.best(sha, under, sha in built, 1.0 if sha in built else odds.of(place)))
+            best = max(choices, key=lambda choice: choice.rate, default=None)
+            if best and best.bits >= LEAST:
+                return best
+        return None
+
+    def _shortlist(self, masses: Mapping[int, float], skipped: int, odds: Odds, built: Set[str]) -> set[int]:
+        """The places that are worth weighing, of those with this much of the probability in and before them."""
+        open_ = [(place, mass) for place, mass in masses.items() if not skipped >> place & 1]
+        # Near either side little is to be learned; they are looked at only where there is nothing else.
+        open_ = [item for item in open_ if 0.05 < item[1] < 0.95] or open_
+        short = {self._graph.place[sha] for sha in built if sha in self._graph.place}
+        short = {place for place in short if place in masses and not skipped >> place & 1}
+        for split in SPLITS:
+
+            def evenness(item: tuple[int, float], split: float = split) -> float:
+                place, mass = item
+                return odds.of(place) * min(mass / split, (1 - mass) / (1 - split))
+
+            short.update(place for place, _ in heapq.nlargest(4, open_, key=evenness))
+        return short
+
+    def _names(self, places: Iterable[int]) -> tuple[str, ...]:
+        return tuple(self.history.commits[place] for place in places)
+
+
+class Odds:
+    """How probable it is of a commit that it can be tried, by what happened to those around it.
+
+    What breaks a build or a boot lasts from one commit to another. On the way from a commit that could be tried to
+    one that could not, the break may be anywhere.
+
+    Args:
+        graph: the history.
+        evidence: what was tried.
+    """
+
+    def __init__(self, graph: Graph, evidence: Mapping[str, Evidence]) -> None:
+        tried = {place: seen.skip is None for place, seen in known(graph, evidence)}
+        self._all_open = all(tried.values())
+        if self._all_open:
+            return
+        # The nearest that was tried among the ancestors, and among the descendants: how far, and whether it could be.
+        # The good ends lie before the first commits.
+        self._before: list[tuple[int, bool]] = []
+        self._after: list[tuple[int, bool]] = [(len(graph.parents), True)] * len(graph.parents)
+        for place, parents in enumerate(graph.parents):
+            far, fine = min((self._before[parent] for parent in parents), default=(0, True))
+            self._before.append((0, tried[place]) if place in tried else (far + 1, fine))
+        for place in reversed(range(len(graph.parents))):
+            if place in tried:
+                self._after[place] = (0, tried[place])
+            far, fine = self._after[place]
+            for parent in graph.parents[place]:
+                self._after[parent] = min(self._after[parent], (far + 1, fine))
+
+    def of(self, place: int) -> float:
+        """For the commit at a place."""
+        if self._all_open:
+            return OPEN
+        (back, fine_before), (ahead, fine_after) = self._before[place], self._after[place]
+        if fine_before == fine_after:
+            return OPEN if fine_before else SHUT
+        share = (ahead if fine_before else back) / (back + ahead or 1)
+        return SHUT + (OPEN - SHUT) * share

@@ -1,0 +1,206 @@
+"""git's own halving: the commit that splits what is left most evenly, one verdict a commit.
+
+The rules are those of git's bisect.c, told in docs/search.md; where the commits of a history come in
+the order of `git rev-list --reverse`, the choice is the very one that `git bisect` makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+
+from harness.search import Culprit, Decision, Evidence, History, Inconclusive, Test
+from harness.search.graph import Graph, as_set, members
+from harness.search.posterior import NOTHING, known, posterior
+
+
+class Halving:
+    """Halve the range: a commit that crashed is bad, one that was quiet `runs` times is good.
+
+    Args:
+        history: what to search.
+        runs: after how many quiet trials a commit counts as good.
+        deterministic: the user's word that the crash comes at every trial of every bad commit. A culprit's
+            confidence is then 1; without that word it is computed from how often the crash came
+            (`harness.search.posterior`), and is never 1. Evidence to the contrary overrules it.
+    """
+
+    def __init__(self, history: History, runs: int = 1, *, deterministic: bool = False) -> None:
+        if runs < 1:
+            raise ValueError("a commit needs at least one run")
+        self.history = history
+        self.runs = runs
+        self.deterministic = deterministic
+        self._graph = Graph(history)
+
+    def decide(self, evidence: Mapping[str, Evidence], built: Set[str] = frozenset()) -> Decision:  # noqa: ARG002
+        """See `harness.search.Search.decide`; what is built makes no difference here."""
+        return self._ends(evidence) or self._between(evidence)
+
+    def _ends(self, evidence: Mapping[str, Evidence]) -> Decision | None:
+        """What the ends say, or which of them to try; None when they are as they should be."""
+        history = self.history
+        if wrong := refuted(history, evidence):
+            return wrong
+        untried = [end for end in (history.bad, *history.good) if not self._known(evidence.get(end, NOTHING))]
+        if untried:
+            left = len(untried) - 1 + steps(len(history.commits))
+            return Test(untried[0], self.runs - evidence.get(untried[0], NOTHING).quiet, left)
+        if not evidence[history.bad].bad:
+            return never_seen(history, evidence[history.bad].quiet)
+        return None
+
+    def _between(self, evidence: Mapping[str, Evidence]) -> Decision:
+        """The next commit to try once both ends are known."""
+        graph, commits = self._graph, self.history.commits
+        seen = known(graph, evidence)
+        bad = [place for place, trials in seen if trials.bad]
+        quiet = [place for place, trials in seen if not trials.bad and trials.quiet >= self.runs]
+        skipped = as_set(place for place, trials in seen if trials.skip is not None and not self._known(trials))
+        candidates = graph.everything
+        for place in bad:
+            candidates &= graph.reach[place]
+        for place in quiet:
+            candidates &= ~graph.reach[place]
+        if not candidates:
+            return Inconclusive(self._contradiction(bad, quiet))
+        proven = candidates & as_set(bad)
+        if candidates == proven:
+            (culprit,) = members(candidates)
+            return Culprit(commits[culprit], self._confidence(culprit, evidence))
+        choice = self._middle(candidates, proven, skipped)
+        if choice is None:
+            left = members(candidates)
+            untestable = (candidates & skipped).bit_count()
+            return Inconclusive(
+                f"only commits that cannot be tried are left between good and bad ({untestable} of them)",
+                tuple(commits[place] for place in reversed(left)),
+            )
+        runs = self.runs - evidence.get(commits[choice], NOTHING).quiet
+        return Test(commits[choice], runs, steps(candidates.bit_count()))
+
+    def _known(self, seen: Evidence) -> bool:
+        """Whether a commit is bad or good by now."""
+        return seen.bad > 0 or seen.quiet >= self.runs
+
+    def _middle(self, candidates: int, proven: int, skipped: int) -> int | None:
+        """The candidate to try next; None if those left are proven bad or cannot be tried."""
+        if not candidates & ~proven & ~skipped:
+            return None
+        if not skipped:
+            return self._best(candidates)
+        total = candidates.bit_count()
+        weights = dict(self._weights(candidates))
+        names = self.history.commits
+        ranked = sorted(weights, key=lambda place: (-min(weights[place], total - weights[place]), names[place]))
+        if not skipped >> ranked[0] & 1:
+            return ranked[0]
+        free = [place for place in ranked if not skipped >> place & 1]
+        at = far(len(free))
+        if proven >> free[at] & 1:
+            at = max(at - 1, 0)
+        return free[at]
+
+    def _best(self, candidates: int) -> int:
+        """The commit that halves the candidates; the first that is near enough, as git has it."""
+        total = candidates.bit_count()
+        best, best_distance = 0, -1
+        weights = []
+        for place, weight in self._weights(candidates):
+            # An odd total has two middles; of thousands of commits, a thousandth off is still the middle. git does
+            # not look at what reaches nothing but itself here.
+            if weight > 1 and (abs(2 * weight - total) <= 1 or abs(2 * weight - total) < total // 1024):
+                return place
+            weights.append((place, weight))
+        for place, weight in sorted(weights):
+            if min(weight, total - weight) > best_distance:
+                best, best_distance = place, min(weight, total - weight)
+        return best
+
+    def _weights(self, candidates: int) -> Iterator[tuple[int, int]]:
+        """How many candidates each of them reaches, itself included: merges first, then the others, oldest first."""
+        weights: dict[int, int] = {}
+        single = []
+        for place in members(candidates):
+            parents = [parent for parent in self._graph.parents[place] if candidates >> parent & 1]
+            if len(parents) > 1:
+                weights[place] = (self._graph.reach[place] & candidates).bit_count()
+                yield place, weights[place]
+            else:
+                single.append((place, parents))
+        for place, parents in single:
+            weights[place] = weights[parents[0]] + 1 if parents else 1
+            yield place, weights[place]
+
+    def _contradiction(self, bad: list[int], quiet: list[int]) -> str:
+        """Why no commit is left that could be the first bad one."""
+        names, reach = self.history.commits, self._graph.reach
+        for older in bad:
+            for newer in quiet:
+                if reach[newer] >> older & 1:
+                    return (
+                        f"{names[older][:12]} shows the crash, but {names[newer][:12]}, which descends from it, "
+                        f"ran {times(self.runs)} without it: the crash comes only sometimes, or it was mended between"
+                    )
+        return (
+            f"no one commit can have brought it: it shows on {', '.join(names[place][:12] for place in bad)}, and "
+            "every commit that all of them have is also in one that ran without it, if there is one at all"
+        )
+
+    def _confidence(self, culprit: int, evidence: Mapping[str, Evidence]) -> float:
+        """How probable it is that this is the culprit."""
+        if self.deterministic and not any(seen.bad and seen.quiet for seen in evidence.values()):
+            return 1.0
+        belief = posterior(self.history, self._graph, evidence)
+        return belief.of(culprit) if belief else 0.0
+
+
+def refuted(history: History, evidence: Mapping[str, Evidence]) -> Inconclusive | None:
+    """Why the ends rule a search out: the crash on a good end, or an end that cannot be tried."""
+    for end in history.good:
+        if evidence.get(end, NOTHING).bad:
+            return Inconclusive(f"the crash was there on the good end {end[:12]} too", not_reproduced=True)
+    for name, end in (("bad", history.bad), *(("good", end) for end in history.good)):
+        seen = evidence.get(end, NOTHING)
+        if seen.skip is not None and not seen.bad and not seen.quiet:
+            return Inconclusive(f"the {name} end {end[:12]} cannot be tried: {seen.skip}")
+    return None
+
+
+def never_seen(history: History, quiet: int) -> Inconclusive:
+    """The bad end ran so many times without the crash."""
+    return Inconclusive(f"the bad end {history.bad[:12]} ran {times(quiet)} without the crash", not_reproduced=True)
+
+
+def times(count: int) -> str:
+    """`once`, `3 times`."""
+    return "once" if count == 1 else f"{count} times"
+
+
+def steps(candidates: int) -> int:
+    """About how many more commits a halving tries after the next, as `git bisect` puts it."""
+    if candidates < 3:
+        return 0
+    whole = candidates.bit_length() - 1
+    return whole if 2**whole < 3 * (candidates - 2**whole) else whole - 1
+
+
+def far(count: int) -> int:
+    """Which of so many commits, the most even split first, git tries when the best of all cannot be tried.
+
+    It draws a number from the count, so that the same question gets the same answer; the square root draws it
+    towards the even splits. See `skip_away` in git's bisect.c.
+    """
+    bound = 1 << 15
+    drawn = (count * 1103515245 + 12345) % 2**32 // 2**16 % bound
+    return count * drawn // bound * root(drawn) // root(bound)
+
+
+def root(number: int) -> int:
+    """The integer square root as git takes it: Newton's, until a step is less than a half."""
+    if not number:
+        return 0
+    guess, step = float(number), 1.0
+    while step >= 0.5:
+        better = (guess + number / guess) / 2
+        guess, step = better, abs(better - guess)
+    return int(guess)

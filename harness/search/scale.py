@@ -1,0 +1,85 @@
+"""What a trial would tell about the culprit, and what it would cost.  The maths is in docs/search.md."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.search.posterior import stays_quiet
+
+# The most runs that are asked for at once.
+MOST_RUNS = 40
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A commit and a number of runs, and what they would tell.
+
+    Attributes:
+        commit: its hash.
+        runs: how often to try it, unless the crash comes before.
+        bits: by how much the uncertainty about the culprit shrinks, on average.
+        rate: bits a second.
+    """
+
+    commit: str
+    runs: int
+    bits: float
+    rate: float
+
+
+class Scale:
+    """Weighs trials.
+
+    Args:
+        bad: how often the crash was seen.
+        build_seconds: what a commit costs that has no image yet.
+        boot_seconds: what each of its trials costs.
+    """
+
+    def __init__(self, bad: int, build_seconds: float, boot_seconds: float) -> None:
+        self.bad = bad
+        self.build_seconds = build_seconds
+        self.boot_seconds = boot_seconds
+        self._quiet: dict[int, list[tuple[float, float]]] = {}
+
+    def best(self, commit: str, under: Sequence[tuple[float, int]], built: bool, odds: float = 1.0) -> Choice:
+        """The number of runs of a commit that tells most a second.
+
+        Args:
+            commit: its hash.
+            under: the hypotheses under which it has the crash: the probability of each, and how many quiet
+                trials speak against it.
+            built: whether its image is there.
+            odds: how probable it is that it can be tried at all.
+        """
+        tables = [(mass, self._table(quiet)) for mass, quiet in under]
+        best = Choice(commit, 1, 0.0, 0.0)
+        boots = 0.0
+        silence = 1.0
+        for runs in range(1, MOST_RUNS + 1):
+            boots += silence
+            crash = doubt = 0.0
+            for mass, table in tables:
+                quiet, unsure = table[runs]
+                crash += mass * (1 - quiet)
+                doubt += mass * unsure
+            silence = 1 - crash
+            bits = odds * max(0.0, entropy(crash) - doubt)
+            rate = bits / ((0 if built else self.build_seconds) + odds * boots * self.boot_seconds)
+            if rate > best.rate:
+                best = Choice(commit, runs, bits, rate)
+        return best
+
+    def _table(self, quiet: int) -> list[tuple[float, float]]:
+        """By the number of runs: how probable it is that all stay quiet on a commit with the crash, and its entropy."""
+        if quiet not in self._quiet:
+            chances = [stays_quiet(self.bad, quiet, runs) for runs in range(MOST_RUNS + 1)]
+            self._quiet[quiet] = [(chance, entropy(chance)) for chance in chances]
+        return self._quiet[quiet]
+
+
+def entropy(chance: float) -> float:
+    """How uncertain a thing of this probability is, in bits."""
+    return -sum(part * math.log2(part) for part in (chance, 1 - chance) if part > 0)

@@ -86,15 +86,16 @@ class MadeUp:
 
     Args:
         history: the range that is searched.
-        culprit: the commit that brings the crash to itself and its descendants; None: no commit has it.
+        culprits: the commits that bring the crash to themselves and their descendants: mostly one; none: no
+            commit of the range brings it; two: a change and the same change rebased.
         rate: how probable the crash is at each trial of a commit that has it.
-        everywhere: the good ends have it too, and all of the range; `culprit` is None.
+        everywhere: the good ends have it too, and all of the range.
         broken: commits that do not build.
         elsewhere: commits that crash in another place at each trial.
     """
 
     history: History
-    culprit: str | None
+    culprits: frozenset[str]
     rate: float = 1.0
     everywhere: bool = False
     broken: frozenset[str] = frozenset()
@@ -105,11 +106,11 @@ class MadeUp:
         """The commits that have the crash."""
         if self.everywhere:
             return frozenset((*self.history.commits, *self.history.good))
-        found = {self.culprit} - {None}
+        found = set(self.culprits)
         for sha in self.history.commits:
             if not found.isdisjoint(self.history.parents[sha]):
                 found.add(sha)
-        return frozenset(sha for sha in found if sha is not None)
+        return frozenset(found)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ COMMANDS = {
     "step": "try the commit that git bisect has checked out; for `git bisect run`",
     "list": "the scenarios",
     "show": "what a scenario runs, on what, and what it expects",
+    "oops": "the crashes in a console log",
     "doctor": "what this machine has and lacks",
 }
 

@@ -2,8 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+# https://docs.kernel.org/admin-guide/tainted-kernels.html
+TAINT = {
+    "P": "a proprietary module was loaded",
+    "F": "a module was loaded by force",
+    "S": "the kernel runs on a processor or system out of its specification",
+    "R": "a module was unloaded by force",
+    "M": "the processor reported a machine check",
+    "B": "a page was found in a bad state",
+    "U": "user space asked for the taint",
+    "D": "the kernel had died before (oops or BUG)",
+    "A": "an ACPI table was overridden",
+    "W": "the kernel had warned before",
+    "C": "a staging driver was loaded",
+    "I": "a workaround for a firmware bug is at work",
+    "O": "a module from outside the tree was loaded",
+    "E": "an unsigned module was loaded",
+    "L": "a soft lockup came before",
+    "K": "the kernel was patched live",
+    "X": "the distribution's own taint",
+    "T": "built with the struct randomization plugin",
+    "N": "an in-kernel test was run",
+    "J": "a mutating debug operation of the firmware control interface was used",
+}
 
 
 @dataclass(frozen=True)
@@ -11,9 +35,13 @@ class Frame:
     """One line of a call trace.
 
     Attributes:
-        function: its name.  offset, size: bytes into it, and of it; None where not printed.
+        function: its name; an address where the kernel has no name for it.
+        offset, size: bytes into it, and of it; None where not printed.
         module: the module that it is in, None for the kernel itself.
-        reliable: False where the kernel marked it `?`.
+        reliable: False where the kernel marked it `?` (or `(unreliable)`).
+        stack: which stack it is on, such as `IRQ` or `NMI`; None for the task's own, or where not told.
+        source: file and line, where the log was decoded.
+        trace: the heading of its trace, such as `Freed by task 71`; "" for the crash's own call trace.
     """
 
     function: str
@@ -21,6 +49,19 @@ class Frame:
     size: int | None
     module: str | None
     reliable: bool
+    stack: str | None = None
+    source: str | None = None
+    trace: str = ""
+
+    @property
+    def inlined(self) -> bool:
+        """Whether it stands for a function that was inlined, which only a decoded log shows."""
+        return self.offset is None and self.source is not None
+
+    @property
+    def named(self) -> bool:
+        """Whether the kernel knows what function this is."""
+        return not self.function.startswith("0x")
 
 
 @dataclass(frozen=True)
@@ -31,11 +72,19 @@ class Crash:
         title: by syzbot's convention, such as `BUG: unable to handle kernel NULL pointer dereference in f`.
         alt_titles: other titles that mean the same.
         kind: such as `null-deref`.  function: the function at fault.
+        frames: the place of the fault, where it is told, and all frames as they were printed; `Frame.trace` tells
+            other traces (where memory was freed, where a lock was taken before) from the crash's own.
         start_line, end_line: the lines that it spans, counted from 1.
         null_ip: the instruction pointer was null: what is at fault is the call, and `function` its caller.
         workqueue: the work function that ran, and `comm`, `pid`, `cpu`: which task, where.
-        kernel: release.  taint: the letters, "" for none.
-        corrupted: it was cut short.  fatal: the kernel does not go on after it.
+        kernel: release.  taint: the letters, "" for none; `TAINT` says what they mean.
+        corrupted: it was cut short, or something else was printed into it.
+        fatal: the kernel (or at least the task) does not go on after it.
+        signature: what it is, apart from addresses, compilers, architectures and versions.
+        follows: the `start_line` of an earlier crash that it only follows from; None for a cause of its own.
+        panic: the reason that the kernel gave for the panic that ended it.
+        hardware: the machine, as the kernel names it.  modules: those that were loaded.
+        registers: by name, as printed; of the first set that was printed.
     """
 
     title: str
@@ -54,6 +103,12 @@ class Crash:
     taint: str = ""
     corrupted: bool = False
     fatal: bool = True
+    signature: str = ""
+    follows: int | None = None
+    panic: str | None = None
+    hardware: str | None = None
+    modules: tuple[str, ...] = ()
+    registers: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The crash as JSON data."""

@@ -3,49 +3,41 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
-from harness.console.crash import Crash, Frame
-from harness.console.heads import HEADS, PANIC, Head
+from harness.console.analysis import analyse, head_rules
+from harness.console.crash import Crash
+from harness.console.frames import read_frame, read_pointer
+from harness.console.lines import LONGEST, USER, Line, read_line
+from harness.console.parts import BOOT, END, LAST, NMI, OTHER_TRACE, PART, REPLAY, REPORTED
+from harness.console.rules import Blame, Rule
+from harness.console.scan import marks_in, next_mark
 
-LONGEST = 400
-"""Lines after which a crash that never ended counts as ended (and corrupted)."""
+MOST_LINES = 1500
+"""Lines that a crash may have; what is longer is cut there."""
+PATIENCE = 60
+"""Lines in a row that are no part of a crash, after which it is over."""
+AT_ONCE = 8
+"""Crashes that may be open at the same time, of different callers."""
+EARLY = 16
+"""Lines after its head in which a trap's own line still belongs to the crash."""
+NEAR = 5
+"""Lines between two reports of one task of which the second follows from the first."""
 
-_NOISE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r|\x00")
-# What stands before the kernel's own words: quotation, syslog, level, timestamp, caller.
-_PREFIX = re.compile(
-    r"^(?:[>:|] ?)*\s?(?:\w{3} [ \d]\d [\d:]{8} \S+ kernel: )?(?:<\d+>)?(?:\[ *\d+\.\d+\]\s?)?(?:\[ *[TC]\d+\] ?)?"
-)
-_FRAME = re.compile(
-    r"^\s*(?:\[<[0-9a-f]+>\] )?(?P<mark>\? )?(?P<function>[A-Za-z_][\w.$]*)"
-    r"\+0x(?P<offset>[0-9a-f]+)/0x(?P<size>[0-9a-f]+)"
-    r"(?: \[(?P<module>[\w-]+)[^\]]*\])?\s*(?:\(.*\))?$"
-)
-_IP = re.compile(
-    r"^\s*(?:[RE]?IP|pc|PC is at)\s*:?\s*(?:[0-9a-f]{4}:)?(?:\[<[0-9a-f]+>\] )?"
-    r"(?:(?P<function>[A-Za-z_][\w.$]*)\+0x|(?P<null>\(null\)|0x0+\b(?!\w)))"
-)
-_TASK = re.compile(
-    r"CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: (?P<comm>.*?) "
-    r"(?P<taint>Not tainted|Tainted: .*?) (?P<kernel>\d\S*)"
-)
-_WORKQUEUE = re.compile(r"^Workqueue: (?P<queue>\S+) (?P<function>[\w.$]+)")
-_TRACE = re.compile(r"^\s*Call [Tt]race:")
-_END = re.compile(r"---\[ end (?:trace|Kernel panic)")
-_SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm)\b.*$")
 
-# What prints a crash or catches a fault is not at fault.
-_MACHINERY = re.compile(
-    r"^(?:dump_stack|dump_stack_lvl|show_stack|show_regs|print_\w+|__warn\w*|warn_slowpath\w*|report_bug|handle_bug"
-    r"|die|__die\w*|oops_end|no_context|\w*page_fault\w*|kasan_\w+|__asan_\w+|panic|asm_exc_\w+|exc_\w+|do_error_trap"
-    r"|do_trap|fixup_bug|___?might_sleep|__schedule|schedule\w*|__schedule_bug|io_schedule\w*)$"
-)
+_AROUND = "+"
+_CALLER = re.compile(r"[TC]\d+$")
+_CPU = re.compile(r"C\d+$")
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something about a crash: its head was seen, or (`complete`) its end.  `crash` is what is known by now."""
+    """Something about a crash: its head was seen, or (`complete`) its end.  `crash` is what is known by now.
+
+    A crash whose end was told may still get longer (a panic that follows): then it is told again, complete, with
+    the same `start_line`.
+    """
 
     crash: Crash
     complete: bool
@@ -53,142 +45,203 @@ class Event:
 
 @dataclass
 class _Open:
-    """A crash that has begun and not ended."""
+    """A crash that has begun.
 
-    head: Head
-    groups: tuple[str | None, ...]
-    named: str | None
-    start: int
-    last: int
-    frames: list[Frame] = field(default_factory=list)
-    ip: str | None = None
-    null_ip: bool = False
-    workqueue: str | None = None
-    task: dict[str, str] = field(default_factory=dict)
-    in_trace: bool = False
-    traces: int = 0
+    Attributes:
+        rule: the first that its head fits.  lines: what is kept of it.
+        last: how many of `lines` are known to be its own; what follows may be noise.
+        framed: a frame was seen.  nmi: other processors are made to show their traces too.
+        ended: its end was told.
+    """
 
-    def function(self) -> str | None:
-        """The function at fault.
+    rule: Rule
+    lines: list[Line]
+    last: int = 1
+    framed: bool = False
+    nmi: bool = False
+    ended: bool = False
 
-        When the instruction pointer is null, the return address of the bad call lies on top of the
-        stack, so the first frame is the caller, whatever the unwinder thinks of it.
-        """
-        if self.null_ip:
-            return next((frame.function for frame in self.frames), self.workqueue)
-        if self.named or self.ip:
-            return self.named or self.ip
-        reliable = [f.function for f in self.frames if f.reliable] or [f.function for f in self.frames]
-        return next((name for name in reliable if not _MACHINERY.match(name)), None)
-
-    def crash(self, *, corrupted: bool) -> Crash:
-        function = self.function()
-        name = _SUFFIX.sub("", function) if function else None
-
-        def titled(who: str | None) -> str:
-            text = self.head.title
-            if who is None:
-                text = text.replace(" in {f}", "")
-            return text.replace("{f}", who or "").replace("{1}", next((g for g in self.groups if g), "")).strip()
-
-        also = [self.workqueue] if self.null_ip and self.workqueue not in (None, name) else []
-        return Crash(
-            title=titled(name),
-            alt_titles=tuple(titled(who) for who in also),
-            kind=self.head.kind,
-            function=name,
-            start_line=self.start,
-            end_line=self.last,
-            frames=tuple(self.frames),
-            null_ip=self.null_ip,
-            workqueue=self.workqueue,
-            comm=self.task.get("comm"),
-            pid=int(self.task["pid"]) if self.task else None,
-            cpu=int(self.task["cpu"]) if self.task else None,
-            kernel=self.task.get("kernel"),
-            taint=self.task.get("taint", "").removeprefix("Not tainted").removeprefix("Tainted: ").replace(" ", ""),
-            corrupted=corrupted or (function is None and "{f}" in self.head.title),
-            fatal=self.head.fatal,
-        )
+    @property
+    def start(self) -> int:
+        """The number of its first line."""
+        return self.lines[0].number
 
 
+@dataclass
 class Follower:
     """Reads a console that is still being written.
 
     What it tells does not depend on how the stream is cut into pieces.
+
+    Attributes:
+        reported: the number of the last line in which abrt, a crash reporter, logged that it had reported all
+            crashes before it; 0 where there is none.
     """
 
-    def __init__(self) -> None:
-        self._rest = b""
-        self._number = 0
-        self._open: _Open | None = None
+    reported: int = 0
+    _rest: bytes = b""
+    _number: int = 0
+    _open: dict[str, _Open] = field(default_factory=dict)
+    _died: int | None = None
+    _before: Crash | None = None
+    _before_ended: bool = False
+    _quoted: dict[str, int] = field(default_factory=dict)
 
     def feed(self, chunk: bytes) -> list[Event]:
         """Take what came; returns what is new."""
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        if len(self._rest) > 65536:
-            lines.append(self._rest)
-            self._rest = b""
-        return [event for line in lines for event in self._line(line)]
+        data = self._rest + chunk if self._rest else chunk
+        end = data.rfind(b"\n") + 1
+        events = list(self._block(data[:end])) if end else []
+        self._rest = data[end:]
+        while len(self._rest) > LONGEST:
+            events += self._line(self._rest[:LONGEST], self._number + 1)
+            self._rest = self._rest[LONGEST:]
+        return events
 
     def finish(self) -> list[Event]:
         """The stream has ended: returns what was still open."""
-        events = list(self._line(self._rest)) if self._rest else []
+        events = list(self._block(self._rest + b"\n")) if self._rest else []
         self._rest = b""
-        return [*events, *self._close(corrupted=False)]
+        for context in sorted(self._open, key=lambda context: self._open[context].start):
+            events += self._close(context)
+        return events
 
-    def _close(self, *, corrupted: bool) -> list[Event]:
-        ended, self._open = self._open, None
-        return [Event(ended.crash(corrupted=corrupted), complete=True)] if ended else []
+    def _block(self, block: bytes) -> Iterator[Event]:
+        """Whole lines."""
+        places = marks_in(block)
+        at = 0
+        while at < len(block):
+            if not self._open:
+                mark = next_mark(places, at)
+                start = len(block) if mark is None else max(at, block.rfind(b"\n", at, mark) + 1)
+                self._number += block.count(b"\n", at, start)
+                at = start
+                if mark is None:
+                    return
+            end = block.index(b"\n", at)
+            self._number += 1
+            for piece in range(at, max(end, at + 1), LONGEST):
+                yield from self._line(block[piece : min(end, piece + LONGEST)], self._number)
+            at = end + 1
 
-    def _line(self, raw: bytes) -> Iterable[Event]:
-        self._number += 1
-        text = _PREFIX.sub("", _NOISE.sub("", raw.decode("utf-8", "replace")))
-        for head in HEADS:
-            if found := head.pattern.search(text):
-                if self._open and self._belongs(head):
-                    break
-                yield from self._close(corrupted=False)
-                groups = found.groupdict()
-                self._open = _Open(head, found.groups(), groups.get("f"), self._number, self._number)
-                yield Event(self._open.crash(corrupted=False), complete=False)
-                return
-        if self._open is not None:
-            yield from self._continue(self._open, text)
-
-    def _belongs(self, head: Head) -> bool:
-        """Whether a head belongs to the open crash: the trap's own line after its cause, or the panic after it."""
-        assert self._open is not None
-        early = not self._open.frames and self._number - self._open.start < 12
-        return head.kind == "panic" or (early and head.kind in ("invalid-opcode", "gpf"))
-
-    def _continue(self, crash: _Open, text: str) -> Iterable[Event]:
-        if self._number - crash.start > LONGEST:
-            yield from self._close(corrupted=True)
+    def _line(self, raw: bytes, number: int) -> Iterator[Event]:
+        line = read_line(raw, number)
+        if line.context == USER:
+            if REPORTED.search(line.text):
+                self.reported = number
             return
-        if found := _TASK.search(text):
-            crash.task = crash.task or found.groupdict()
-        elif found := _WORKQUEUE.match(text):
-            crash.workqueue = crash.workqueue or _SUFFIX.sub("", found["function"])
-        elif (found := _IP.match(text)) and crash.ip is None and not crash.null_ip and not crash.frames:
-            crash.ip, crash.null_ip = found["function"], found["null"] is not None
-        elif _TRACE.match(text):
-            crash.traces += 1
-            crash.in_trace = crash.traces == 1
-        elif crash.in_trace and (found := _FRAME.match(text)):
-            crash.frames.append(
-                Frame(
-                    *(found["function"], int(found["offset"], 16), int(found["size"], 16)),
-                    *(found["module"], found["mark"] is None),
-                )
-            )
-        elif crash.in_trace and crash.frames and not re.match(r"\s*</?\w+>|\s*\[<", text):
-            crash.in_trace = False
-        elif not text.strip():
+        if self._open and REPLAY.search(line.text):
+            # A head that was cut comes again, whole.
+            self._open = {context: crash for context, crash in self._open.items() if len(crash.lines) > 1}
             return
-        crash.last = self._number
-        if _END.search(text) or (PANIC.search(text) and crash.head.kind != "panic"):
-            yield from self._close(corrupted=False)
+        context = line.context
+        crash = self._open.get(context)
+        rules = head_rules(line.text)
+        opens = bool(rules) and not (crash and _joins(rules[0], crash, line))
+        if opens:
+            if crash is not None:
+                yield from self._make_way(context, crash)
+            yield from self._begin(rules[0], line)
+        if crash is None and not opens and _CPU.search(context):
+            context = next((key for key, crash in self._open.items() if crash.nmi), context)
+        if context in self._open and not opens:
+            yield from self._continue(context, line, part=bool(rules))
+        if context + _AROUND in self._open:
+            yield from self._continue(context + _AROUND, line, part=False)
+
+    def _make_way(self, context: str, crash: _Open) -> Iterator[Event]:
+        """Another crash begins where one is open."""
+        if crash.framed or crash.ended or not _CALLER.search(context) or context + _AROUND in self._open:
+            yield from self._close(context, cut=not crash.framed)
+        else:
+            # It began while the kernel was about to print the trace of the first: the trace is that of both.
+            self._open[context + _AROUND] = self._open.pop(context)
+
+    def _begin(self, rule: Rule, line: Line) -> Iterator[Event]:
+        if len(self._open) >= AT_ONCE:
+            yield from self._close(min(self._open, key=lambda context: self._open[context].start), cut=True)
+        crash = self._open[line.context] = _Open(rule, [line])
+        yield Event(self._analysed(crash), complete=False)
+
+    def _continue(self, context: str, line: Line, *, part: bool) -> Iterator[Event]:
+        crash = self._open[context]
+        text = line.text[:1000]
+        if BOOT.search(text):
+            self._died = self._before = None
+            yield from self._close(context)
+            return
+        if OTHER_TRACE.search(text):
+            yield from self._close(context, cut=not crash.framed)
+            return
+        frame = read_frame(text) is not None
+        if not part and not frame and not read_pointer(text) and not PART.search(text):
+            if crash.ended or len(crash.lines) - crash.last >= PATIENCE:
+                yield from self._close(context)
+            else:
+                crash.lines.append(line)
+            return
+        crash.lines.append(line)
+        crash.framed |= frame
+        crash.nmi |= bool(NMI.search(text))
+        if text.strip():
+            crash.last = len(crash.lines)
+        if LAST.search(text) or len(crash.lines) >= MOST_LINES:
+            yield from self._close(context)
+        elif END.search(text) and not crash.ended:
+            crash.ended = True
+            yield Event(self._analysed(crash), complete=True)
+
+    def _analysed(self, crash: _Open, *, cut: bool = False) -> Crash:
+        found = analyse(crash.lines[: crash.last], cut=cut)
+        if self._died not in (None, found.start_line) and ("D" in found.taint or not found.taint):
+            return replace(found, follows=self._died)
+        if self._right_after(found):
+            return replace(found, follows=self._before.start_line)  # type: ignore[union-attr]
+        return found
+
+    def _right_after(self, found: Crash) -> bool:
+        """Whether a crash is told by the same task right after the one before it."""
+        before = self._before
+        near = before is not None and 0 < found.start_line - before.end_line <= NEAR
+        return before is not None and near and found.pid is not None and found.pid == before.pid
+
+    def _close(self, context: str, *, cut: bool = False) -> Iterator[Event]:
+        crash = self._open.pop(context)
+        if self._is_quotation(crash):
+            return
+        found = self._analysed(crash, cut=cut)
+        if found.fatal and self._died is None:
+            self._died = found.start_line
+        before = self._before
+        if before and self._right_after(found) and not self._before_ended:
+            # One report of the same task right after another: its frames are frames of the first one's cause too.
+            heading = crash.lines[0].text.strip()
+            more = tuple(replace(frame, trace=frame.trace or heading) for frame in found.frames)
+            yield Event(replace(before, frames=before.frames + more), complete=True)
+        self._before, self._before_ended = found, crash.ended
+        yield Event(found, complete=True)
+
+    def _is_quotation(self, crash: _Open) -> bool:
+        """Whether a crash is the quotation, in a mail, of one that the mail before it told."""
+        depth = crash.lines[0].quoted
+        if not depth:
+            return False
+        text = "\n".join(line.text.strip() for line in crash.lines[: crash.last])
+        first = self._quoted.setdefault(text, depth)
+        if len(self._quoted) > AT_ONCE:
+            del self._quoted[next(iter(self._quoted))]
+        return depth > first
+
+
+def _joins(rule: Rule, crash: _Open, line: Line) -> bool:
+    """Whether a head is a line of the open crash: the trap's own line after its cause, or the panic after it."""
+    if rule is crash.rule and rule.blame is Blame.NONE and not crash.framed and line.text == crash.lines[0].text:
+        return True  # the same message once more
+    if not rule.joins or crash.rule.catch_all or (crash.ended and "panic" not in rule.title):
+        return False
+    if rule.kind in ("panic", "stack-corrupted", "netdev-unregister", "slub"):
+        return rule.kind != crash.rule.kind or rule.kind in ("panic", "slub")
+    return not crash.framed and len(crash.lines) < EARLY
 
 
 def find_crashes(data: bytes | Iterable[bytes]) -> list[Crash]:
@@ -198,9 +251,11 @@ def find_crashes(data: bytes | Iterable[bytes]) -> list[Crash]:
         data: the log, whole or in pieces.
 
     Returns:
-        The crashes, in the order in which they began.
+        The crashes, in the order in which they began; in a system log, without those that abrt has reported already.
     """
     follower = Follower()
-    pieces = (data,) if isinstance(data, bytes) else data
-    events = [event for piece in pieces for event in follower.feed(piece)] + follower.finish()
-    return [event.crash for event in events if event.complete]
+    crashes: dict[int, Crash] = {}
+    for piece in (data,) if isinstance(data, bytes) else data:
+        crashes.update((event.crash.start_line, event.crash) for event in follower.feed(piece) if event.complete)
+    crashes.update((event.crash.start_line, event.crash) for event in follower.finish())
+    return [crashes[line] for line in sorted(crashes) if line > follower.reported]

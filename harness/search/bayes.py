@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import heapq
 import math
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Set
 
 from harness.search import Culprit, Decision, Evidence, History, Inconclusive, Test
@@ -16,14 +15,14 @@ from harness.search.halving import never_seen, refuted
 from harness.search.posterior import NOTHING, Posterior, known, posterior
 from harness.search.scale import MOST_RUNS, Choice, Scale
 
-# So many crashes of the bad end are waited for, to learn how often they come.
+# So many crashes of the bad end are waited for, to learn how often they come, unless that takes too long.
 LEARN = 3
 # Commits are weighed that have about this much of the probability in themselves and their ancestors, some for each.
 SPLITS = (0.3, 0.36, 0.42, 0.48, 0.54, 0.6)
 # Bits: what tells less than this tells nothing.
 LEAST = 1e-9
 # How probable it is that a commit can be tried, between two others that can, and between two that cannot.
-OPEN, SHUT = 0.95, 0.5
+OPEN, SHUT = 0.95, 0.1
 
 
 class Bayes:
@@ -68,16 +67,16 @@ class Bayes:
             if end.quiet >= self.patience:
                 return never_seen(history, end.quiet)
             return Test(history.bad, self.patience - end.quiet, left)
-        if end.bad < LEARN and end.skip is None:
+        if end.bad < LEARN and end.quiet < self.patience and end.skip is None:
             return Test(history.bad, MOST_RUNS, left)
         belief = posterior(history, self._graph, evidence)
         if belief is None:
             return Inconclusive("no one commit can have brought it: those that show it have none in common")
         for number, good in enumerate(history.good):
             if not evidence.get(good, NOTHING).quiet:
-                # It has to be tried whatever its build costs: the runs are weighed as if it were built.
-                scale = Scale(belief.bad, 0.0, self.boot_seconds)
-                return Test(good, scale.best(good, [belief.already[number]], built=True).runs, left - number - 1)
+                scale = Scale(belief.bad, self.build_seconds, self.boot_seconds)
+                runs = scale.best(good, [belief.already[number]], good in built).runs
+                return Test(good, runs, left - number - 1)
         skipped = as_set(place for place, seen in known(self._graph, evidence) if seen.skip is not None)
         if decision := self._end(belief, skipped, evidence):
             return decision
@@ -137,6 +136,8 @@ class Bayes:
     def _shortlist(self, masses: Mapping[int, float], skipped: int, odds: Odds, built: Set[str]) -> set[int]:
         """The places that are worth weighing, of those with this much of the probability in and before them."""
         open_ = [(place, mass) for place, mass in masses.items() if not skipped >> place & 1]
+        # Near either side little is to be learned; they are looked at only where there is nothing else.
+        open_ = [item for item in open_ if 0.05 < item[1] < 0.95] or open_
         short = {self._graph.place[sha] for sha in built if sha in self._graph.place}
         short = {place for place in short if place in masses and not skipped >> place & 1}
         for split in SPLITS:
@@ -153,10 +154,10 @@ class Bayes:
 
 
 class Odds:
-    """How probable it is of a commit that it can be tried, by what happened to those beside it.
+    """How probable it is of a commit that it can be tried, by what happened to those around it.
 
-    What breaks a build lasts from one commit to another. Between a commit that could be tried and one that
-    could not, the break is anywhere with the same probability.
+    What breaks a build or a boot lasts from one commit to another. On the way from a commit that could be tried to
+    one that could not, the break may be anywhere.
 
     Args:
         graph: the history.
@@ -164,23 +165,30 @@ class Odds:
     """
 
     def __init__(self, graph: Graph, evidence: Mapping[str, Evidence]) -> None:
-        tried = sorted((place, seen.skip is None) for place, seen in known(graph, evidence))
-        # The good ends lie before the first commit, and could be tried.
-        self._places = [-1, *(place for place, _ in tried)]
-        self._open = [True, *(fine for _, fine in tried)]
-        self._none = all(self._open)
+        tried = {place: seen.skip is None for place, seen in known(graph, evidence)}
+        self._all_open = all(tried.values())
+        if self._all_open:
+            return
+        # The nearest that was tried among the ancestors, and among the descendants: how far, and whether it could be.
+        # The good ends lie before the first commits.
+        self._before: list[tuple[int, bool]] = []
+        self._after: list[tuple[int, bool]] = [(len(graph.parents), True)] * len(graph.parents)
+        for place, parents in enumerate(graph.parents):
+            far, fine = min((self._before[parent] for parent in parents), default=(0, True))
+            self._before.append((0, tried[place]) if place in tried else (far + 1, fine))
+        for place in reversed(range(len(graph.parents))):
+            if place in tried:
+                self._after[place] = (0, tried[place])
+            far, fine = self._after[place]
+            for parent in graph.parents[place]:
+                self._after[parent] = min(self._after[parent], (far + 1, fine))
 
     def of(self, place: int) -> float:
         """For the commit at a place."""
-        if self._none:
+        if self._all_open:
             return OPEN
-        after = bisect_left(self._places, place)
-        if after == len(self._places):
-            return OPEN
-        here, there = self._places[after - 1], self._places[after]
-        before, behind = self._open[after - 1], self._open[after]
-        if before == behind:
-            return OPEN if before else SHUT
-        near = (place - here) / (there - here)
-        share = 1 - near if before else near
-        return SHUT / 2 + (OPEN - SHUT / 2) * share
+        (back, fine_before), (ahead, fine_after) = self._before[place], self._after[place]
+        if fine_before == fine_after:
+            return OPEN if fine_before else SHUT
+        share = (ahead if fine_before else back) / (back + ahead or 1)
+        return SHUT + (OPEN - SHUT) * share

@@ -16,15 +16,22 @@ from harness.search.graph import Graph, members
 
 # How probable it is, before the first trial, that a good end has the crash as well.
 ALREADY = 0.05
-# How probable it is that a crash comes at every trial; else its probability may be anything, all of it as likely.
-ALWAYS = 0.5
+# How probable it is that a crash is one of those that come at every trial. If it is not, its probability is anything
+# between 0 and 1, with Jeffreys' prior, a beta distribution of these two parameters.
+ALWAYS = 0.2
+OFTEN, SELDOM = 0.5, 0.5
 NOTHING = Evidence()
 
 
 def log_likelihood(bad: int, quiet: int) -> float:
     """The log of the probability that commits with the crash show it, and are quiet, so often, in this order."""
-    sometimes = math.log(1 - ALWAYS) + math.lgamma(bad + 1) + math.lgamma(quiet + 1) - math.lgamma(bad + quiet + 2)
-    return sometimes if quiet else sometimes + math.log1p(ALWAYS / math.exp(sometimes))
+    sometimes = math.log(1 - ALWAYS) + log_beta(OFTEN + bad, SELDOM + quiet) - log_beta(OFTEN, SELDOM)
+    return sometimes if quiet else sometimes + math.log1p(ALWAYS * math.exp(-sometimes))
+
+
+def log_beta(a: float, b: float) -> float:
+    """The logarithm of the beta function."""
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
 
 
 def stays_quiet(bad: int, quiet: int, runs: int) -> float:

@@ -42,6 +42,16 @@ def history(parents: Parents) -> History:
     )
 
 
+def line(count: int) -> History:
+    """A range of this many commits in a row; hash and number agree, `0` is the good end."""
+    names = [f"{here:012x}" + "0" * 28 for here in range(count + 1)]
+    return History(
+        tuple(names[1:]),
+        {names[here]: tuple(names[max(here - 1, 1) : here]) for here in range(1, count + 1)},
+        (names[0],),
+    )
+
+
 def name(here: int) -> str:
     """A made-up hash."""
     return f"{here * 2654435761 % 2**32:08x}" * 5

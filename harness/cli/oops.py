@@ -1,0 +1,185 @@
+"""`regress oops [FILE...]`: the crashes in console logs.
+
+Exit status: 0 the logs were read, whether there are crashes in them or not; 2 a log cannot be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from harness.console import Crash, Follower, find_crashes
+from harness.console.crash import TAINT, Frame
+from harness.errors import UserError
+
+BLOCK = 1 << 20
+"""Bytes that are read at once."""
+_PAUSE = 0.2
+"""Seconds between two looks at a file that is followed."""
+_SHOWN = 16
+"""Frames of a trace that people are shown."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `regress oops`."""
+    parser.add_argument("files", metavar="FILE", nargs="*", help="a console log; - or none is standard input")
+    parser.add_argument("--json", action="store_true", help="a JSON document on a line for each file")
+    parser.add_argument(
+        "--follow",
+        action="store_true",
+        help="tell each crash as it comes, until the input ends (a file is waited on); with --json a line an event",
+    )
+    parser.add_argument(
+        "--source",
+        type=Path,
+        metavar="TREE|VMLINUX",
+        help="a built kernel with debug info: show files and lines of frames",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the crashes in each file."""
+    names = options.files or ["-"]
+    if options.follow:
+        if len(names) > 1:
+            raise UserError(f"--follow takes one FILE, not {len(names)}")
+        _follow(names[0], options)
+        return 0
+    status = 0
+    for name in names:
+        try:
+            with _opened(name) as file:
+                crashes = find_crashes(iter(lambda: file.read(BLOCK), b""))
+        except OSError as error:
+            # Whoever reads the documents counts on one for each file.
+            status = 2
+            if options.json:
+                print(json.dumps({"file": name, "crashes": [], "error": error.strerror}), flush=True)
+            print(f"regress: {name}: {error.strerror}", file=sys.stderr)
+            continue
+        if options.json:
+            print(json.dumps({"file": name, "crashes": [crash.to_json() for crash in crashes]}), flush=True)
+        else:
+            _show_all(name, crashes, options)
+    return status
+
+
+def _opened(name: str) -> BinaryIO:
+    return os.fdopen(os.dup(sys.stdin.fileno()), "rb") if name == "-" else Path(name).open("rb")
+
+
+def _show_all(name: str, crashes: Sequence[Crash], options: argparse.Namespace) -> None:
+    causes = sum(crash.follows is None for crash in crashes)
+    more = f", {len(crashes) - causes} more that follow from them" if len(crashes) > causes else ""
+    count = "no crash" if not crashes else f"{causes} crash{'es' if causes != 1 else ''}{more}"
+    print(f"{'standard input' if name == '-' else name}: {count}")
+    for crash in crashes:
+        _show(crash, options)
+
+
+def _follow(name: str, options: argparse.Namespace) -> None:
+    follower = Follower()
+    told: dict[int, Crash] = {}
+
+    def tell(events: Sequence[object]) -> None:
+        for event in events:
+            crash, complete = event.crash, event.complete  # type: ignore[attr-defined]
+            if options.json:
+                print(json.dumps({"event": "crash" if complete else "head", **crash.to_json()}), flush=True)
+            elif not complete:
+                print(_colour("1", f"line {crash.start_line}: a crash begins: {crash.kind}"), flush=True)
+            elif told.get(crash.start_line) != crash:
+                _show(crash, options)
+                sys.stdout.flush()
+            if complete:
+                told.clear()  # only the last one can be told again
+                told[crash.start_line] = crash
+
+    try:
+        for chunk in _live(name):
+            tell(follower.feed(chunk))
+    finally:
+        tell(follower.finish())
+
+
+def _live(name: str) -> Iterator[bytes]:
+    """What comes; of a file also what is written to it from now on, from its start when it was cut."""
+    with _opened(name) as file:
+        descriptor = file.fileno()
+        waits = name != "-" and Path(name).is_file()
+        position = 0
+        while True:
+            chunk = os.read(descriptor, BLOCK)
+            position += len(chunk)
+            if chunk:
+                yield chunk
+            elif not waits:
+                return
+            elif os.fstat(descriptor).st_size < position:
+                position = os.lseek(descriptor, 0, os.SEEK_SET)
+            else:
+                time.sleep(_PAUSE)
+
+
+def _colour(code: str, text: str) -> str:
+    return f"\033[{code}m{text}\033[0m" if sys.stdout.isatty() and "NO_COLOR" not in os.environ else text
+
+
+def _show(crash: Crash, options: argparse.Namespace) -> None:
+    """A crash as a block: what, where, who, and the trace without what people skip."""
+    cut = ", cut short or mixed with other output" if crash.corrupted else ""
+    print(f"\n{_colour('1;31', crash.title)}\n  lines {crash.start_line}-{crash.end_line}{cut}")
+    if crash.follows is not None:
+        print(f"  follows from the crash in line {crash.follows}")
+    where = crash.function or "not told"
+    print(f"  at fault   {_colour('1', where)}" + (", which called a null pointer" if crash.null_ip else ""))
+    task = " ".join(
+        part
+        for part in (
+            crash.comm,
+            f"(pid {crash.pid})" if crash.pid is not None else "",
+            f"on CPU {crash.cpu}" if crash.cpu is not None else "",
+            f"running work {crash.workqueue}" if crash.workqueue else "",
+        )
+        if part
+    )
+    for label, text in (("task", task), ("kernel", crash.kernel), ("machine", crash.hardware), ("panic", crash.panic)):
+        if text:
+            print(f"  {label:10} {text}")
+    if crash.taint:
+        print(f"  taint      {crash.taint}: " + "; ".join(TAINT.get(letter, "?") for letter in crash.taint))
+    _show_frames(crash, options)
+    print(f"  signature  {crash.signature}")
+
+
+def _show_frames(crash: Crash, options: argparse.Namespace) -> None:
+    own = [frame for frame in crash.frames if not frame.trace]
+    some = any(frame.reliable for frame in own)
+    shown = [frame for frame in own if frame.reliable or not some or frame.function == crash.function]
+    folded = len(crash.frames) - len(shown[:_SHOWN])
+    spelled = [_spelled(frame) for frame in shown[:_SHOWN]]
+    places: dict[str, list[str]] = {}
+    if options.source is not None and spelled:
+        from harness.kernel.decode import decode
+
+        places = decode(options.source, [text for text, frame in zip(spelled, shown, strict=False) if not frame.module])
+    for number, (text, frame) in enumerate(zip(spelled, shown, strict=False)):
+        module = f" [{frame.module}]" if frame.module else ""
+        print(f"  {'trace' if number == 0 else '':10} {text}{module}" + (f" ({frame.stack})" if frame.stack else ""))
+        for place in places.get(text, [frame.source] if frame.source else []):
+            print(f"  {'':12} {_colour('36', place)}")
+    if folded:
+        print(f"  {'':10} {_colour('2', f'... {folded} more frames: the rest, unreliable ones, other traces')}")
+
+
+def _spelled(frame: Frame) -> str:
+    """A frame as the kernel spells it."""
+    if frame.offset is None:
+        return frame.function
+    return f"{frame.function}+{frame.offset:#x}" + (f"/{frame.size:#x}" if frame.size is not None else "")

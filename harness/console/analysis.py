@@ -1,0 +1,180 @@
+"""From the lines of one crash to what is known of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.console.crash import Crash, Frame
+from harness.console.frames import Pointer, base_name
+from harness.console.guilt import first_at_fault, is_interrupt_entry, looping, names_in_titles, sleeping
+from harness.console.lines import Line
+from harness.console.report import Report, facts, read_report
+from harness.console.rules import NO_CRASH, RULES, Blame, Rule
+from harness.console.signature import signature
+
+# What changes from one crash to the next of the same kind, in titles made of free text.
+_VARIABLE = (
+    (re.compile(r"\b([\w.]+)\+0x[0-9a-f]+/0x[0-9a-f]+"), r"\1"),
+    (re.compile(r"\b(syz-executor|syzkaller)[.\d]*(?:[/:]\d+)*"), r"\1"),
+    (re.compile(r"(?<![A-Za-z0-9])(?:0x[0-9a-f]+|[0-9a-f]{8,16}\b)"), "ADDR"),
+    (re.compile(r"(?<![A-Za-z0-9])\d+(?![A-Za-z])"), "NUM"),
+)
+_LONGEST_TITLE = 120
+
+
+def head_rules(text: str) -> list[Rule]:
+    """The rules whose head a line is, in order; [] where it opens no crash."""
+    if NO_CRASH.search(text):
+        return []
+    return [rule for rule in RULES if rule.head.search(text)]
+
+
+def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
+    """What is known of a crash.
+
+    Args:
+        lines: those of the crash, the first being its head.
+        cut: something else was printed into it, or it never ended.
+    """
+    report = read_report(lines)
+    rule, groups = _classify(report)
+    blamed = _blame(report, rule, groups)
+    told = facts(report)
+    function = blamed.function
+    corrupted = cut or rule.cut or _is_cut(report, rule) or ("{f}" in rule.title and function is None)
+    names = names_in_titles(function) if function else ["corrupted"]
+    names += blamed.others
+    if blamed.null_ip and told.workqueue:
+        names.append(told.workqueue)
+    if corrupted and "{f}" in rule.title:
+        names.append("corrupted")
+    known = {"f", *groups}
+    patterns = [rule.title, *(also for also in rule.also if set(re.findall(r"\{(\w+)\}", also)) <= known)]
+    titles = list(dict.fromkeys(_titled(pattern, name, groups) for pattern in patterns for name in names))
+    return Crash(
+        title=titles[0],
+        alt_titles=tuple(titles[1:]),
+        kind=rule.kind,
+        function=function,
+        start_line=lines[0].number,
+        end_line=lines[-1].number,
+        frames=tuple(report.frames),
+        null_ip=blamed.null_ip,
+        workqueue=told.workqueue,
+        comm=told.comm,
+        pid=told.pid,
+        cpu=told.cpu,
+        kernel=told.kernel,
+        taint=told.taint,
+        corrupted=corrupted,
+        fatal=rule.fatal or told.panic is not None,
+        signature=signature(rule.kind, function, report.functions()),
+        panic=told.panic,
+        hardware=told.hardware,
+        modules=told.modules,
+        registers=told.registers,
+    )
+
+
+def _classify(report: Report) -> tuple[Rule, dict[str, str]]:
+    """The rule for a report, and what its patterns captured."""
+    text = report.lines[0].text
+    rules = head_rules(text)
+    if rules[0].catch_all and len(report.lines) > 1:
+        # A head may be cut in two, by a printk() in two parts or by a new line in a task's name.
+        whole = f"{text} {report.lines[1].text}"
+        if (joined := head_rules(whole)) and not joined[0].catch_all:
+            text, rules = whole, joined
+    for rule in rules:
+        head, body = rule.head.search(text), rule.body and rule.body.search(report.text)
+        assert head is not None
+        if rule.body is None or body is not None:
+            found = head.groupdict() | (body.groupdict() if body else {})
+            return rule, {name: value for name, value in found.items() if value}
+    return rules[0], {}
+
+
+@dataclass(frozen=True)
+class _Blamed:
+    """The function at fault, whether the instruction pointer was null, and other names that it may go by."""
+
+    function: str | None
+    null_ip: bool
+    others: tuple[str, ...] = ()
+
+
+def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
+    named = [base_name(groups[key]) for key in ("f", "f1", "f2") if key in groups]
+    null = bool(report.pointers) and report.pointers[0][1].null
+    start: int | None = None
+    others: tuple[str, ...] = ()
+    names = report.functions()
+    if rule.since:
+        start = next((at for at, line in enumerate(report.lines) if at and rule.since.search(line.text)), None)
+        names = report.functions(start) if start is not None else []
+    elif rule.blame is Blame.INTERRUPTED:
+        start, entered = _interrupted(report)
+        names = report.functions(start) if start is not None else []
+        others = () if entered else ("corrupted",)
+    match rule.blame:
+        case Blame.NONE:
+            return _Blamed(None, null)
+        case Blame.NAMED:
+            return _Blamed(named[0] if named else None, null)
+        case Blame.LOOP | Blame.INTERRUPTED:
+            return _Blamed(looping(names, rule.skip), null, others)
+        case Blame.SLEEP:
+            return _Blamed(found := sleeping(names), null, _public_name(found, names))
+    found = first_at_fault([*named, *names], rule.skip)
+    if null and report.frames and not report.frames[0].reliable:
+        # The return address of the bad call lies on top of the stack: the first frame is the caller, whatever
+        # the unwinder, which has no frame to start from, thinks of it.
+        others = (found,) if found else ()
+        found = first_at_fault([base_name(report.frames[0].function), *names], rule.skip)
+    return _Blamed(found, null, others or _public_name(found, names))
+
+
+def _public_name(function: str | None, names: Sequence[str]) -> tuple[str, ...]:
+    """The caller of a function that only wraps it: `read_it` of `do_read_it` or `__read_it`."""
+    if function not in names:
+        return ()
+    caller = names[names.index(function) + 1 :][:1]
+    return tuple(name for name in caller if function in (f"do_{name}", f"__{name}", f"_{name}"))
+
+
+def _interrupted(report: Report) -> tuple[int | None, bool]:
+    """Where the trace of what ran begins when a stall was found.
+
+    Returns:
+        An index of a line, and whether an interrupt's entry tells it; without one it is where another processor's
+        instruction pointer was, if that is told.
+    """
+    last = None
+    for at, what in report.order:
+        if isinstance(what, Frame) and is_interrupt_entry(base_name(what.function)):
+            last = at
+        elif last is not None and (isinstance(what, Pointer) or at > last + 8):
+            break
+    if last is None:
+        return (report.pointers[0][0] if report.pointers else None), False
+    return next((at for at, _ in report.pointers if at > last), last + 1), True
+
+
+def _is_cut(report: Report, rule: Rule) -> bool:
+    """Whether the call trace that a report of this kind should have is missing, or mixed with another one."""
+    names = [base_name(frame.function) for frame in report.frames if frame.reliable]
+    if rule.blame is Blame.FIRST and "should_fail" in names:
+        return True  # fault injection has printed a trace of its own
+    return rule.trace and rule.blame is not Blame.SLEEP and first_at_fault(names) is None
+
+
+def _titled(pattern: str, name: str, groups: dict[str, str]) -> str:
+    title = pattern.replace("{f}", name)
+    for key, text in groups.items():
+        title = title.replace("{" + key + "}", text.strip())
+    title = re.sub(r" ?\{\w+\}", "", title).strip()
+    for changes, instead in _VARIABLE:
+        title = changes.sub(instead, title)
+    return title[:_LONGEST_TITLE].removesuffix(" ]").rstrip()

@@ -1,0 +1,112 @@
+"""Frames of call traces and instruction pointers, as each architecture prints them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from harness.console.crash import Frame
+
+# A symbol: C's, with the compiler's suffixes, or Rust's demangled (`<core::option::Option<T>>::unwrap`).
+SYMBOL = r"(?:<[\w<>:, &*\[\];']{1,200}>(?:::[\w<>]+)+|[A-Za-z_.$][\w.$]*(?:::[\w<>]+)*)"
+ADDRESS = r"\[<? {0,20}(?:(?:0x)?[0-9a-f]{8,16}|\(null\))>?\]"
+_OFFSET = r"\+(?:0x)?(?P<offset>[0-9a-f]{1,8})"
+_SIZE = r"/(?:0x)?(?P<size>[0-9a-f]{1,8})"
+_MODULE = r"(?: \[(?P<module>[\w-]+)[^\]]*\])?"
+_SOURCE = r"(?: (?P<source>[\w./+-]+:\d+))?"
+_LEAD = r"\s*(?:</?[A-Z#][\w#]*> *)*(?:\[ *\d+\.\d+\] +)?"
+_FRAME = re.compile(
+    rf"{_LEAD}\(?(?P<address>(?:{ADDRESS}\s*){{1,2}})?(?P<mark>\? +)?(?::(?P<old>\w+):)?(?P<function>{SYMBOL})"
+    rf"{_OFFSET}(?:{_SIZE})?\)?{_MODULE}{_SOURCE}(?P<rest>[ .](?:\(.*\)|\[inline\])?)?\s*(?:\d[\d.]*)?$"
+)
+# arm: the callee, then the place that called it.
+_FROM = re.compile(
+    rf"\s*(?:{ADDRESS} )?\(?(?P<function>{SYMBOL})(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?{_MODULE}\)? from "
+    rf"(?:{ADDRESS} )?\(? *(?:(?P<caller>{SYMBOL}){_OFFSET}{_SIZE}|\(null\)|0x[0-9a-f]+)"
+)
+_BARE = re.compile(rf"\s*(?:{ADDRESS} )?(?P<mark>\? )?(?P<address>0x[0-9a-f]{{8,16}})\s*$")
+_INLINE = re.compile(r"\s*(?:[RE]?IP: (?:0010:)?)?(?P<function>[A-Za-z_]\w*) (?P<source>[\w./+-]+:\d+) \[inline\]\s*$")
+_POINTER = re.compile(
+    r"\s*(?:"
+    r"(?P<x86>[RE]?IP)(?: is at|:)?\s*(?:(?P<segment>[0-9a-f]{4}):)?"
+    r"|PC is at |pc : (?:\[<[0-9a-f]+>\] )?(?!\[)"  # arm, arm64
+    r"|(?:epc|NIP)\s*:? "  # riscv, powerpc
+    r"|--- interrupt: [0-9a-f]+ at "  # powerpc
+    r"|Krnl PSW : [0-9a-f]{16} [0-9a-f]{16} \("  # s390
+    rf")\s*(?P<address>(?:{ADDRESS}\s*){{1,2}})?"
+    rf"(?:(?::\w+:)?(?P<function>{SYMBOL}){_OFFSET}(?:{_SIZE})?{_MODULE}|(?P<null>\(null\)|0x0+\s*$)|(?P<wild>0x[0-9a-f]+))"
+)
+_NULL_ADDRESS = re.compile(r"\s*(?:[RE]?IP|pc)\s*:\s*(?:\w{4}:)?(?:\[<[0 ]*(?:\(null\))?>\]\s*)+(?:EFLAGS.*|lr .*)?$")
+_USER_SEGMENTS = {"0033", "0023", "0073", "001b"}
+_SUFFIX = re.compile(r"^(.+?)\..*$")
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """An instruction pointer: the function that it points into, or that it is null; neither where it is wild."""
+
+    function: str | None
+    null: bool
+    frame: Frame | None = None
+
+
+def base_name(symbol: str) -> str:
+    """A function without what the compiler added: `f.isra.0.cold` is `f`."""
+    found = _SUFFIX.match(symbol)
+    return found[1] if found and "::" not in symbol else symbol
+
+
+def read_frame(text: str, stack: str | None = None) -> Frame | None:
+    """The frame that a line of a call trace is, or None.
+
+    Args:
+        text: the line, without its prefix.
+        stack: which stack the trace is on by now.
+    """
+    if "+" in text:
+        if " from " in text and (found := _FROM.match(text)):
+            return Frame(found["function"], None, None, found["module"], True, stack)
+        found = _FRAME.match(text)
+        if found is None or not (found["size"] or found["address"]):
+            return None
+        return Frame(
+            found["function"],
+            int(found["offset"], 16),
+            int(found["size"], 16) if found["size"] else None,
+            found["module"] or found["old"],
+            found["mark"] is None and "(unreliable)" not in (found["rest"] or ""),
+            stack,
+            found["source"],
+        )
+    if " from " in text and (found := _FROM.match(text)):
+        return Frame(found["function"], None, None, found["module"], True, stack)
+    if text.rstrip().endswith("[inline]") and (found := _INLINE.match(text)):
+        return Frame(found["function"], None, None, None, True, stack, found["source"])
+    return None
+
+
+def read_pointer(text: str) -> Pointer | None:
+    """The kernel's instruction pointer that a line tells, or None."""
+    if found := _POINTER.match(text):
+        if found["x86"] and found["segment"] in _USER_SEGMENTS:
+            return None
+        function, frame = found["function"], None
+        if function:
+            size = int(found["size"], 16) if found["size"] else None
+            frame = Frame(function, int(found["offset"], 16), size, found["module"], True)
+        return Pointer(function, found["null"] is not None, frame)
+    if _NULL_ADDRESS.match(text):
+        return Pointer(None, True)
+    return None
+
+
+def caller_in(text: str) -> str | None:
+    """The caller that a line of an arm trace names after its callee."""
+    found = _FROM.match(text) if " from " in text else None
+    return found["caller"] if found else None
+
+
+def read_address(text: str, stack: str | None = None) -> Frame | None:
+    """The frame that a line of a call trace is which has only an address, or None."""
+    found = _BARE.match(text)
+    return Frame(found["address"], None, None, None, found["mark"] is None, stack) if found else None

@@ -1,0 +1,79 @@
+r"""Lines as a machine prints them: who printed a line, and what it says.
+
+A console's line may carry a mail's quotation marks, a syslog or journal prefix, a level, a time stamp and the
+caller (CONFIG_PRINTK_CALLER), in many orders.  None of them is part of what the kernel says.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+LONGEST = 4096
+"""Bytes of a line; what is longer counts as several pieces with the same number."""
+
+USER = "user"
+"""The context of a line that a program other than the kernel logged."""
+
+# ANSI sequences (CSI, then OSC), and what no message holds: NUL, BEL, backspace, carriage return.
+_NOISE = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00\x07\x08\r]")
+_QUOTED = re.compile(r"(?:[>|:] ?)+")
+_STAMP = r"\[ {0,12}\d{1,12}\.\d{1,9} ?\]"
+_CALLER = r"\[ {0,12}(?P<caller>[TC]\d{1,10}) ?\]"
+_HOST = r"(?:[\w.@-]{1,64} )?"
+_PREFIX = re.compile(
+    r"(?:\*\* \d+ printk messages dropped \*\*\s*"  # printk's own note of what it lost
+    r"|(?:\w+ )?login: (?=\[)"
+    rf"|(?:[A-Z][a-z]{{2}} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?|\d{{4}}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?) {_HOST}"
+    r"(?P<program>[\w.()/-]{1,64})(?:\[\d+\])?: ?"
+    r"|kernel: ?"
+    r"|(?:kern|user|daemon|syslog) *: ?\w+ *: ?"  # dmesg --decode
+    r"|<\d{1,3}>"
+    rf"|{_STAMP} ?"
+    r"|\[(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [\w :]{15,24}\] ?"  # dmesg --ctime
+    r"|\[\d{1,3}: *[^][:]{1,16}: *\d+\] ?"  # Android: cpu, task and pid
+    rf"|{_CALLER} ?)"
+)
+# A stamp in the middle of a line: the kernel spoke while a program's own line was not yet ended.
+_LATE = re.compile(rf"{_STAMP}(?:{_CALLER})? ")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one line says.
+
+    Attributes:
+        number: counted from 1.
+        text: without what stands before the kernel's own words.
+        context: who printed it, as far as the line tells: a caller such as `T71` or `C0`, with the depth of
+            quotation; lines of one report share it.
+        quoted: how many marks of quotation stand before it.
+    """
+
+    number: int
+    text: str
+    context: str
+    quoted: int = 0
+
+
+def read_line(raw: bytes, number: int) -> Line:
+    """What a line says.
+
+    Args:
+        raw: the line without its end.
+        number: its number.
+    """
+    text = _NOISE.sub(b"", raw).decode("utf-8", "replace")
+    quote, at, caller, program, stamped = "", 0, "", "", False
+    if found := _QUOTED.match(text):
+        quote, at = found[0].replace(" ", ""), found.end()
+    while found := _PREFIX.match(text, at):
+        at = found.end()
+        program = found["program"] or program
+        caller = found["caller"] or caller
+        stamped |= found["program"] == "kernel" or found[0].startswith(("[", "<", "kern", "**"))
+    if not stamped and (found := _LATE.search(text)):
+        at, caller, stamped = found.end(), found["caller"] or "", True
+    if program and program != "kernel" and not stamped:
+        return Line(number, text[at:], USER)
+    return Line(number, text[at:], f"{quote}{caller or ('stamped' if stamped else '')}", len(quote))

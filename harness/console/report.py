@@ -1,0 +1,204 @@
+"""The lines of one crash, read: its traces, instruction pointers and facts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from harness.console.crash import Frame
+from harness.console.frames import Pointer, base_name, caller_in, read_address, read_frame, read_pointer
+from harness.console.lines import Line
+
+_TASK = re.compile(
+    r"CPU: ?(?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>-?\d+) Comm: (?P<comm>.*?)(?: Kdump: loaded)? "
+    r"(?:Not tainted|Tainted: (?P<taint>[A-Z ]*[A-Z])(?:,? \[\w+\]=\w+)*)\s+(?P<kernel>\d\S*)"
+)
+_OLD_TASK = re.compile(
+    r"Pid: (?P<pid>\d+), comm: +(?P<comm>.*?) (?:Not tainted|Tainted: (?P<taint>[A-Z ]*[A-Z])) +\(?(?P<kernel>\d\S*)"
+)
+_TAINT = re.compile(r"Tainted: (?P<taint>[A-Z](?:[A-Z ]*[A-Z])?)\b")
+_LOCKDEP = re.compile(r"(?P<kernel>\d+\.\d+\S*) #\d\S* (?:Not tainted|Tainted: (?P<taint>[A-Z](?:[A-Z ]*[A-Z])?))\b")
+_CPU = re.compile(r"(?:CPU:? ?#?|on cpu )(?P<cpu>\d+)\b")
+_BY_TASK = re.compile(r"(?:by task |^INFO: task |Process )(?P<comm>[^:(]{1,40}?)(?:/|:| \(pid: )(?P<pid>\d+)")
+_IN_TASK = re.compile(
+    r"(?:^|code: |atomic: |, )(?P<comm>[^\s,].{0,30}?)/(?P<pid>\d{1,10})"
+    r"(?: is (?:trying|leaving|freeing)| still has| \[HC|/0x[0-9a-f]{8}\b|$)"
+)
+_WORKQUEUE = re.compile(r"^Workqueue: (?:\S+ )?(?P<function>[A-Za-z_][\w.$]*)\s*(?:\(|$)")
+_HARDWARE = re.compile(r"^Hardware name: (?P<name>.+)")
+_MODULES = re.compile(r"^Modules linked in: ?(?P<names>.*)")
+_REGISTER = re.compile(r"\b([A-Za-z][A-Za-z0-9_]{0,9}|GPR\d\d)\s?: ?([0-9a-f]{8,16})\b")
+_REGISTER_LINE = re.compile(
+    r"^\s*(?:(?:[RE][A-Z][A-Z0-9]|R\d\d|[CD]R\d|x\d+\s?|r\d+\s?|sp|pc|lr|ra|gp|fp|ip|[ast]\d+) ?:|GPR\d\d:|Krnl GPRS)"
+)
+_PANIC = re.compile(r"Kernel panic - not syncing: (?P<reason>.*?)\s*(?:CPU:.*)?$")
+_HEADING = re.compile(
+    r"^\s*(?:Call [Tt]race ?:|Backtrace ?:|stack backtrace:?|(?P<where>backtrace(?: \(crc \w+\))?|Allocated|Freed"
+    r"|(?:Last p|P)otentially related work creation|(?:Allocated|Freed) by task \d+.*|Uninit was [\w ]+at"
+    r"|Preemption disabled at|page (?:last )?(?:allocated|free).*"
+    r"|INFO: (?:Allocated|Freed) in .*|(?:Local variable|Bytes? \d).*|.* is located in stack.*"
+    r"|(?:read|write).* to 0x.*|value changed.*"
+    r"|(?:read|write)[ -].*by (?:task|interrupt).*"
+    r"|kfence-#\d+.*|the existing dependency chain.*|the dependencies between.*"
+    r"|-> #\d+.*|\.\.\. (?:acquired|key) +at:.*|(?:\(\w+\) )?(?:HARD|SOFT)IRQ-ON-W at.*"
+    r"|\{?[\w -]+\}? state was registered at):?)\s*$"
+)
+# What cannot be within a trace: after it, frames belong to another one.
+_BREAK = re.compile(r"^\s*(?:Sending NMI|NMI backtrace for|Kernel panic|---\[ end|Memory state|The buggy)")
+_STACK = re.compile(
+    r"<(?P<end>/)?(?P<name>IRQ|NMI|SOFTIRQ|TASK|EOI|EOE|#?DF|#?DB|#?MC|ENTRY_TRAMPOLINE|SYSENTER)[^>]*>"
+)
+
+
+@dataclass
+class Trace:
+    """A call trace.
+
+    Attributes:
+        at: index of its first line.  name: what its heading says, "" for the plain `Call Trace:`.
+        frames: from the innermost outwards.
+    """
+
+    at: int
+    name: str
+    frames: list[Frame] = field(default_factory=list)
+
+
+@dataclass
+class Report:
+    """What the lines of one crash say; see `read_report`."""
+
+    lines: Sequence[Line]
+    traces: list[Trace] = field(default_factory=list)
+    pointers: list[tuple[int, Pointer]] = field(default_factory=list)
+    order: list[tuple[int, Frame | Pointer]] = field(default_factory=list)
+
+    @cached_property
+    def text(self) -> str:
+        """All lines, joined."""
+        return "\n".join(line.text for line in self.lines)
+
+    @cached_property
+    def frames(self) -> list[Frame]:
+        """Where the fault was, if an instruction pointer tells it before any trace, and all frames as printed."""
+        frames = [frame for trace in self.traces for frame in trace.frames]
+        first = self.order[0][1] if self.order else None
+        if not isinstance(first, Pointer) or first.frame is None:
+            return frames
+        again = bool(frames) and base_name(frames[0].function) == first.function
+        return frames if again else [first.frame, *frames]
+
+    def functions(self, start: int | None = None) -> list[str]:
+        """The functions of instruction pointers and reliable frames, in the order of printing.
+
+        Frames of inlined functions are left out: whether there are any depends on how the log was decoded.
+
+        Args:
+            start: index of the line from which on all traces count; without it, only the crash's own do.
+        """
+        return [
+            base_name(what.function)
+            for at, what in self.order
+            if what.function
+            and (at >= start if start is not None else isinstance(what, Pointer) or not what.trace)
+            and (isinstance(what, Pointer) or (what.reliable and what.named and not what.inlined))
+        ]
+
+
+def read_report(lines: Sequence[Line]) -> Report:
+    """Read the lines of one crash."""
+    report = Report(lines)
+    current: Trace | None = None
+    stack: str | None = None
+    owed: tuple[int, Pointer] | None = None
+    for at, line in enumerate(lines):
+        text = line.text
+        if found := _HEADING.match(text):
+            current = Trace(at, (found["where"] or "").strip(" :"))
+            report.traces.append(current)
+            stack = None
+            continue
+        for mark in _STACK.finditer(text):
+            name = mark["name"].strip("#")
+            stack = None if mark["end"] or name in ("TASK", "EOI", "EOE") else name
+        if pointer := read_pointer(text):
+            report.pointers.append((at, pointer))
+            report.order.append((at, pointer))
+        elif frame := read_frame(text, stack) or (read_address(text, stack) if current else None):
+            if current is None:
+                current = Trace(at, "")
+                report.traces.append(current)
+            frame = replace(frame, trace=current.name)
+            # arm names the callee first: where the next line is not its caller, the caller stands only here.
+            if owed is not None and owed[1].function != frame.function:
+                report.order.append(owed)
+            caller = caller_in(text)
+            owed = (at, Pointer(caller, False)) if caller else None
+            current.frames.append(frame)
+            report.order.append((at, frame))
+        elif _BREAK.match(text):
+            current = None
+    if owed is not None:
+        report.order.append(owed)
+    return report
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a report tells of the machine and the task; None, "" or () where it does not."""
+
+    comm: str | None = None
+    pid: int | None = None
+    cpu: int | None = None
+    kernel: str | None = None
+    taint: str = ""
+    workqueue: str | None = None
+    hardware: str | None = None
+    panic: str | None = None
+    modules: tuple[str, ...] = ()
+    registers: dict[str, str] = field(default_factory=dict)
+
+
+def facts(report: Report) -> Facts:
+    """The facts in a report; of each, the first that is told."""
+    task: dict[str, str | None] = {}
+    found: dict[str, str] = {}
+    registers: dict[str, str] = {}
+    closed = False
+    for line in report.lines:
+        text = line.text
+        for pattern in (_TASK, _OLD_TASK, _LOCKDEP, _BY_TASK, _IN_TASK, _CPU, _TAINT):
+            if seen := pattern.search(text):
+                for name, value in seen.groupdict().items():
+                    sure = pattern is _TASK and name in ("comm", "pid", "cpu")
+                    if value is not None and (sure or name not in task):
+                        task[name] = value
+                if pattern in (_TASK, _OLD_TASK):
+                    task.setdefault("taint", "")
+                    break
+        for name, pattern, group in (
+            ("workqueue", _WORKQUEUE, "function"),
+            ("hardware", _HARDWARE, "name"),
+            ("panic", _PANIC, "reason"),
+            ("modules", _MODULES, "names"),
+        ):
+            if name not in found and (seen := pattern.search(text)):
+                found[name] = seen[group].strip()
+        if not closed and _REGISTER_LINE.match(text):
+            registers.update({k: v for k, v in _REGISTER.findall(text) if k not in registers})
+        elif registers and "Call " in text:
+            closed = True
+    return Facts(
+        comm=task.get("comm"),
+        pid=int(task["pid"]) if task.get("pid") else None,  # type: ignore[arg-type]
+        cpu=int(task["cpu"]) if task.get("cpu") else None,  # type: ignore[arg-type]
+        kernel=task.get("kernel"),
+        taint=(task.get("taint") or "").replace(" ", "").replace("G", ""),
+        workqueue=base_name(found["workqueue"]) if "workqueue" in found else None,
+        hardware=found.get("hardware"),
+        panic=found.get("panic"),
+        modules=tuple(re.sub(r"\(.*?\)", "", found.get("modules", "").partition("[last unloaded")[0]).split()),
+        registers=registers,
+    )

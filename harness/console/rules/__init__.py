@@ -1,0 +1,57 @@
+"""The kinds of crash: data.  Adding a kind is adding an entry, with an example log and the title that it gives.
+
+A line is compared with the rules in order; the first whose head fits and whose body (if it has one) is found wins.
+"""
+
+from __future__ import annotations
+
+import re
+
+from harness.console.rules import locks, memory, panics, sanitizers, stalls, traps, warnings
+from harness.console.rules.rule import Blame, Rule
+
+RULES = (
+    *(sanitizers.RULES + memory.RULES + locks.RULES + stalls.RULES + traps.RULES + panics.RULES),
+    *warnings.RULES,  # it has the rules that take any text
+)
+
+MARKS = (
+    b"BUG",
+    b"WARNING:",
+    b"INFO:",
+    b"UBSAN:",
+    b"Kernel panic",
+    b"kernel NULL",
+    b"o handle kernel",
+    b"protection fault",
+    b"double fault",
+    b"divide",
+    b"stack segment",
+    b"int3:",
+    b"invalid opcode",
+    b"Insufficient stack",
+    b"Alignment trap",
+    b"Unhandled ",
+    b"Internal error",
+    b"Oops",
+    b"Machine ",
+    b"LOCKUP",
+    b"page allocation failure",
+    b"nobody cared",
+    b"unregister_netdevice",
+    b"VFS: ",
+    b"rust_kernel:",
+)
+"""What a head must hold one of, for a first pass over much text."""
+
+# Messages that begin like a crash and are none.
+NO_CRASH = re.compile(
+    r"INFO: (?:lockdep is turned off|Stall ended before state dump start|NMI handler|recovery required on"
+    r"|task .* blocked on an? |.*took too long|Slab 0x|Object 0x|0x"
+    r"|.*is not present in /proc/kallsyms|NMI watchdog|rcu_.*kthread)"
+    r"|\w(?:DEBUG|BUG|INFO|WARNING):|DEBUG:"
+    r"|WARNING: (?:[`'].*|the mand mount option|workqueue cpumask|/etc/ssh/moduli|.*is deprecated|.*will be removed)"
+    r"|BUG: no syscalls|FAULT_INJECTION"
+)
+
+__all__ = ["MARKS", "NO_CRASH", "RULES", "Blame", "Rule"]

@@ -1,0 +1,261 @@
+"""Accesses that the hardware refused, and memory that was lost or broken."""
+
+from __future__ import annotations
+
+from harness.console.rules.rule import Blame, rule
+
+_ACCESS = ("bad-access in {f}",)
+_NULL = "BUG: unable to handle kernel NULL pointer dereference in {f}"
+_PAGE = "BUG: unable to handle kernel paging request in {f}"
+_GETS_MEMORY = (
+    r"\w*kmem\w* \w*slab\w* \w*alloc\w* create_object \w*mmap\w* idr_get\w* list_lru_init\w* \w*str(?:n)?dup\w*"
+)
+
+RULES = (
+    rule(
+        "null-deref",
+        r"(?:BUG: (?:unable|Unable) to handle kernel|BUG: [Kk]ernel) NULL pointer dereference",
+        _NULL,
+        """\
+BUG: unable to handle kernel NULL pointer dereference at   (null)
+IP:   (null)
+Oops: 0010 [#1] SMP
+CPU: 0 PID: 4 Comm: kworker/0:0H Not tainted 4.13.9 #1
+EIP:   (null)
+Call Trace:
+ ? read_done+0xd4/0x128
+ ? worker_thread+0x11b/0x137
+""",
+        "BUG: unable to handle kernel NULL pointer dereference in read_done",
+        also=_ACCESS,
+    ),
+    rule(
+        "null-deref",
+        r"Unable to handle kernel NULL pointer dereference",
+        _NULL,
+        """\
+Unable to handle kernel NULL pointer dereference at virtual address 0000000000000004
+Internal error: Oops: 0000000096000004 [#1] PREEMPT SMP
+pc : port_stop+0x60/0x524
+lr : port_close+0x1c/0x20
+Call trace:
+ port_stop+0x60/0x524
+ port_close+0x1c/0x20
+""",
+        "BUG: unable to handle kernel NULL pointer dereference in port_stop",
+        also=_ACCESS,
+    ),
+    rule(
+        "paging",
+        r"BUG: (?:unable to handle kernel paging request|unable to handle page fault for address"
+        r"|Unable to handle kernel (?:data access|instruction fetch))",
+        _PAGE,
+        """\
+BUG: unable to handle page fault for address: ffffed1021400000
+#PF: supervisor read access in kernel mode
+Oops: 0000 [#1] PREEMPT SMP KASAN
+RIP: 0010:memset_erms+0x9/0x10
+Call Trace:
+ sound_write+0x2a/0x40
+""",
+        "BUG: unable to handle kernel paging request in sound_write",
+        also=_ACCESS,
+    ),
+    rule(
+        "paging",
+        r"Unable to handle kernel (?:paging request|write to read-only memory|read from unreadable memory"
+        r"|execute (?:of userspace|from non-execut\w+) memory|unknown paging request)",
+        _PAGE,
+        """\
+Unable to handle kernel paging request at virtual address 0c0c9ca0
+pgd = c0004000
+Internal error: Oops: 5 [#1] PREEMPT
+PC is at queue_map+0x70/0x2c0
+LR is at queue_issue+0x2c/0xa4
+Backtrace:
+[<c0017510>] (queue_map+0x0/0x2c0) from [<c025a42c>] (queue_issue+0x2c/0xa4)
+""",
+        "BUG: unable to handle kernel paging request in queue_map",
+        also=_ACCESS,
+    ),
+    rule(
+        "user-access",
+        r"[Uu]nable to handle kernel access to user memory",
+        "BUG: unable to handle kernel access to user memory in {f}",
+        """\
+Unable to handle kernel access to user memory without uaccess routines at virtual address 00000000deadbeef
+Oops [#1]
+epc : task_tail+0x72/0xb2 ra : task_tail+0x70/0xb2
+[<ffffffe00008c8b0>] task_tail+0x72/0xb2
+[<ffffffe000005570>] ret_from_exception+0x0/0x14
+""",
+        "BUG: unable to handle kernel access to user memory in task_tail",
+        also=_ACCESS,
+        trace=False,
+    ),
+    rule(
+        "paging",
+        r"BUG: [Uu]nable to handle kernel(?: access)?\s*$",
+        "BUG: unable to handle kernel",
+        "BUG: unable to handle kernel\n",
+        "BUG: unable to handle kernel",
+        blame=Blame.NONE,
+        cut=True,
+    ),
+    rule(
+        "leak",
+        r"BUG: memory leak",
+        "memory leak in {f}",
+        """\
+BUG: memory leak
+unreferenced object 0xffff8880b3b5a2c0 (size 192):
+  comm "sh", pid 71, jiffies 4294943071 (age 12.230s)
+  backtrace:
+    [<00000000a26c7e6e>] kmem_cache_alloc+0x12a/0x270
+    [<000000008c6f0a52>] node_new+0x36/0x70
+    [<00000000b1f8fe11>] node_create+0x52/0xf0
+""",
+        "memory leak in node_new",
+        since=r"backtrace",
+        skip=_GETS_MEMORY,
+        fatal=False,
+    ),
+    rule(
+        "page-state",
+        r"BUG: Bad page state",
+        "BUG: Bad page state in {f}",
+        """\
+BUG: Bad page state in process dd  pfn:11ca9c
+page:ffffea0004472700 count:0 mapcount:0 mapping:0000000000000000 index:0x1
+page last allocated via order 0, migratetype Unmovable, gfp_mask 0x40c40(GFP_NOFS|__GFP_COMP), pid 71
+ post_alloc_hook+0x1f3/0x230
+ get_page_from_freelist+0x2e4c/0x2f10
+ __alloc_pages+0x256/0x6c0
+ metapage_get+0x2b4/0x1050
+Call Trace:
+ dump_stack+0x71/0xab
+ bad_page+0xab/0x100
+""",
+        "BUG: Bad page state in metapage_get",
+        also=("BUG: Bad page state",),
+        since=r"^page (?:last )?allocated via",
+        skip=r"\w*page_pool_alloc\w* \w*filemap_get_folio\w* \w*pagecache_get_page\w*"
+        r" __folio_alloc\w* \w*page_alloc\w*",
+        fatal=False,
+    ),
+    rule(
+        "page-map",
+        r"BUG: Bad page map",
+        "BUG: Bad page map",
+        "BUG: Bad page map in process dd  pte:ffff8880 pmd:1f5f067\n",
+        "BUG: Bad page map",
+        blame=Blame.NONE,
+        fatal=False,
+    ),
+    rule(
+        "page-tables",
+        r"BUG: (?P<what>non-zero \w+ on freeing mm)",
+        "BUG: {what}",
+        "BUG: non-zero nr_ptes on freeing mm: 1\n",
+        "BUG: non-zero nr_ptes on freeing mm",
+        also=("BUG: {what}: NUM",),
+        blame=Blame.NONE,
+        fatal=False,
+    ),
+    rule(
+        "rss-counter",
+        r"BUG: Bad rss-counter state",
+        "BUG: Bad rss-counter state",
+        "BUG: Bad rss-counter state mm:ffff88005fac4300 idx:0 val:15\n",
+        "BUG: Bad rss-counter state",
+        blame=Blame.NONE,
+        fatal=False,
+    ),
+    rule(
+        "usercopy",
+        r"kernel BUG at mm/usercopy\.c",
+        "BUG: bad usercopy in {f}",
+        """\
+kernel BUG at mm/usercopy.c:102!
+RIP: 0010:usercopy_abort+0x74/0x76
+Call Trace:
+ __check_object_size+0x26a/0x2b0
+ copy_out+0x32/0x70
+""",
+        "BUG: bad usercopy in copy_out",
+    ),
+    rule(
+        "usercopy",
+        r"WARNING: .*mm/usercopy\.c",
+        "WARNING: bad usercopy in {f}",
+        """\
+WARNING: CPU: 1 PID: 71 at mm/usercopy.c:81 usercopy_warn+0xdb/0x100
+RIP: 0010:usercopy_warn+0xdb/0x100
+Call Trace:
+ __check_object_size+0x26a/0x2b0
+ message_put+0x32/0x70
+""",
+        "WARNING: bad usercopy in message_put",
+        fatal=False,
+    ),
+    rule(
+        "list-corruption",
+        r"kernel BUG at lib/list_debug\.c",
+        "BUG: corrupted list in {f}",
+        """\
+list_del corruption. prev->next should be ffff888011a0b0f8, but was 0000000000000000
+kernel BUG at lib/list_debug.c:53!
+RIP: 0010:__list_del_entry_valid.cold+0x31/0x4c
+Call Trace:
+ queue_drop+0x32/0x70
+""",
+        "BUG: corrupted list in queue_drop",
+    ),
+    rule(
+        "slub",
+        r"BUG (?:kmalloc-|\w+ \().*: Object already free",
+        "BUG: Object already free",
+        """\
+BUG kmalloc-64 (Not tainted): Object already free
+INFO: Allocated in buffer_get+0x31/0x70 age=12 cpu=0 pid=71
+""",
+        "BUG: Object already free",
+        blame=Blame.NONE,
+    ),
+    rule(
+        "slub",
+        r"BUG [\w:.-]+ \((?:Not tainted|Tainted: [\w ]*?)\s*\): (?!kasan:)(?P<rest>[A-Z][\w' ]+)",
+        "BUG: slab: {rest}",
+        """\
+BUG kmalloc-64 (Not tainted): Right Redzone overwritten
+INFO: Allocated in buffer_get+0x31/0x70 age=12 cpu=0 pid=71
+""",
+        "BUG: slab: Right Redzone overwritten",
+        blame=Blame.NONE,
+    ),
+    rule(
+        "slub",
+        r"INFO: (?P<what>Freed|Allocated) in (?P<rest>.*)",
+        "INFO: {what} in {rest}",
+        "INFO: Freed in buffer_put+0x14/0x20 age=7 cpu=0 pid=71\n",
+        "INFO: Freed in buffer_put age=NUM cpu=NUM pid=NUM",
+        blame=Blame.NONE,
+        cut=True,
+        joins=True,
+    ),
+    rule(
+        "page-allocation",
+        r"\S+: page allocation failure[:.]",
+        "page allocation failure in {f}",
+        """\
+dd: page allocation failure: order:8, mode:0x240c0c0(GFP_KERNEL|__GFP_COMP)
+Call Trace:
+ dump_stack+0x71/0xab
+ warn_alloc_failed+0x1b1/0x270
+ __alloc_pages_nodemask+0x9ca/0xb30
+ buffer_get+0x31/0x70
+""",
+        "page allocation failure in buffer_get",
+        fatal=False,
+    ),
+)

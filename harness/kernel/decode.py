@@ -1,0 +1,59 @@
+"""Frames of a call trace to files and lines, through the kernel's own scripts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import process
+from harness.errors import UserError
+
+_ARGUMENTS = 200
+"""Frames that one start of the script is given."""
+
+
+def decode(source: Path, frames: Sequence[str]) -> dict[str, list[str]]:
+    """The places in the source that frames stand for.
+
+    Args:
+        source: a kernel tree with its built `vmlinux`, or a `vmlinux` in such a tree.
+        frames: such as `bio_integrity_process+0xd4/0x128`, of the kernel itself, not of modules.
+
+    Returns:
+        By frame, lines such as `bio_integrity_process at block/bio-integrity.c:171`, the innermost inlined function
+        first.  A frame that the image does not have is left out.
+
+    Raises:
+        UserError: the image or the tree's `scripts/faddr2line` is missing, or the image has no debug info.
+    """
+    vmlinux = source / "vmlinux" if source.is_dir() else source
+    if not vmlinux.is_file():
+        raise UserError(f"{source}: no vmlinux is there; build the kernel in that tree, or name its vmlinux")
+    script = vmlinux.parent / "scripts" / "faddr2line"
+    if not script.is_file():
+        raise UserError(f"{vmlinux}: no scripts/faddr2line beside it; name the vmlinux in its own kernel tree")
+    places: dict[str, list[str]] = {}
+    wanted = list(dict.fromkeys(frames))
+    for start in range(0, len(wanted), _ARGUMENTS):
+        argv = [str(script), str(vmlinux), *wanted[start : start + _ARGUMENTS]]
+        done = process.run(argv, cwd=vmlinux.parent, check=False, timeout=300)
+        if re.search(r"no debug|missing.*debug|DEBUG_INFO", done.stderr, re.IGNORECASE):
+            raise UserError(
+                f"{vmlinux}: it has no debug info; build it with CONFIG_DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT=y"
+            )
+        places.update(_read(done.stdout, set(wanted), f"{vmlinux.parent}/"))
+    return places
+
+
+def _read(text: str, wanted: set[str], tree: str) -> dict[str, list[str]]:
+    """What the script printed: a frame with a colon, then its places, each on a line."""
+    places: dict[str, list[str]] = {}
+    frame = None
+    for line in text.splitlines():
+        if line.rstrip().removesuffix(":") in wanted:
+            frame = line.rstrip().removesuffix(":")
+        elif frame is not None and " at " in line:
+            # `(inlined by)` stands before all but the first.
+            places.setdefault(frame, []).append(line.replace("(inlined by)", "").replace(tree, "").strip())
+    return places

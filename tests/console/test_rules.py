@@ -1,0 +1,66 @@
+import re
+
+import pytest
+
+from harness.console import find_crashes
+from harness.console.analysis import head_rules
+from harness.console.rules import MARKS, RULES, Blame, Rule
+
+IDS = [f"{rule.kind}-{number}" for number, rule in enumerate(RULES)]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=IDS)
+def test_each_example_gives_its_own_title_and_kind(rule: Rule) -> None:
+    crashes = find_crashes(rule.example.encode())
+    assert [(crash.kind, crash.title) for crash in crashes] == [(rule.kind, rule.expect)]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=IDS)
+def test_each_example_survives_what_machines_put_before_it(rule: Rule) -> None:
+    plain = find_crashes(rule.example.encode())[0]
+    lines = rule.example.splitlines()
+    for prefix in ("[   12.345678] ", "[   12.345678][  T71] ", "<4>[   12.345678] ", "Mar  3 01:02:03 host kernel: ", "> : "):
+        noisy = "".join(f"{prefix}{line}\r\n" for line in lines)
+        crash = find_crashes(noisy.encode())[0]
+        assert (crash.title, crash.kind, crash.function) == (plain.title, plain.kind, plain.function), prefix
+        assert crash.end_line <= len(lines)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=IDS)
+def test_each_head_holds_a_mark_for_the_first_pass(rule: Rule) -> None:
+    head = next(line for line in rule.example.splitlines() if rule.head.search(line))
+    assert any(mark in head.encode() for mark in MARKS)
+
+
+def test_no_rule_is_hidden_by_another() -> None:
+    for number, rule in enumerate(RULES):
+        heads = [line for line in rule.example.splitlines() if rule in head_rules(line)]
+        assert heads, f"rule {number} ({rule.kind}): its own example does not reach it"
+
+
+def test_titles_name_only_what_is_captured() -> None:
+    for rule in RULES:
+        groups = {"f", *rule.head.groupindex, *(rule.body.groupindex if rule.body else ())}
+        for title in (rule.title, *rule.also):
+            assert set(re.findall(r"\{(\w+)\}", title)) <= groups
+        assert ("{f}" in rule.title) == (rule.blame is not Blame.NONE), rule.title
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "INFO: lockdep is turned off.",
+        "INFO: NMI handler (perf_event_nmi_handler) took too long to run: 2.277 msecs",
+        "ODEBUG: Out of memory. ODEBUG disabled",
+        "XFS (loop4): WARNING: Reset corrupted AGFL on AG 0. 1 blocks leaked.",
+        "perf: interrupt took too long (5143 > 5080), lowering kernel.perf_event_max_sample_rate to 38000",
+        "traps: dd[71] general protection fault ip:55911b28dba3 sp:7ffea558a3e0 error:0 in dd[55911728a000+6a0b000]",
+        "dd[71]: segfault at 0 ip 000055911b28dba3 sp 00007ffea558a3e0 error 4 in dd[55911728a000+6a0b000]",
+        "Mar  3 01:02:03 host test[12]: BUG: KASAN: use-after-free in f+0x1/0x2",
+        "WARNING: the mand mount option is being deprecated and will be removed in v5.15!",
+        "mce: CPU0: Thermal monitoring enabled (TM1)",
+        "Oopsla is a conference",
+    ],
+)
+def test_words_that_only_sound_like_a_crash(line: str) -> None:
+    assert find_crashes(f"{line}\n".encode()) == []

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from harness.git import Git
 from tests.conftest import ROOT
 from tests.test_run import BAD, ELSEWHERE, GOOD, SCENARIO
@@ -118,3 +120,13 @@ class Answer:
 
 def ends(shas: Sequence[str]) -> tuple[str, str, str, str]:
     return "--good", shas[0], "--bad", shas[-1]
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Repo:
+    return Repo(tmp_path / "tree")
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)

@@ -5,17 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.bisect_tools import STATES, Lab, Repo, ends
+from tests.bisect_tools import STATES, Lab, Repo, ends, lab, repo
 
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    return Repo(tmp_path / "tree")
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return Lab(tmp_path)
+__all__ = ["lab", "repo"]
 
 
 def test_the_culprit_is_named_and_proven(repo: Repo, lab: Lab) -> None:
@@ -117,6 +109,19 @@ def test_a_flaky_crash_is_found_by_as_many_runs_as_it_takes(repo: Repo, lab: Lab
     assert done["confidence"] >= 0.97
     quiet = max(step["trials"] for step in done["steps"] if step["verdict"] == "good")
     assert quiet >= 5
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_run_a_commit_blames_nobody_for_a_flaky_crash(repo: Repo, lab: Lab, seed: int) -> None:
+    """It finds out, sooner or later, that the crash comes only sometimes; or it is right."""
+    both = {"good.sh": STATES["good"]["console.sh"], "bad.sh": STATES["bad"]["console.sh"]}
+    shas = [repo.commit({**both, **STATES["good"]})]
+    shas += repo.line("good*3")
+    shas.append(repo.commit({"console.sh": flaky(lab, 60, seed)}))
+    shas += [repo.commit({"later": str(number)}) for number in range(8)]
+    done = lab.bisect(repo, *ends(shas))
+    assert done["culprit"] in (None, shas[4])
+    assert done["status"] in ("culprit", "inconclusive", "not-reproduced")
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -9,18 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.bisect_tools import Lab, Repo, ends
+from tests.bisect_tools import Lab, Repo, ends, lab, repo
 from tests.conftest import ROOT, gone
 
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    return Repo(tmp_path / "tree")
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return Lab(tmp_path)
+__all__ = ["lab", "repo"]
 
 
 def rows(lab: Lab, what: str) -> list[tuple[object, ...]]:

@@ -1,20 +1,10 @@
 """Ends that do not lie on one line, releases in place of a good end, several ends, swapped ends."""
 
-from pathlib import Path
-
 import pytest
 
-from tests.bisect_tools import STATES, Lab, Repo
+from tests.bisect_tools import STATES, Lab, Repo, lab, repo
 
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    return Repo(tmp_path / "tree")
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return Lab(tmp_path)
+__all__ = ["lab", "repo"]
 
 
 def fork(repo: Repo, before: str, one: str, other: str) -> tuple[list[str], list[str], list[str]]:

@@ -7,6 +7,7 @@ The search decides, the bench tries, the notebook remembers; the proof asks agai
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.bisect.loop import Bench, Range, SearchFor, State, Watcher, seek
@@ -14,7 +15,7 @@ from harness.bisect.notebook import Notebook
 from harness.bisect.plan import Blend, Plan, Result, Status, Step
 from harness.bisect.proof import Blending, Proof
 from harness.bisect.turned import probability
-from harness.search import Culprit, Inconclusive
+from harness.search import Culprit, Evidence, Inconclusive
 
 __all__ = [
     "Bench",
@@ -63,7 +64,12 @@ class Bisection:
         return self._open(found)
 
     def _proven(self, found: Culprit, proof: Proof) -> Result:
-        if told := proof.doubt():
+        plan, seen = self.bench.plan, self.range.seen()
+        confidence = found.confidence
+        if plan.find_fix and plan.runs is not None:
+            # The search was given verdicts turned round; how probable the fix is follows from the trials themselves.
+            confidence = probability(self.range.history, seen, found.commit)
+        if told := proof.doubt() or self._flaky(found.commit, seen, confidence):
             reason, candidates = told
             return self.result(
                 *(Status.INCONCLUSIVE, reason),
@@ -76,11 +82,6 @@ class Bisection:
         blend = None
         if len(proof.parents) > 1 and not self.bench.plan.first_parent:
             blend = Blending(self.bench, self.search_for, found.commit, proof.parents).find()
-        plan, history, confidence = self.bench.plan, self.range.history, found.confidence
-        if plan.find_fix and plan.runs is not None:
-            # The search was given verdicts turned round; how probable the fix is follows from the trials themselves.
-            seen = {sha: one for sha in self.range.evidence() if (one := self.notebook.seen(sha))}
-            confidence = probability(history, seen, found.commit)
         what = "fixes it" if plan.find_fix else "brought it"
         return self.result(
             *(Status.CULPRIT, f"{found.commit[:12]} {what}"),
@@ -90,6 +91,18 @@ class Bisection:
             notes=proof.notes,
             blend=blend,
         )
+
+    def _flaky(self, sha: str, seen: Mapping[str, Evidence], confidence: float) -> tuple[str, tuple[str, ...]] | None:
+        """Why so many runs are too few, where the crash was seen to come only sometimes; None where they are enough."""
+        plan = self.bench.plan
+        mixed = next((other for other, one in seen.items() if one.bad and one.quiet), None)
+        if mixed is None or plan.runs is None or confidence >= plan.confidence:
+            return None
+        crashes, trials = seen[mixed].bad, seen[mixed].bad + seen[mixed].quiet
+        return (
+            f"{sha[:12]} is the likeliest ({confidence:.2f}), but the crash comes only sometimes "
+            f"({crashes} of {trials} times on {mixed[:12]}): use --runs auto"
+        ), (sha,)
 
     def _open(self, found: Inconclusive) -> Result:
         status = Status.NOT_REPRODUCED if found.not_reproduced else Status.INCONCLUSIVE

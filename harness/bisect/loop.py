@@ -287,6 +287,11 @@ class Range:
         told = ((sha, self.bench.notebook.evidence(sha)) for sha in self._tried())
         return {sha: evidence for sha, evidence in told if evidence is not None}
 
+    def seen(self) -> dict[str, Evidence]:
+        """The same in crashes and quiet trials, whatever is looked for."""
+        told = ((sha, self.bench.notebook.seen(sha)) for sha in self._tried())
+        return {sha: seen for sha, seen in told if seen is not None}
+
     def _tried(self) -> list[str]:
         here = {*self.history.commits, *self.history.good}
         notebook = self.bench.notebook

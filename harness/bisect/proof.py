@@ -18,6 +18,9 @@ from harness.search.posterior import stays_quiet
 CONFLICT = "conflict"
 """What a check says where the change does not apply."""
 
+QUIET_RUNS = 2
+"""Trials at least, in a proof, of what ought to be quiet: a parent that is quiet by chance makes a wrong culprit."""
+
 MOST = 200
 """Trials that are enough in any case."""
 
@@ -59,10 +62,10 @@ class Proof:
         self.again_name, self.parent_name = ("fix_again", "parent_broken") if fix else ("culprit_again", "parent_good")
         self.revert_names = ("revert_on_fix", "revert_on_fixed") if fix else ("revert_on_culprit", "revert_on_bad")
 
-    def _runs(self) -> int:
-        """How many trials a word is worth here."""
+    def _runs(self, expected: Word) -> int:
+        """How many trials it takes here to believe that a commit is what it ought to be."""
         if self.plan.runs is not None:
-            return self.plan.runs
+            return max(self.plan.runs, QUIET_RUNS if expected is Word.GOOD else 1)
         tried = [sha for sha in self.notebook.trials if self.git.has(sha)]
         has = [sha for sha in tried if self.git.is_ancestor(self.culprit, sha) is not self.plan.find_fix]
         return enough(*self.notebook.shown(has), self.plan.confidence)
@@ -76,10 +79,10 @@ class Proof:
         ):
             told = [self.notebook.verdict(sha) for sha in end]
             self.checks[name] = all(one is not None and one.word is word for one in told)
-        again = self.bench.again(self.culprit, "again", self._runs()).word
+        again = self.bench.again(self.culprit, "again", self._runs(self.new)).word
         self.checks[self.again_name] = None if again is Word.SKIP else again is self.new
         for parent in self.git.parents(self.culprit):
-            runs = self._runs()
+            runs = self._runs(self.old)
             if self.plan.runs is None and self.old is Word.GOOD:
                 # Its quiet trials of the search count as well; one at least is made afresh.
                 runs = max(1, runs - self.notebook.shown([parent])[1] + len(self.notebook.of(parent, "parent")))
@@ -139,7 +142,7 @@ class Proof:
             self.notes.append(f"reverting it on {end[:12]} changes nothing: its change is no longer there")
             return
         made = self.git.make_commit(tree, [end], message)
-        verdict = self.bench.again(made.sha, "revert", self._runs())
+        verdict = self.bench.again(made.sha, "revert", self._runs(self.old))
         self.checks[on_end] = str(verdict.word)
         if verdict.word is Word.SKIP:
             self.notes.append(f"reverted on {end[:12]} it cannot be told: {verdict.reason}")

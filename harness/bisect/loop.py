@@ -125,16 +125,30 @@ class Bench:
         if trials[-1].outcome is Outcome.INFRASTRUCTURE:
             raise InfrastructureError(f"{sha[:12]} cannot be told: {trials[-1].reason}")
 
-    def again(self, sha: str, role: str, runs: int) -> Verdict:
-        """Try a commit afresh: the verdict counts only the trials in this role, also those of an earlier session."""
+    def again(self, sha: str, role: str, runs: int, crashes: int = 1) -> Verdict:
+        """Try a commit afresh: the verdict counts only the trials in this role, also those of an earlier session.
+
+        Args:
+            runs: how many quiet trials are enough.
+            crashes: how many crashes are, where one comes at each trial.
+        """
         done = self.notebook.of(sha, role)
-        if len(done) < runs and all(trial.outcome is Outcome.PASSED for trial in done):
-            self.attempt(sha, runs - len(done), role)
-            done = self.notebook.of(sha, role)
+        while wanted := self._wanted(done, runs, crashes):
+            self.attempt(sha, wanted, role)
+            before, done = done, self.notebook.of(sha, role)
+            if done == before:
+                break  # it has the image of another commit, which answers for it
         verdict = judge(done, self.lab.scenario.expect) if done else self.notebook.verdict(sha)
         assert verdict is not None
         self.watcher.tried(self.commit(sha), role, verdict)
         return verdict
+
+    def _wanted(self, done: Sequence[Trial], runs: int, crashes: int) -> int:
+        """How many more trials are wanted after these."""
+        words = {judge([trial], self.lab.scenario.expect).word for trial in done}
+        if words <= {Word.GOOD}:
+            return max(0, runs - len(done))
+        return int(words == {Word.BAD} and len(done) < crashes)
 
 
 class Range:

@@ -18,8 +18,11 @@ from harness.search.posterior import stays_quiet
 CONFLICT = "conflict"
 """What a check says where the change does not apply."""
 
-QUIET_RUNS = 2
+QUIET_RUNS = 3
 """Trials at least, in a proof, of what ought to be quiet: a parent that is quiet by chance makes a wrong culprit."""
+
+CRASHES = 2
+"""Crashes in a row, in a proof, of what ought to crash where one trial a commit was thought enough."""
 
 MOST = 200
 """Trials that are enough in any case."""
@@ -79,14 +82,15 @@ class Proof:
         ):
             told = [self.notebook.verdict(sha) for sha in end]
             self.checks[name] = all(one is not None and one.word is word for one in told)
-        again = self.bench.again(self.culprit, "again", self._runs(self.new)).word
+        crashes = CRASHES if self.plan.runs == 1 else 1
+        again = self.bench.again(self.culprit, "again", self._runs(self.new), crashes).word
         self.checks[self.again_name] = None if again is Word.SKIP else again is self.new
         for parent in self.git.parents(self.culprit):
             runs = self._runs(self.old)
             if self.plan.runs is None and self.old is Word.GOOD:
                 # Its quiet trials of the search count as well; one at least is made afresh.
                 runs = max(1, runs - self.notebook.shown([parent])[1] + len(self.notebook.of(parent, "parent")))
-            self.parents[parent] = self.bench.again(parent, "parent", runs).word
+            self.parents[parent] = self.bench.again(parent, "parent", runs, crashes).word
         words = list(self.parents.values())[: 1 if self.plan.first_parent else None]
         known = None if Word.SKIP in words else True
         self.checks[self.parent_name] = False if self.new in words else known

@@ -153,12 +153,14 @@ def test_gits_own_log_is_taken_up(repo: Repo, lab: Lab) -> None:
     repo.git.run("bisect", "skip", shas[8])
     repo.git.run("bisect", "good", shas[14])
     repo.git.run("bisect", "bad", shas[22])
+    repo.git.run("bisect", "good", shas[0])
     log = lab.top / "git.log"
     log.write_text(repo.git.text("bisect", "log"))
     done = lab.bisect(repo, "--resume", str(log))
     assert done["culprit"] == shas[18], done.err
     tried = {step["commit"] for step in done["steps"] if step["trials"] and step["role"] == "commit"}
     # The ends are tried whatever the log says; between them nothing that it has settled.
+    assert {shas[0], shas[-1]} <= tried
     assert tried - {shas[0], shas[-1]} <= set(shas[15:22])
     (log).write_text("git bisect start\ngit bisect sideways HEAD\n")
     wrong = lab.bisect(repo, "--resume", str(log))

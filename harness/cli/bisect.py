@@ -240,19 +240,21 @@ class _Planning:
         for revision, is_new in taken.words if taken else ():
             word = Word.SKIP if is_new is None else Word.BAD if is_new is not find_fix else Word.GOOD
             words[tree.resolve(Revision(revision)).sha] = word
+        bad_shas, good_shas = (tuple(tree.resolve(revision).sha for revision in end) for end in (bad_end, good_end))
         plan = Plan(
             scenario=self.scenario.id,
             digest=self.digest,
             tree=_lasting(options.tree or tree.name),
             arch=options.arch,
-            bad=tuple(tree.resolve(revision).sha for revision in bad_end),
-            good=tuple(tree.resolve(revision).sha for revision in good_end),
+            bad=bad_shas,
+            good=good_shas,
             paths=taken.paths if taken else tuple(options.path),
             first_parent=taken.first_parent if taken else options.first_parent,
             find_fix=find_fix,
             runs=None if options.runs == AUTO else options.runs or 1,
             confidence=options.confidence or Plan.confidence,
-            log=tuple(words.items()),
+            # The ends are tried whatever the log says of them.
+            log=tuple((sha, word) for sha, word in words.items() if sha not in (*bad_shas, *good_shas)),
         )
         _check_ends(tree, plan)
         return tree, plan, None

@@ -19,6 +19,7 @@ from harness.cli.view import View, drawn, likely, span, time_left, where
 from harness.console import Expectation
 from harness.errors import UserError
 from harness.git import Commit
+from harness.kernel.maintainers import maintainers
 from harness.kernel.tree import Tree
 from harness.machine import Chunk
 from harness.model import Boot, Kernel, Outcome, Scenario, Trial, Verdict, Word
@@ -221,3 +222,16 @@ def test_the_screen_shows_what_is_in_hand(capsys: pytest.CaptureFixture[str]) ->
         assert text in shown.get()
     # Not a terminal: plain lines on standard error.
     assert "80 commits left, about 6 steps, 5 min\n" in capsys.readouterr().err
+
+
+def test_who_is_told(tmp_path: Path) -> None:
+    repo = Repo(tmp_path / "tree")
+    tree = Tree("tree", "tree", repo.git, repo.path)
+    message = "block: do less\n\nReported-by: R <r@example.org>\nSigned-off-by: A <a@example.org>\n"
+    sha = repo.commit("bad", message)
+    assert maintainers(tree, sha) == ("A <a@example.org>", "R <r@example.org>")
+    script = "scripts/get_maintainer.pl"
+    found = repo.commit({script: 'print "M <m\\@example.org>\\nlinux-block\\@example.org\\n" if -s $ARGV[-1];\n'})
+    assert maintainers(tree, found) == ("A <a@example.org>", "M <m@example.org>", "linux-block@example.org")
+    failing = repo.commit({script: "die;\n"})
+    assert maintainers(tree, failing) == ("A <a@example.org>",)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.bisect.loop import Bench, Range, SearchFor, State, Watcher, seek
+from harness.bisect.loop import Bench, Range, State, Watcher, seek
 from harness.bisect.notebook import Notebook
 from harness.bisect.plan import Blend, Plan, Result, Status, Step
 from harness.bisect.proof import Blending, Proof
@@ -37,14 +37,13 @@ class Bisection:
     """One bisection, from its ends to a proven culprit.
 
     Args:
-        bench: tries commits.  search_for: makes the search of a range.
+        bench: tries commits.
     """
 
     bench: Bench
-    search_for: SearchFor
 
     def __post_init__(self) -> None:
-        self.range = Range(self.bench, self.search_for)
+        self.range = Range(self.bench)
         self.notebook = self.bench.notebook
 
     def run(self) -> Result:
@@ -81,7 +80,7 @@ class Bisection:
         proof.revert()
         blend = None
         if len(proof.parents) > 1 and not self.bench.plan.first_parent:
-            blend = Blending(self.bench, self.search_for, found.commit, proof.parents).find()
+            blend = Blending(self.bench, found.commit, proof.parents).find()
         what = "fixes it" if plan.find_fix else "brought it"
         return self.result(
             *(Status.CULPRIT, f"{found.commit[:12]} {what}"),

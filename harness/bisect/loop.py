@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 from harness.bisect import gitlog
 from harness.bisect.notebook import Notebook, Rates
 from harness.bisect.plan import Plan
-from harness.bisect.turned import in_words_of_a_fix
+from harness.bisect.turned import Turned, in_words_of_a_fix
 from harness.errors import InfrastructureError, KernelError
 from harness.files import write_atomically
 from harness.git import Commit, Git
@@ -19,13 +19,12 @@ from harness.kernel.tree import Tree
 from harness.model import Outcome, Trial, Verdict, Word
 from harness.reproduce import Laboratory, Subject
 from harness.search import Culprit, Evidence, History, Inconclusive, Search, Test
+from harness.search.bayes import Bayes
 from harness.search.graph import Graph
+from harness.search.halving import Halving
 from harness.search.posterior import posterior
 from harness.store import Built
 from harness.verdict import judge
-
-SearchFor = Callable[[History], Search]
-"""Makes a search of a history."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +98,18 @@ class Bench:
         self.git = Git(tree.worktree)
         self.commit = functools.cache(self.git.commit)
 
+    def search_for(self, history: History) -> Search:
+        """The search of a history that the plan asks for."""
+        plan = self.plan
+        if plan.runs is not None:
+            return Halving(history, plan.runs)
+        costs = {f"{name}_seconds": value for name, value in asdict(self.notebook.rates()).items() if value}
+
+        def bayes(history: History) -> Search:
+            return Bayes(history, plan.confidence, **costs)
+
+        return Turned(history, bayes) if plan.find_fix else bayes(history)
+
     def attempt(self, sha: str, runs: int, role: str = "commit") -> None:
         """Build a commit and try it up to `runs` times; what comes of it is in the notebook.
 
@@ -155,15 +166,15 @@ class Range:
     """Finds the range to search: from the ends that were given, their merge bases, or release tags.
 
     Args:
-        bench: tries commits.  search_for: makes the search of a range.
+        bench: tries commits.
 
     Attributes:
         history: the range that was searched last.  search: its search.
         notes: what was found out on the way.
     """
 
-    def __init__(self, bench: Bench, search_for: SearchFor) -> None:
-        self.bench, self.search_for = bench, search_for
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
         self.plan, self.git = bench.plan, bench.git
         self.notes: list[str] = []
         self.history = History((), {}, ())
@@ -272,7 +283,7 @@ class Range:
     def _search(self, new: str, old: tuple[str, ...]) -> Culprit | Inconclusive:
         above = self.git.history(new, old, self.plan.paths, first_parent=self.plan.first_parent)
         self.history = History(tuple(above), above, old)
-        self.search = self.search_for(self.history)
+        self.search = self.bench.search_for(self.history)
         return self.go_on()
 
     def go_on(self) -> Culprit | Inconclusive:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Set
 
 from harness.search import Culprit, Decision, Evidence, History, Inconclusive, Test
@@ -135,18 +136,19 @@ class Bayes:
 
     def _shortlist(self, masses: Mapping[int, float], skipped: int, odds: Odds, built: Set[str]) -> set[int]:
         """The places that are worth weighing, of those with this much of the probability in and before them."""
-        open_ = [(place, mass) for place, mass in masses.items() if not skipped >> place & 1]
+        open_ = [(mass, place) for place, mass in masses.items() if not skipped >> place & 1]
         # Near either side little is to be learned; they are looked at only where there is nothing else.
-        open_ = [item for item in open_ if 0.05 < item[1] < 0.95] or open_
+        open_ = sorted(item for item in open_ if 0.05 < item[0] < 0.95) or sorted(open_)
         short = {self._graph.place[sha] for sha in built if sha in self._graph.place}
         short = {place for place in short if place in masses and not skipped >> place & 1}
-        for split in SPLITS:
-
-            def evenness(item: tuple[int, float], split: float = split) -> float:
-                place, mass = item
-                return odds.of(place) * min(mass / split, (1 - mass) / (1 - split))
-
-            short.update(place for place, _ in heapq.nlargest(4, open_, key=evenness))
+        if odds.all_open:
+            for split in SPLITS:
+                at = bisect_left(open_, (split, 0))
+                short.update(place for _, place in open_[max(at - 2, 0) : at + 2])
+            return short
+        for split in SPLITS[::2]:
+            even = [(odds.of(place) * min(mass / split, (1 - mass) / (1 - split)), place) for mass, place in open_]
+            short.update(place for _, place in heapq.nlargest(6, even))
         return short
 
     def _names(self, places: Iterable[int]) -> tuple[str, ...]:
@@ -162,12 +164,15 @@ class Odds:
     Args:
         graph: the history.
         evidence: what was tried.
+
+    Attributes:
+        all_open: whether nothing is known that cannot be tried.
     """
 
     def __init__(self, graph: Graph, evidence: Mapping[str, Evidence]) -> None:
         tried = {place: seen.skip is None for place, seen in known(graph, evidence)}
-        self._all_open = all(tried.values())
-        if self._all_open:
+        self.all_open = all(tried.values())
+        if self.all_open:
             return
         # The nearest that was tried among the ancestors, and among the descendants: how far, and whether it could be.
         # The good ends lie before the first commits.
@@ -185,7 +190,7 @@ class Odds:
 
     def of(self, place: int) -> float:
         """For the commit at a place."""
-        if self._all_open:
+        if self.all_open:
             return OPEN
         (back, fine_before), (ahead, fine_after) = self._before[place], self._after[place]
         if fine_before == fine_after:

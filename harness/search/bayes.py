@@ -90,8 +90,9 @@ class Bayes:
         """The culprit, or the commits between which nothing can decide, where they are probable enough."""
         level = max(belief.levels, key=lambda level: level.weight * level.commits.bit_count())
         together, least = level.commits, self.confidence / level.weight
-        # Whatever can be tried parts its ancestors from the other commits.
-        for place in members(self._graph.everything & ~skipped):
+        # Whatever can be tried parts its ancestors from the other commits; those inside are sure to.
+        free = self._graph.everything & ~skipped
+        for place in (*members(together & free), *members(free & ~together)):
             if together.bit_count() < least:
                 return None
             inside = together & self._graph.reach[place]
@@ -121,9 +122,9 @@ class Bayes:
             for number, good in enumerate(history.good)
             if evidence[good].skip is None
         ]
-        odds = Odds(self._graph, evidence)
         # What is not in all that showed the crash is looked at only where nothing else tells a thing.
         for pool in (belief.candidates, self._graph.everything):
+            odds = Odds(self._graph, pool, evidence)
             masses = belief.masses(self._graph, pool)
             for place in self._shortlist(masses, skipped, odds, built):
                 under = [*belief.already, *belief.within(self._graph.reach[place])]
@@ -163,25 +164,27 @@ class Odds:
 
     Args:
         graph: the history.
+        pool: a set that holds the ancestors of all in it.
         evidence: what was tried.
 
     Attributes:
         all_open: whether nothing is known that cannot be tried.
     """
 
-    def __init__(self, graph: Graph, evidence: Mapping[str, Evidence]) -> None:
+    def __init__(self, graph: Graph, pool: int, evidence: Mapping[str, Evidence]) -> None:
         tried = {place: seen.skip is None for place, seen in known(graph, evidence)}
         self.all_open = all(tried.values())
         if self.all_open:
             return
+        places = members(pool)
         # The nearest that was tried among the ancestors, and among the descendants: how far, and whether it could be.
-        # The good ends lie before the first commits.
-        self._before: list[tuple[int, bool]] = []
-        self._after: list[tuple[int, bool]] = [(len(graph.parents), True)] * len(graph.parents)
-        for place, parents in enumerate(graph.parents):
-            far, fine = min((self._before[parent] for parent in parents), default=(0, True))
-            self._before.append((0, tried[place]) if place in tried else (far + 1, fine))
-        for place in reversed(range(len(graph.parents))):
+        # The good ends lie before the first commits, and the bad end after the last.
+        self._before: dict[int, tuple[int, bool]] = {}
+        self._after = dict.fromkeys(places, (len(places), True))
+        for place in places:
+            far, fine = min((self._before[parent] for parent in graph.parents[place]), default=(0, True))
+            self._before[place] = (0, tried[place]) if place in tried else (far + 1, fine)
+        for place in reversed(places):
             if place in tried:
                 self._after[place] = (0, tried[place])
             far, fine = self._after[place]

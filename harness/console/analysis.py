@@ -11,7 +11,7 @@ from harness.console.frames import Pointer, base_name
 from harness.console.guilt import first_at_fault, is_interrupt_entry, looping, names_in_titles, sleeping
 from harness.console.lines import Line
 from harness.console.report import Report, facts, read_report
-from harness.console.rules import NO_CRASH, RULES, Blame, Rule
+from harness.console.rules import MARKS, NO_CRASH, RULES, Blame, Rule
 from harness.console.signature import signature
 
 # What changes from one crash to the next of the same kind, in titles made of free text.
@@ -22,11 +22,14 @@ _VARIABLE = (
     (re.compile(r"(?<![A-Za-z0-9])\d+(?![A-Za-z])"), "NUM"),
 )
 _LONGEST_TITLE = 120
+_LONGEST_HEAD = 600
+_MARKED = re.compile("|".join(re.escape(mark.decode()) for mark in MARKS))
 
 
 def head_rules(text: str) -> list[Rule]:
     """The rules whose head a line is, in order; [] where it opens no crash."""
-    if NO_CRASH.search(text):
+    text = text[:_LONGEST_HEAD]
+    if not _MARKED.search(text) or NO_CRASH.search(text):
         return []
     return [rule for rule in RULES if rule.head.search(text)]
 

@@ -193,8 +193,9 @@ class Follower:
 
     def _analysed(self, crash: _Open, *, cut: bool = False) -> Crash:
         found = analyse(crash.lines[: crash.last], cut=cut)
-        if self._died not in (None, found.start_line) and ("D" in found.taint or not found.taint):
-            return replace(found, follows=self._died)
+        died = self._died
+        if died is not None and died < found.start_line and ("D" in found.taint or not found.taint):
+            return replace(found, follows=died)
         if self._right_after(found):
             return replace(found, follows=self._before.start_line)  # type: ignore[union-attr]
         return found

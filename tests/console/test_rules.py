@@ -6,6 +6,7 @@ from harness.console import find_crashes
 from harness.console.analysis import head_rules
 from harness.console.rules import MARKS, RULES, Blame, Rule
 
+PREFIXES = ("[   12.345678] ", "[   12.345678][  T71] ", "<4>[   12.345678] ", "Mar  3 01:02:03 host kernel: ", "> : ")
 IDS = [f"{rule.kind}-{number}" for number, rule in enumerate(RULES)]
 
 
@@ -19,7 +20,7 @@ def test_each_example_gives_its_own_title_and_kind(rule: Rule) -> None:
 def test_each_example_survives_what_machines_put_before_it(rule: Rule) -> None:
     plain = find_crashes(rule.example.encode())[0]
     lines = rule.example.splitlines()
-    for prefix in ("[   12.345678] ", "[   12.345678][  T71] ", "<4>[   12.345678] ", "Mar  3 01:02:03 host kernel: ", "> : "):
+    for prefix in PREFIXES:
         noisy = "".join(f"{prefix}{line}\r\n" for line in lines)
         crash = find_crashes(noisy.encode())[0]
         assert (crash.title, crash.kind, crash.function) == (plain.title, plain.kind, plain.function), prefix

@@ -73,6 +73,7 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
         taint=told.taint,
         corrupted=corrupted,
         fatal=rule.fatal or told.panic is not None,
+        notice=rule.notice,
         signature=signature(rule.kind, function, report.functions()),
         panic=told.panic,
         hardware=told.hardware,

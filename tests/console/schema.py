@@ -22,6 +22,7 @@ _CRASH: dict[str, tuple[type, ...]] = {
     "taint": (str,),
     "corrupted": (bool,),
     "fatal": (bool,),
+    "notice": (bool,),
     "signature": (str,),
     "follows": (int, type(None)),
     "panic": (str, type(None)),

@@ -30,7 +30,7 @@ LOGS = st.lists(st.tuples(st.sampled_from(PREFIXES), LINES, st.sampled_from([b"\
 
 def followed(pieces: Sequence[bytes]) -> list[tuple[bool, Crash]]:
     """Everything that is told of a stream, in order."""
-    follower = Follower()
+    follower = Follower(notices=True)
     events = [event for piece in pieces for event in follower.feed(piece)] + follower.finish()
     return [(event.complete, event.crash) for event in events]
 
@@ -40,14 +40,14 @@ def followed(pieces: Sequence[bytes]) -> list[tuple[bool, Crash]]:
 @example(b"BUG:")
 @example(b"\n" * 10 + b"INFO: rcu_")
 def test_no_bytes_make_it_fail(data: bytes) -> None:
-    for crash in find_crashes(data):
+    for crash in find_crashes(data, notices=True):
         check(crash.to_json(), data.count(b"\n") + 1)
 
 
 @settings(deadline=None)
 @given(LOGS)
 def test_what_it_finds_fits_its_schema(data: bytes) -> None:
-    for crash in find_crashes(data):
+    for crash in find_crashes(data, notices=True):
         check(crash.to_json(), data.count(b"\n") + 1)
 
 

@@ -209,8 +209,8 @@ Call trace:
     rule(
         "trap",
         r"^(?:\W*Oops: )?(?P<what>overflow|bounds|coprocessor segment overrun|invalid TSS|segment not present"
-        r"|alignment check|fpu exception|simd exception|iret exception|control protection|spurious interrupt bug|illegal operation"
-        r"|[a-z]+ (?:event|exception)): (?:[0-9a-f]{4}|0x[0-9a-f]+) (?:ilc:\d )?\[#\d+\]",
+        r"|alignment check|fpu exception|simd exception|iret exception|control protection|spurious interrupt bug"
+        r"|illegal operation|[a-z]+ (?:event|exception)): (?:[0-9a-f]{4}|0x[0-9a-f]+) (?:ilc:\d )?\[#\d+\]",
         "{what} in {f}",
         """\
 illegal operation: 0001 ilc:1 [#1] SMP

@@ -18,8 +18,8 @@ from harness.console.signature import signature
 _VARIABLE = (
     (re.compile(r"\b([\w.]+)\+0x[0-9a-f]+/0x[0-9a-f]+"), r"\1"),
     (re.compile(r"\b(syz-executor|syzkaller)[.\d]*(?:[/:]\d+)*"), r"\1"),
-    (re.compile(r"(?<![A-Za-z0-9])(?:0x[0-9a-f]+|[0-9a-f]{8,16}\b)"), "ADDR"),
-    (re.compile(r"(?<![A-Za-z0-9])\d+(?![A-Za-z])"), "NUM"),
+    (re.compile(r"(?<![A-Za-z0-9])(?:0x[0-9a-f]+|(?=[a-f]*\d)[0-9a-f]{6,16})(?![A-Za-z0-9_])"), "ADDR"),
+    (re.compile(r"(?<![A-Za-z0-9_])\d+(?![A-Za-z0-9_])"), "NUM"),
 )
 _LONGEST_TITLE = 120
 _LONGEST_HEAD = 600
@@ -181,4 +181,5 @@ def _titled(pattern: str, name: str, groups: dict[str, str]) -> str:
     title = re.sub(r" ?\{\w+\}", "", title).strip()
     for changes, instead in _VARIABLE:
         title = changes.sub(instead, title)
-    return title[:_LONGEST_TITLE].removesuffix(" ]").rstrip()
+    title = "".join(sign if sign.isprintable() else " " for sign in title)
+    return " ".join(title.split())[:_LONGEST_TITLE].removesuffix(" ]").rstrip()

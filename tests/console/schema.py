@@ -53,7 +53,8 @@ def check(data: dict[str, Any], lines: int) -> None:
     for key, types in _CRASH.items():
         assert isinstance(data[key], types), key
     assert data["title"]
-    assert data["title"] == data["title"].strip()
+    assert data["title"] == " ".join(data["title"].split())
+    assert data["title"].isprintable()
     assert 1 <= data["start_line"] <= data["end_line"] <= lines
     assert all(isinstance(title, str) for title in data["alt_titles"])
     assert data["follows"] is None or data["follows"] < data["start_line"]

@@ -17,7 +17,7 @@ el1_(?:sync|abort|dbg|undef)\w* el1h_\w+ el1t_\w+ program_check_\w+ do_program_c
 save_stack\w* \w*stack_trace_\w+ arch_stack_walk
 stack_depot\w* __stack_depot\w* spin_dump spin_bug rwlock_bug __schedule_bug assertfail assfail \w*assert_fail\w*
 __might_sleep ___might_sleep __might_resched might_sleep\w* __might_fault might_fault rust_helper_BUG
-\w*rust_begin_unwind \w*core9panicking\w*
+(?:\w+::)*rust_begin_unwind core::panicking::.*
 """
 # What instruments the kernel, and checks on its behalf:
 _CHECKING = r"""
@@ -45,10 +45,12 @@ _SERVING = r"""
 \w*copy_(?:to|from|in)_(?:user|iter)\w* copy_page_(?:to|from)_iter\w* \w*copy_user\w* \w*put_user\w* \w*get_user\w*
 \w*clear_user\w* __list_\w+ list_(?:add|del|replace|move|splice)\w* hlist_(?:add|del)\w* refcount_\w+
 \w*atomic\w*_(?:add|sub|inc|dec|set|read|fetch|cmpxchg|xchg|or|and|xor|try)\w* kref_(?:get|put)\w*
-iput\w* igrab ihold klist_\w+ bcmp (?:fast_)?dput (?:inc|drop|set|clear)_nlink __?mark_(?:buffer|inode)_dirty\w* mark_buffer_dirty\w*
+iput\w* igrab ihold klist_\w+ bcmp (?:fast_)?dput (?:inc|drop|set|clear)_nlink
+__?mark_(?:buffer|inode)_dirty\w* mark_buffer_dirty\w*
 \w*x86_indirect_thunk\w* __indirect_thunk\w* \w*retpoline\w*
 string string_nocheck pointer va_format format_decode \w*v?s[cn]*printf \w*kv?asprintf\w* hex_dump_to_buffer
-_?(?:net|net_|netif_)?dev_(?:info|notice|warn|err|alert|crit|emerg|printk) __dynamic_\w+dbg xas_\w+ xa_(?:load|find|get|store|erase)\w*
+_?(?:net|net_|netif_)?dev_(?:info|notice|warn|err|alert|crit|emerg|printk) __dynamic_\w+dbg
+xas_\w+ xa_(?:load|find|get|store|erase)\w*
 \w*rb_(?:insert|erase|next|prev|replace|link)\w* read[bwlq](?:_relaxed)? write[bwlq](?:_relaxed)?
 __raw_(?:read|write)[bwlq] ioread\d+\w* iowrite\d+\w* in[bwl] out[bwl] logic_(?:in|out)[bwl] crc\d+\w* crc_\w+
 \w*test_and_(?:set|clear|change)_bit\w* \w*(?:set|clear|test|change)_bit \w*skb_(?:put|push|pull)\w*

@@ -24,7 +24,6 @@ Call Trace:
 """,
         "attempt to subtract with overflow in node_update",
         body=r"panicked at [^\n]*\n(?P<message>[^\n]+)",
-        skip=r"\w*rust_helper_BUG\w* \w*rust_begin_unwind\w* core::panicking::.* \w*9panicking\w*",
     ),
     rule(
         "stack-overflow",

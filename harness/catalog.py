@@ -6,9 +6,10 @@ An error names the file, the line, the key, and the nearest right word.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ import yaml
 
 from harness.console import Expectation, expectation_from
 from harness.errors import UserError
-from harness.model import MachineSpec, PiDisk, Range, Revision, Scenario, Timeouts
+from harness.model import MachineSpec, Mend, PiDisk, Range, Revision, Scenario, Timeouts
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
@@ -179,6 +180,24 @@ def _range(node: Node) -> Range:
     )
 
 
+def _mend(node: Node, folder: Path) -> Mend:
+    got = node.entries(("since", "until", "patch", "pick", "because"))
+    for key in ("since", "because"):
+        if key not in got:
+            raise node.error(f"{key!r} is missing")
+    if ("patch" in got) == ("pick" in got):
+        raise node.error("either `patch: FILE` or `pick: COMMIT` is wanted")
+    if "patch" in got and not (folder / got["patch"].text()).is_file():
+        raise got["patch"].error(f"there is no {folder / got['patch'].text()}")
+    return Mend(
+        since=_revision(got["since"]),
+        until=_revision(got["until"]) if "until" in got else None,
+        because=got["because"].text(),
+        patch=got["patch"].text() if "patch" in got else None,
+        pick=_revision(got["pick"]) if "pick" in got else None,
+    )
+
+
 def _expect(node: Node) -> Expectation:
     crash = node.entries(("crash",))
     if "crash" not in crash:
@@ -202,7 +221,7 @@ def load(folder: Path) -> Scenario:
     got = document.entries(
         (
             *("id", "aliases", "title", "links", "kconfig", "machine", "disks", "needs"),
-            *("run", "expect", "commits", "build"),
+            *("run", "expect", "commits", "mend", "build"),
         )
     )
     for key in ("id", "title"):
@@ -236,9 +255,19 @@ def load(folder: Path) -> Scenario:
         run=script,
         expect=value("expect", _expect, None),
         commits=value("commits", lambda n: {k: _range(v) for k, v in n.entries().items()}, {}),
+        mend=value("mend", lambda n: tuple(_mend(one, folder) for one in n.items()), ()),
         build_command=value("build", lambda n: n.entries(("command",))["command"].text(), None),
         machine_command=machine_command,
     )
+
+
+def digest(scenario: Scenario) -> str:
+    """A hash that changes when anything of a scenario does that decides what a trial shows."""
+    parts = [repr(replace(scenario, folder=Path(), title="", links=(), commits={})).encode()]
+    names = [scenario.run, *(mend.patch for mend in scenario.mend if mend.patch)]
+    parts += [path.read_bytes() for name in names if (path := scenario.folder / name).is_file()]
+    parts += [(KCONFIGS / f"{name}.config").read_bytes() for name in scenario.kconfig]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
 def scenarios(extra: Iterable[Path] = ()) -> list[Scenario]:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.errors import UserError
 from harness.progress import Progress
 
 
@@ -51,11 +52,14 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def locked(path: Path, progress: Progress) -> Iterator[int]:
+def locked(path: Path, progress: Progress, *, wait: bool = True) -> Iterator[int]:
     """Hold a lock file; while another process holds it, say so and wait.
 
     Returns:
         The descriptor, to be handed to children that must not outlive the lock.
+
+    Raises:
+        UserError: another process holds it, and `wait` is not set.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -64,6 +68,8 @@ def locked(path: Path, progress: Progress) -> Iterator[int]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(descriptor, 64, 0).decode(errors="replace").strip() or "another process"
+            if not wait:
+                raise UserError(f"{path.parent} is held by {holder}") from None
             progress.note(f"waiting for {holder}, which uses {path.with_suffix('')}")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         os.ftruncate(descriptor, 0)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import ProgramFailed, UserError
+from harness.errors import InfrastructureError, ProgramFailed, UserError
 from harness.process import Completed, run
 
 QUIET = {"GIT_TERMINAL_PROMPT": "0", "GIT_ADVICE": "0", "GIT_OPTIONAL_LOCKS": "0"}
@@ -19,6 +22,28 @@ class Commit:
     sha: str
     tree: str
     subject: str
+
+
+MADE = {
+    # Commits of the program's own: nothing of the user's configuration gets into them, so that the
+    # same change is the same commit each time it is made.
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_AUTHOR_NAME": "regress",
+    "GIT_AUTHOR_EMAIL": "regress@example.org",
+    "GIT_COMMITTER_NAME": "regress",
+    "GIT_COMMITTER_EMAIL": "regress@example.org",
+}
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A change that does not apply: the files in which it does not, or git's word for why."""
+
+    where: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return ", ".join(self.where)
 
 
 @dataclass(frozen=True)
@@ -94,3 +119,97 @@ class Git:
     def changed(self, old: str, new: str) -> list[str]:
         """The paths that differ between two commits or trees."""
         return self.run("diff", "--name-only", "-z", "--no-renames", old, new).stdout.split("\0")[:-1]
+
+    def parents(self, sha: str) -> tuple[str, ...]:
+        """The parents of a commit, the first parent first."""
+        return tuple(self.text("rev-list", "--parents", "-1", sha).split()[1:])
+
+    def history(
+        self, new: str, old: Sequence[str], paths: Sequence[str] = (), *, first_parent: bool = False
+    ) -> dict[str, tuple[str, ...]]:
+        """The commits reachable from `new` and from none of `old`, parents before children.
+
+        Args:
+            paths: only the commits that change these, with the history between them simplified as
+                git does it; `new` itself is there in any case, as the last.
+            first_parent: follow only the first parent of a merge.
+
+        Returns:
+            For each commit its parents among these commits, the first parent first.
+        """
+        lines = self.text(
+            *("rev-list", "--topo-order", "--reverse", "--parents", *(["--first-parent"] if first_parent else [])),
+            *(new, *(f"^{sha}" for sha in old), "--", *paths),
+        ).splitlines()
+        above = {sha: parents for sha, *parents in map(str.split, lines)}
+        found = {sha: tuple(p for p in parents if p in above) for sha, parents in above.items()}
+        if first_parent:
+            found = {sha: parents[:1] for sha, parents in found.items()}
+        if new not in found:
+            inner = {parent for parents in found.values() for parent in parents}
+            found[new] = tuple(sha for sha in found if sha not in inner)
+        return found
+
+    def merge_bases(self, one: str, other: str) -> list[str]:
+        """The best common ancestors of two commits; none where their histories share nothing."""
+        done = self.run("merge-base", "--all", one, other, check=False)
+        if done.returncode not in (0, 1):
+            raise ProgramFailed(done.argv, done.returncode, done.stderr)
+        return done.stdout.split()
+
+    def releases(self, newest: str) -> list[tuple[str, str]]:
+        """The release tags (`v6.1`, `v6.1.3`, `v6.2-rc1`) that a commit contains, newest first, as (tag, hash)."""
+        out = self.text(
+            *("-c", "versionsort.suffix=-rc", "for-each-ref", f"--merged={newest}", "--sort=-version:refname"),
+            *("--format=%(refname:short) %(objectname) %(*objectname)", "refs/tags/v*"),
+        )
+        tags = (line.split() for line in out.splitlines())
+        return [(name, shas[-1]) for name, *shas in tags if re.fullmatch(r"v\d+(\.\d+)*(-rc\d+)?", name)]
+
+    # What follows writes objects, and is for repositories of the program's own only.
+
+    def make_commit(self, tree: str, parents: Sequence[str], message: str) -> Commit:
+        """A commit with this tree, dated as its last parent: made twice, it is the same commit.
+
+        It has no reference; it stays for as long as git's garbage collection leaves loose objects (weeks).
+        """
+        date = self.text("log", "-1", "--no-show-signature", "--format=%ct +0000", parents[-1])
+        above = [word for parent in parents for word in ("-p", parent)]
+        env = {**MADE, "GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+        return self.commit(
+            self.run("commit-tree", *above, "--no-gpg-sign", tree, env=env, input=message.encode()).stdout.strip()
+        )
+
+    def merged_tree(self, ours: str, theirs: str) -> str | Conflict:
+        """The tree that a merge of two commits gives, without touching index or files.
+
+        Raises:
+            InfrastructureError: git is older than 2.38, which cannot do this.
+        """
+        done = self.run("merge-tree", "--write-tree", "--name-only", "--no-messages", ours, theirs, check=False)
+        if done.returncode == 0:
+            return done.stdout.strip()
+        if done.returncode != 1:
+            raise InfrastructureError(f"git merge-tree --write-tree (git 2.38 and up): {done.stderr.strip()}")
+        return Conflict(tuple(dict.fromkeys(done.stdout.splitlines()[1:])))
+
+    def picked_tree(self, onto: str, change: str, base: str) -> str | Conflict:
+        """The tree of `onto` with the difference from `base` to `change` applied, by three-way merge.
+
+        A cherry-pick of C is `picked_tree(onto, C, parent of C)`, a revert `picked_tree(onto, parent of C, C)`.
+        """
+        # A merge finds its base in the history, so the two sides get a history that says so.
+        ours = self.make_commit(f"{onto}^{{tree}}", [base], "the commit that the change is for")
+        theirs = self.make_commit(f"{change}^{{tree}}", [base], "the change")
+        return self.merged_tree(ours.sha, theirs.sha)
+
+    def patched_tree(self, commit: str, patch: Path) -> str | Conflict:
+        """The tree of a commit with a patch file applied to it."""
+        with tempfile.TemporaryDirectory() as folder:
+            env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+            self.run("read-tree", commit, env=env)
+            done = self.run("apply", "--cached", "--3way", "--whitespace=nowarn", str(patch), env=env, check=False)
+            if done.returncode != 0:
+                said = [line for line in done.stderr.splitlines() if line.startswith(("error:", "U "))]
+                return Conflict(tuple(said[:1]) or (done.stderr.strip().partition("\n")[0],))
+            return self.run("write-tree", env=env).stdout.strip()

@@ -108,6 +108,24 @@ class Range:
 
 
 @dataclass(frozen=True)
+class Mend:
+    """A change that makes a known broken stretch of history build and boot.
+
+    Attributes:
+        since: the commit that broke it.  until: the commit that repaired it; None for never.
+        patch: a file in the scenario's folder, or
+        pick: a commit whose change is applied.
+        because: what is broken.
+    """
+
+    since: Revision
+    until: Revision | None
+    because: str
+    patch: str | None = None
+    pick: Revision | None = None
+
+
+@dataclass(frozen=True)
 class Scenario:
     """What to run in the guest, on which disks, with which kconfig, and which crash is expected.
 
@@ -119,6 +137,7 @@ class Scenario:
         run: the script, relative to `folder`.
         expect: the crash that means "bad"; None where only the script's own word counts.
         commits: the known range of each tree, by the tree's name.
+        mend: changes that known broken stretches of history need.
         build_command, machine_command: programs that stand in for the builder and the machine.
     """
 
@@ -134,6 +153,7 @@ class Scenario:
     run: str = "run.sh"
     expect: Expectation | None = None
     commits: Mapping[str, Range] = field(default_factory=dict)
+    mend: tuple[Mend, ...] = ()
     build_command: str | None = None
     machine_command: str | None = None
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from harness.errors import KernelError
 from harness.git import Commit
 from harness.kernel.build import Builder
+from harness.kernel.mend import Mended
 from harness.machine import Machine
 from harness.model import Boot, Kernel, Outcome, Scenario, Trial, Verdict, Word
 from harness.progress import Progress
@@ -51,6 +52,7 @@ class Answer:
     Attributes:
         kernel: None where it did not build.
         folder: its papers.
+        mended: what was applied to make it build and boot.
     """
 
     subject: Subject
@@ -58,6 +60,7 @@ class Answer:
     trials: tuple[Trial, ...]
     verdict: Verdict
     folder: Path
+    mended: tuple[str, ...] = ()
 
     @property
     def as_expected(self) -> bool | None:
@@ -107,6 +110,7 @@ class Laboratory:
         scenario: what is run.  arch: for what.
         builder, machine: what makes kernels, what boots them.
         guest: makes the guest for a commit's folder.
+        mend: gives the commit that is built in place of one in a known broken stretch.
     """
 
     scenario: Scenario
@@ -115,6 +119,7 @@ class Laboratory:
     guest: Callable[[Path], Guest]
     arch: str
     progress: Progress
+    mend: Callable[[Commit], Mended] = Mended
 
     def answer(self, subject: Subject, folder: Path, runs: int, finished: Callable[[Trial], None]) -> Answer:
         """Build a commit and try it.
@@ -128,14 +133,35 @@ class Laboratory:
         Raises:
             InfrastructureError: building failed by the machine's fault.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        self.progress.update(f"{subject.name}: building")
+        mended = self.mend(subject.commit)
         try:
-            kernel = self.builder.build(subject.commit, folder)
+            kernel = self.kernel(subject, folder, mended)
         except KernelError as error:
             trial = Trial(Outcome.BUILD_FAILED, str(error), 0.0, folder)
             finished(trial)
-            return Answer(subject, None, (trial,), judge([trial], self.scenario.expect), folder)
+            return Answer(subject, None, (trial,), judge([trial], self.scenario.expect), folder, mended.by)
+        trials = self.trials(kernel, subject, folder, runs, finished)
+        return Answer(subject, kernel, trials, judge(trials, self.scenario.expect), folder, mended.by)
+
+    def kernel(self, subject: Subject, folder: Path, mended: Mended) -> Kernel:
+        """Build a commit.
+
+        Args:
+            folder: for its papers.
+            mended: what is built in its place.
+
+        Raises:
+            KernelError: it does not build.
+            InfrastructureError: building failed by the machine's fault.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self.progress.update(f"{subject.name}: building")
+        return self.builder.build(mended.commit, folder)
+
+    def trials(
+        self, kernel: Kernel, subject: Subject, folder: Path, runs: int, finished: Callable[[Trial], None]
+    ) -> tuple[Trial, ...]:
+        """Try a kernel `runs` times, or until a trial ends otherwise than well; see `answer`."""
         guest = self.guest(folder)
         trials: list[Trial] = []
         for _ in range(runs):
@@ -144,7 +170,7 @@ class Laboratory:
             trials.append(trial)
             if trial.outcome not in (Outcome.PASSED, Outcome.INFRASTRUCTURE):
                 break
-        return Answer(subject, kernel, tuple(trials), judge(trials, self.scenario.expect), folder)
+        return tuple(trials)
 
     def _trial(self, kernel: Kernel, guest: Guest, top: Path, subject: Subject) -> Trial:
         spec, expected = self.scenario.machine, self.scenario.expect

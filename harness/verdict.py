@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from harness.console import Expectation, match
 from harness.model import Outcome, Trial, Verdict, Word
+from harness.search import Evidence
 
 
 def judge(trials: Sequence[Trial], expected: Expectation | None) -> Verdict:
@@ -39,3 +40,16 @@ def judge(trials: Sequence[Trial], expected: Expectation | None) -> Verdict:
         return Verdict(Word.SKIP, "there was no trial", 0.0)
     quiet = f"the scenario ran to its end, {len(trials)} of {len(trials)} times"
     return Verdict(Word.GOOD, quiet, (len(trials) + 1) / (len(trials) + 2))
+
+
+def weigh(trials: Sequence[Trial], expected: Expectation | None) -> Evidence:
+    """What trials of one commit are worth to a search.
+
+    A trial in which the machine failed counts for nothing.  One that cannot be told makes the commit
+    one to skip, unless the expected crash was seen in another.
+    """
+    told = [trial for trial in trials if trial.outcome is not Outcome.INFRASTRUCTURE]
+    words = [judge([trial], expected) for trial in told]
+    bad = sum(one.word is Word.BAD for one in words)
+    skip = next((one.reason for one in words if one.word is Word.SKIP), None)
+    return Evidence(bad, sum(one.word is Word.GOOD for one in words), None if bad else skip)

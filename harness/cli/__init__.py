@@ -18,6 +18,7 @@ from harness import VERSION
 
 COMMANDS = {
     "run": "try a scenario on its known commits, and say whether the regression shows",
+    "bisect": "find the commit that brought the regression, or ended it, and prove it",
     "step": "try the commit that git bisect has checked out; for `git bisect run`",
     "list": "the scenarios",
     "show": "what a scenario runs, on what, and what it expects",

@@ -16,6 +16,7 @@ from harness.errors import UserError
 from harness.kernel import replay
 from harness.kernel.build import Builder, KernelBuilder
 from harness.kernel.command import CommandBuilder
+from harness.kernel.mend import Mender
 from harness.kernel.tree import Tree, find
 from harness.machine import Machine, accelerator, rootfs
 from harness.machine.command import CommandMachine
@@ -73,14 +74,17 @@ class Workshop:
     talk: Talk
 
     @classmethod
-    def of(cls, options: argparse.Namespace) -> Workshop:
+    def of(cls, options: argparse.Namespace, talk: Talk | None = None) -> Workshop:
         """The workshop that the arguments ask for, with all that it needs of this machine installed.
+
+        Args:
+            talk: is told what goes on.
 
         Raises:
             UserError: there is no such scenario, or it is wrong.
             InfrastructureError: something is missing here.
         """
-        scenario, talk = catalog.find(options.scenario, options.scenarios), Talk()
+        scenario, talk = catalog.find(options.scenario, options.scenarios), talk or Talk()
         wanted = {"git"}
         wanted |= {"build"} if scenario.build_command is None else set()
         wanted |= {"boot", "guest"} if scenario.machine_command is None else set()
@@ -121,7 +125,8 @@ class Workshop:
                 fragments = tuple(catalog.KCONFIGS / f"{name}.config" for name in names)
                 builder = KernelBuilder(on, self.arch, fragments, paths.cache(), self.talk)
             guest = functools.partial(self._guest, self._root())
-            yield Laboratory(self.scenario, builder, self._machine(), guest, self.arch, self.talk)
+            mend = Mender(on, self.scenario.mend, self.scenario.folder).mended
+            yield Laboratory(self.scenario, builder, self._machine(), guest, self.arch, self.talk, mend)
 
     def _root(self) -> Path:
         """Where the guest's programs are taken from; had before anything is built, as it may not be to be had."""

@@ -19,7 +19,7 @@ from typing import Protocol, cast
 
 from harness.errors import BuildError, InfrastructureError, KernelError, ProgramFailed, RegressError, UserError
 from harness.files import locked, share, whole_folder, write_atomically
-from harness.git import Commit
+from harness.git import Commit, Git
 from harness.kernel import config as kconfig
 from harness.kernel.toolchain import Toolchain, toolchain_for
 from harness.kernel.tree import Tree
@@ -135,7 +135,7 @@ class KernelBuilder:
     def build(self, commit: Commit, folder: Path) -> Kernel:
         """See `Builder.build`; an image that was built before from the same source is taken as it is."""
         options = kconfig.compose(self.fragments)
-        version = kernel_version(self.tree.repository.text("show", f"{commit.sha}:Makefile"))
+        version = kernel_version(Git(self.tree.worktree).text("show", f"{commit.sha}:Makefile"))
         toolchain = toolchain_for(version)
         flavour = _digest(self.arch, kconfig.render(options), toolchain.identity)
         kept = self.cache / "kernels" / _digest(commit.tree, flavour)
@@ -248,10 +248,11 @@ class _Work:
         return lost
 
     def _kconfig_differs(self, tree: str) -> bool:
-        repository = self.builder.tree.repository
         if tree == self.commit.tree:
             return False
-        return any(_KCONFIG_INPUT.search(path) for path in repository.changed(tree, self.commit.tree))
+        # The worktree's repository has the user's objects and the commits that this program made itself.
+        own = Git(self.builder.tree.worktree)
+        return any(_KCONFIG_INPUT.search(path) for path in own.changed(tree, self.commit.tree))
 
 
 def _digest(*parts: str) -> str:

@@ -180,7 +180,9 @@ def _fetch(repository: Git, url: str, revisions: list[Revision], tags: list[str]
         wanted.append("HEAD:refs/heads/fetched")
     progress.note(f"fetching {url}" + (f" from {bound} on" if bound else ", all of it"))
     try:
-        repository.run("fetch", "--progress", "--no-tags", "--force", *shallow, url, *wanted, on_line=progress.update)
+        # Where all is fetched, the tags are asked for too: a bisection may look for a good release.
+        tags_too = "--no-tags" if revisions else "--tags"
+        repository.run("fetch", "--progress", tags_too, "--force", *shallow, url, *wanted, on_line=progress.update)
         head = "refs/heads/fetched" if repository.has("refs/heads/fetched") else wanted[0].partition(":")[2]
         repository.run("update-ref", "--no-deref", "HEAD", f"{head}^{{commit}}")
     except ProgramFailed as error:

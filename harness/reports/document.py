@@ -38,6 +38,7 @@ def answer(one: Answer, top: Path) -> dict[str, Any]:
             "built": kernel.built,
             "seconds": kernel.seconds,
         },
+        **({"mended": list(one.mended)} if one.mended else {}),
         "trials": [trial(t, top) for t in one.trials],
         "folder": one.folder.name,
     }

@@ -1,0 +1,177 @@
+"""What is known of the commits of a bisection; nothing counts before it is in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from harness.bisect.plan import Plan, Step
+from harness.console import Expectation
+from harness.model import Outcome, Trial, Verdict, Word
+from harness.search import Evidence
+from harness.store import Built, Run, Tried
+from harness.verdict import judge, weigh
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What a build and a boot take here, in seconds on the average; None where there was none yet."""
+
+    build: float | None
+    boot: float | None
+
+
+class Notebook:
+    """Trials and kernels by commit, as the journal has them.
+
+    Args:
+        run: the journal's run; what it holds already is taken over.
+        expected: the crash that means "bad".
+        plan: what is looked for.
+        share: a commit without trials of its own takes those of a commit with the same image.
+    """
+
+    def __init__(self, run: Run, expected: Expectation | None, plan: Plan, *, share: bool) -> None:
+        self.run, self.expected, self.plan, self.share = run, expected, plan, share
+        self.kernels: dict[str, Built] = run.kernels()
+        self.trials: dict[str, list[Tried]] = {}
+        self.order: list[str] = []
+        self.log = dict(plan.log)
+        self.before = run.averages()
+        for tried in run.trials():
+            self._take(tried)
+        for sha in self.kernels:
+            self._mention(sha)
+
+    def _mention(self, sha: str) -> None:
+        if sha not in self.order:
+            self.order.append(sha)
+
+    def _take(self, tried: Tried) -> None:
+        if tried.trial.outcome is not Outcome.INFRASTRUCTURE:
+            self._mention(tried.sha)
+            self.trials.setdefault(tried.sha, []).append(tried)
+
+    def trial(self, sha: str, role: str, trial: Trial) -> None:
+        """Take a finished trial; on return it is in the journal."""
+        self.run.trial(sha, role, trial)
+        self._take(Tried(sha, role, trial))
+
+    def kernel(self, sha: str, built: Built) -> None:
+        """Take a finished build, or one that failed."""
+        self.run.kernel(sha, built)
+        self.kernels.setdefault(sha, built)
+        self._mention(sha)
+
+    def of(self, sha: str, *roles: str) -> list[Trial]:
+        """The trials of one commit, or those made in some roles."""
+        return [tried.trial for tried in self.trials.get(sha, ()) if not roles or tried.role in roles]
+
+    def twin(self, sha: str) -> str | None:
+        """A commit that was tried and has the very image of this one, which was not."""
+        kernel = self.kernels.get(sha)
+        if not self.share or kernel is None or kernel.signature is None or self.trials.get(sha):
+            return None
+        same = (other for other, built in self.kernels.items() if built.signature == kernel.signature)
+        return next((other for other in same if self.trials.get(other)), None)
+
+    def verdict(self, sha: str) -> Verdict | None:
+        """What is known of a commit; None where it was not tried."""
+        if trials := self.of(sha):
+            return judge(trials, self.expected)
+        if twin := self.twin(sha):
+            told = judge(self.of(twin), self.expected)
+            return Verdict(told.word, f"same image as {twin[:12]}: {told.reason}", told.confidence)
+        if sha in self.log:
+            return Verdict(self.log[sha], "as the log says", 1.0)
+        return None
+
+    def seen(self, sha: str) -> Evidence | None:
+        """The same, counted: crashes and quiet trials."""
+        trials = self.of(sha) or self.of(self.twin(sha) or "")
+        if trials:
+            return weigh(trials, self.expected)
+        return self._from_log(self.log[sha]) if sha in self.log else None
+
+    def evidence(self, sha: str) -> Evidence | None:
+        """The same, as a search wants it: `bad` is what has the commit that is looked for.
+
+        Where a fix is looked for by as many runs as it takes, `bad` counts crashes all the same
+        (`harness.bisect.turned`).
+        """
+        seen, runs = self.seen(sha), self.plan.runs
+        if seen is None or not self.plan.find_fix or runs is None or seen.skip is not None:
+            return seen
+        if seen.bad:
+            return Evidence(quiet=max(seen.bad, runs))
+        # "fixed" wants all its quiet trials: one crash among them would say "broken".
+        return Evidence(bad=seen.quiet) if seen.quiet >= runs else None
+
+    def _from_log(self, word: Word) -> Evidence:
+        """A word of somebody else's is worth as much as one found here."""
+        runs = self.plan.runs or 1
+        return {
+            Word.BAD: Evidence(bad=1),
+            Word.GOOD: Evidence(quiet=runs),
+            Word.SKIP: Evidence(skip="skipped in the log"),
+        }[word]
+
+    @property
+    def built(self) -> set[str]:
+        """The commits that have an image."""
+        return {sha for sha, kernel in self.kernels.items() if kernel.signature is not None}
+
+    def shown(self, shas: Sequence[str]) -> tuple[int, int]:
+        """Crashes and quiet trials over some commits."""
+        seen = [weigh(self.of(sha), self.expected) for sha in shas]
+        return sum(one.bad for one in seen), sum(one.quiet for one in seen)
+
+    def crash(self, sha: str | None) -> Trial | None:
+        """A trial that showed the expected crash: of this commit, else of any."""
+        trials = [*self.of(sha or ""), *(trial for other in self.trials for trial in self.of(other))]
+        return next((trial for trial in trials if judge([trial], self.expected).word is Word.BAD), None)
+
+    def boots(self) -> int:
+        """How many boots there were."""
+        return sum(trial.outcome is not Outcome.BUILD_FAILED for sha in self.trials for trial in self.of(sha))
+
+    def builds(self) -> int:
+        """How many builds there were, failed ones too."""
+        return sum(kernel.built or kernel.signature is None for kernel in self.kernels.values())
+
+    def rates(self) -> Rates:
+        """What builds and boots take: in this bisection, else in earlier runs of the scenario here."""
+        builds = [kernel.seconds for kernel in self.kernels.values() if kernel.built]
+        boots = [t.seconds for sha in self.trials for t in self.of(sha) if t.outcome is not Outcome.BUILD_FAILED]
+        return Rates(
+            *(sum(own) / len(own) if own else before for own, before in zip((builds, boots), self.before, strict=True))
+        )
+
+    def steps(self, subject: Callable[[str], str]) -> tuple[Step, ...]:
+        """What came of each commit, in the order in which they were tried.
+
+        Args:
+            subject: gives a commit's subject line.
+        """
+        steps = []
+        for sha in [*(sha for sha in self.log if sha not in self.order), *self.order]:
+            verdict = self.verdict(sha)
+            if verdict is None:
+                continue
+            kernel = self.kernels.get(sha, Built(None, 0.0, False))
+            trials = [trial for trial in self.of(sha) if trial.outcome is not Outcome.BUILD_FAILED]
+            seconds = kernel.seconds + sum(trial.seconds for trial in trials)
+            steps.append(
+                Step(
+                    sha,
+                    next((tried.role for tried in self.trials.get(sha, ())), "commit"),
+                    subject(sha),
+                    verdict.word,
+                    verdict.reason,
+                    kernel.built and kernel.signature is not None,
+                    len(trials),
+                    round(seconds, 2),
+                    kernel.mended,
+                )
+            )
+        return tuple(steps)

@@ -1,0 +1,151 @@
+"""What a bisection is to find, and what it found: plain data that goes through JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from harness.model import Trial, Word
+
+
+class Status(StrEnum):
+    """How a bisection ended."""
+
+    CULPRIT = "culprit"
+    INCONCLUSIVE = "inconclusive"
+    NOT_REPRODUCED = "not-reproduced"
+    INFRASTRUCTURE = "infrastructure"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be found.
+
+    Attributes:
+        scenario: its id.  digest: changes when the scenario does.
+        tree: its name, path or URL.  arch: for what is built.
+        bad: commits that show the regression.  good: commits that do not; none: a release is looked for.
+        paths: only commits that change these are suspected.
+        first_parent: follow only the first parent of merges.
+        find_fix: look for the commit that ended the regression, not for the one that brought it.
+        runs: trials of each commit; None for as many as the evidence needs.
+        confidence: between 0 and 1, for `runs` None.
+        log: what a bisection of git's has found out: hashes and words, in order.
+    """
+
+    scenario: str
+    digest: str
+    tree: str
+    arch: str
+    bad: tuple[str, ...]
+    good: tuple[str, ...]
+    paths: tuple[str, ...] = ()
+    first_parent: bool = False
+    find_fix: bool = False
+    runs: int | None = 1
+    confidence: float = 0.95
+    log: tuple[tuple[str, Word], ...] = ()
+
+    @property
+    def new(self) -> tuple[str, ...]:
+        """The ends that have the commit that is looked for."""
+        return self.good if self.find_fix else self.bad
+
+    @property
+    def old(self) -> tuple[str, ...]:
+        """The ends that do not have it."""
+        return self.bad if self.find_fix else self.good
+
+    @property
+    def sought(self) -> Word:
+        """The verdict of commits that have the commit that is looked for."""
+        return Word.GOOD if self.find_fix else Word.BAD
+
+    @property
+    def terms(self) -> tuple[str, str]:
+        """Git's words for the state after and before the commit that is looked for."""
+        return ("fixed", "broken") if self.find_fix else ("bad", "good")
+
+    def term(self, word: Word) -> str:
+        """Git's word, in this bisection, for a verdict."""
+        if word is Word.SKIP:
+            return "skip"
+        return self.terms[0 if word is self.sought else 1]
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as JSON data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Plan:
+        """The plan that `to_json` wrote."""
+        lists = {name: tuple(data[name]) for name in ("bad", "good", "paths")}
+        return cls(**{**data, **lists, "log": tuple((sha, Word(word)) for sha, word in data["log"])})
+
+
+@dataclass(frozen=True)
+class Step:
+    """What came of one commit.
+
+    Attributes:
+        role: "commit" for one of the range; "parent", "revert", "merge" for what the proof tried.
+        built: an image was made of it here (not taken from the cache, not failed).
+        trials: boots; 0 where the build failed or another commit's image is the same.
+        seconds: of build and boots.
+        mended: what was applied to make it build and boot.
+    """
+
+    commit: str
+    role: str
+    subject: str
+    verdict: Word
+    reason: str
+    built: bool
+    trials: int
+    seconds: float
+    mended: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Blend:
+    """What is known of a merge as culprit.
+
+    Attributes:
+        parents: the verdict of each parent.
+        needs: a commit of each side: the merge shows the regression because it has both.
+        reason: for people.
+    """
+
+    parents: Mapping[str, Word]
+    needs: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was found.
+
+    Attributes:
+        reason: on one line.
+        culprit: the commit that was looked for.
+        candidates: where no single one can be named: each with its reason, the likeliest first.
+        checks: name to True, False, a verdict's word, "conflict", or None where it was not tried.
+        notes: whatever else a reader should know.
+        crash: a trial that showed the expected crash: the culprit's where there is one.
+    """
+
+    status: Status
+    reason: str
+    culprit: str | None = None
+    candidates: Mapping[str, str] = field(default_factory=dict)
+    confidence: float = 0.0
+    steps: tuple[Step, ...] = ()
+    builds: int = 0
+    boots: int = 0
+    checks: Mapping[str, bool | str | None] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    blend: Blend | None = None
+    crash: Trial | None = None

@@ -1,0 +1,289 @@
+"""`regress bisect SCENARIO`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from harness import catalog, store
+from harness.bisect import Bench, Bisection, Notebook, Plan, Result, Status, gitlog
+from harness.bisect.loop import SearchFor
+from harness.bisect.notebook import Rates
+from harness.bisect.turned import Turned, is_line
+from harness.cli import workshop
+from harness.cli.view import View
+from harness.cli.workshop import Workshop
+from harness.errors import InfrastructureError, RegressError, UserError
+from harness.files import write_atomically
+from harness.kernel.build import KernelBuilder
+from harness.kernel.maintainers import maintainers
+from harness.kernel.tree import Tree
+from harness.model import Range, Revision, Word
+from harness.reports import bisect as report
+from harness.reports import repro
+from harness.reproduce import Laboratory
+from harness.search import History, Search
+from harness.search.bayes import Bayes
+from harness.search.halving import Halving
+
+EXIT = {Status.CULPRIT: 0, Status.INFRASTRUCTURE: 3}
+"""Exit statuses; 1 for all others."""
+
+OPEN = ("running", str(Status.INTERRUPTED), str(Status.INFRASTRUCTURE))
+"""Statuses of bisections that can go on."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `regress bisect`."""
+    workshop.configure(parser)
+    parser.add_argument("--tree", metavar="NAME|PATH|URL", help="the kernel tree; default: mainline, else the replay")
+    parser.add_argument(
+        "--good", metavar="REV", action="append", default=[], help="without the regression (repeatable)"
+    )
+    parser.add_argument("--bad", metavar="REV", action="append", default=[], help="with the regression (repeatable)")
+    parser.add_argument(
+        "--path", metavar="PATH", action="append", default=[], help="suspect only commits that change this (repeatable)"
+    )
+    parser.add_argument("--first-parent", action="store_true", help="follow only the first parent of merges")
+    parser.add_argument("--find-fix", action="store_true", help="look for the commit that ended the regression")
+    parser.add_argument(
+        "--runs",
+        type=_runs,
+        metavar="N|auto",
+        help="boots of each commit, or as many as it takes (default: 1)",
+    )
+    parser.add_argument(
+        "--confidence", type=_confidence, metavar="P", help="when --runs auto has enough (default: 0.95)"
+    )
+    parser.add_argument(
+        *("--resume", "-r"),
+        nargs="?",
+        const="",
+        metavar="LOG|RESULT",
+        help="go on: with the last bisection of this scenario, with a result folder, or with a `git bisect log`",
+    )
+
+
+AUTO = "auto"
+"""As many runs of a commit as the evidence needs."""
+
+
+def _runs(text: str) -> int | str:
+    return AUTO if text == AUTO else workshop.count(text)
+
+
+def _confidence(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.5 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no probability between 0.5 and 1")
+    return value
+
+
+def search_for(plan: Plan, rates: Callable[[], Rates]) -> SearchFor:
+    """What makes the search that a plan asks for.
+
+    Args:
+        rates: gives what builds and boots take here.
+    """
+
+    def make(history: History) -> Search:
+        if plan.runs is not None:
+            return Halving(history, plan.runs)
+        costs = {f"{name}_seconds": value for name, value in asdict(rates()).items() if value}
+
+        def bayes(history: History) -> Search:
+            return Bayes(history, plan.confidence, **costs)
+
+        return Turned(history, bayes) if plan.find_fix else bayes(history)
+
+    return make
+
+
+def run(options: argparse.Namespace) -> int:
+    """Find the culprit; see `harness.bisect`."""
+    view = View()
+    shop = Workshop.of(options, view)
+    with workshop.ended_cleanly(), view:
+        tree, plan, stored = _Planning(shop, options).decide()
+        stored = stored or _start(shop, tree, plan)
+        with stored.held(view):
+            return EXIT.get(_bisect(shop, view, tree, plan, stored, json_wanted=options.json), 1)
+
+
+def _start(shop: Workshop, tree: Tree, plan: Plan) -> store.Run:
+    stored = store.start(shop.results, shop.scenario.id, tree.description, plan.arch)
+    stored.plan(plan.to_json())
+    return stored
+
+
+def _bisect(shop: Workshop, view: View, tree: Tree, plan: Plan, stored: store.Run, *, json_wanted: bool) -> Status:
+    """Bisect; what was found out is told and stored, however it ends."""
+    with shop.laboratory(tree) as lab:
+        stored.reopen()
+        real = isinstance(lab.builder, KernelBuilder)
+        # Evidence that is counted in probabilities must not be counted twice.
+        notebook = Notebook(stored, shop.scenario.expect, plan, share=real and plan.runs is not None)
+        bisection = Bisection(Bench(plan, tree, lab, notebook, view), search_for(plan, notebook.rates))
+        view.begin(shop.scenario, tree, plan, stored.folder)
+        result = bisection.result(Status.INTERRUPTED, "stopped before the first commit was tried")
+        try:
+            result = bisection.run()
+        except KeyboardInterrupt:
+            result = bisection.result(Status.INTERRUPTED, f"after {len(notebook.order)} commits; --resume goes on")
+            raise
+        except (RegressError, OSError) as error:
+            said = "; ".join(str(InfrastructureError(str(error))).splitlines())
+            result = bisection.result(Status.INFRASTRUCTURE, f"{said}; --resume goes on when that is well again")
+        finally:
+            view.end()
+            _finish(lab, tree, plan, stored, result, json_wanted=json_wanted)
+    return result.status
+
+
+def _finish(lab: Laboratory, tree: Tree, plan: Plan, stored: store.Run, result: Result, *, json_wanted: bool) -> None:
+    """Tell and store a result; a disk that is full takes nothing of what is told."""
+    top, scenario = stored.folder, lab.scenario
+    document = report.document(scenario, tree, plan, result, top, ["regress", *sys.argv[1:]])
+    out = sys.stderr if json_wanted else sys.stdout
+    try:
+        if result.crash and scenario.machine_command is None:
+            folder = result.crash.folder.parent
+            repro.write(folder, scenario.machine, lab.guest(folder).append)
+        if result.culprit:
+            people = maintainers(tree, result.culprit)
+            write_atomically(top / "report.txt", report.mail(scenario, tree, plan, result, top, people))
+        stored.close(str(result.status), result.reason, document)
+    except (InfrastructureError, OSError) as error:
+        print(f"regress: {top}: the result could not be written: {error}", file=sys.stderr)
+    print(report.summary(scenario, tree, plan, result, top), file=out, flush=True)
+    if json_wanted:
+        print(json.dumps(document, indent=2), flush=True)
+
+
+class _Planning:
+    """The arguments, a journal or a log of git's become a plan."""
+
+    def __init__(self, shop: Workshop, options: argparse.Namespace) -> None:
+        self.shop, self.options, self.scenario = shop, options, shop.scenario
+        self.digest = catalog.digest(shop.scenario)
+
+    def decide(self) -> tuple[Tree, Plan, store.Run | None]:
+        """Tree, plan, and the run that goes on, if one does."""
+        resume = self.options.resume
+        if resume is None:
+            return self._new(None)
+        log = Path(resume) if Path(resume).is_file() else None
+        ends = ("good", "bad", "path", "first_parent")
+        for name in ends if log else (*ends, "find_fix", "runs", "confidence"):
+            if getattr(self.options, name):
+                raise UserError(f"--{name.replace('_', '-')} does not go with --resume: it goes on as it was started")
+        return self._new(log) if log else self._old(Path(resume).resolve() if resume else None)
+
+    def _old(self, folder: Path | None) -> tuple[Tree, Plan, store.Run]:
+        """Go on with an own bisection: the one in a folder, or the last of this scenario."""
+        known = store.bisections(folder.parent if folder else self.shop.results)
+        if folder:
+            mine = [(run, plan) for run, plan, _ in known if run.folder.name == folder.name]
+            missing = f"--resume {folder}: neither a result of `regress bisect` nor a log of `git bisect log`"
+        else:
+            mine = [(r, plan) for r, plan, status in known if plan["scenario"] == self.scenario.id and status in OPEN]
+            missing = f"no bisection of {self.scenario.id} in {self.shop.results} is left to go on with"
+        if not mine:
+            raise UserError(missing)
+        stored, data = mine[0]
+        plan = Plan.from_json(data)
+        if plan.scenario != self.scenario.id:
+            raise UserError(f"{stored.folder} is a bisection of {plan.scenario}, not of {self.scenario.id}")
+        if plan.digest != self.digest:
+            raise UserError(
+                f"{self.scenario.id} was changed after {stored.folder} was begun: what was found may not hold now; "
+                "start anew without --resume"
+            )
+        if self.shop.arch != plan.arch:
+            raise UserError(f"{stored.folder} is a bisection for {plan.arch}: say --arch {plan.arch}")
+        if self.options.tree and _lasting(self.options.tree) != plan.tree:
+            raise UserError(f"{stored.folder} is a bisection of {plan.tree}, not of {self.options.tree}")
+        return self._tree(plan.tree), plan, stored
+
+    def _tree(self, name: str | None) -> Tree:
+        options, commits = self.options, dict(self.scenario.commits)
+        if options.good and options.bad:
+            # What a server is asked for.
+            commits = dict.fromkeys((*commits, name or ""), Range(Revision(options.good[0]), Revision(options.bad[0])))
+        return self.shop.tree(name, commits)
+
+    def _new(self, log: Path | None) -> tuple[Tree, Plan, None]:
+        """A new bisection, of the range given or of the one that the scenario knows."""
+        options = self.options
+        tree = self._tree(options.tree)
+        taken = gitlog.read(log.read_text(encoding="utf-8", errors="replace"), str(log)) if log else None
+        find_fix = options.find_fix or (taken is not None and taken.terms == ("fixed", "broken"))
+        bad, good = options.bad, options.good
+        if taken:
+            bad, good = (taken.old, taken.new) if find_fix else (taken.new, taken.old)
+        known = self.scenario.commits.get(tree.name)
+        known_good = known and (known.fixed if find_fix else known.good)
+        bad_end = [Revision(name) for name in bad] or ([known.bad] if known else [])
+        good_end = [Revision(name) for name in good] or ([known_good] if known_good else [])
+        if not bad_end:
+            raise UserError(f"the scenario knows no bad commit of {tree.name}; name one with --bad")
+        if not good_end and find_fix:
+            raise UserError(f"the scenario knows no fixed commit of {tree.name}; name one with --good")
+        words: dict[str, Word] = {}
+        for revision, is_new in taken.words if taken else ():
+            word = Word.SKIP if is_new is None else Word.BAD if is_new is not find_fix else Word.GOOD
+            words[tree.resolve(Revision(revision)).sha] = word
+        bad_shas, good_shas = (tuple(tree.resolve(revision).sha for revision in end) for end in (bad_end, good_end))
+        plan = Plan(
+            scenario=self.scenario.id,
+            digest=self.digest,
+            tree=_lasting(options.tree or tree.name),
+            arch=options.arch,
+            bad=bad_shas,
+            good=good_shas,
+            paths=taken.paths if taken else tuple(options.path),
+            first_parent=taken.first_parent if taken else options.first_parent,
+            find_fix=find_fix,
+            runs=None if options.runs == AUTO else options.runs or 1,
+            confidence=options.confidence or Plan.confidence,
+            # The ends are tried whatever the log says of them.
+            log=tuple((sha, word) for sha, word in words.items() if sha not in (*bad_shas, *good_shas)),
+        )
+        _check_ends(tree, plan)
+        return tree, plan, None
+
+
+def _lasting(tree: str) -> str:
+    """The name of a tree as it holds in any folder."""
+    return str(Path(tree).resolve()) if Path(tree).is_dir() else tree
+
+
+def _check_ends(tree: Tree, plan: Plan) -> None:
+    """The new ends must come after the old ones, or beside them."""
+    for new in plan.new:
+        for old in plan.old:
+            if new == old:
+                raise UserError(f"{new[:12]} cannot be both good and bad")
+            if tree.repository.is_ancestor(new, old):
+                other = "leave out --find-fix" if plan.find_fix else "for the commit that ended it, say --find-fix"
+                names: Sequence[str] = ("fixed", "broken") if plan.find_fix else ("bad", "good")
+                raise UserError(
+                    f"the {names[0]} end {new[:12]} comes before the {names[1]} end {old[:12]}: swapped?  {other}"
+                )
+    if plan.find_fix and plan.runs is None:
+        history = tree.repository.history(plan.new[0], plan.old, plan.paths, first_parent=plan.first_parent)
+        if not is_line(history):
+            raise UserError(
+                "--find-fix with --runs auto wants a history without merges: say --first-parent too, or --runs N"
+            )
+    if not plan.old and not tree.repository.releases(plan.new[0]):
+        raise UserError(
+            f"{tree.description} has no release tag (v*) before {plan.new[0][:12]}; name a commit with --good"
+        )

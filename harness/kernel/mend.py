@@ -1,0 +1,77 @@
+"""Known breakages: a stretch of commits that does not build or boot, and the change that mends it.
+
+The mended source is a commit in the program's own repository; the user's is not written to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from harness.errors import UserError
+from harness.git import Commit, Conflict, Git
+from harness.kernel.tree import Tree
+from harness.model import Mend
+
+
+@dataclass(frozen=True)
+class Mended:
+    """A commit as it is built.
+
+    Attributes:
+        commit: what to build; the commit itself where nothing was to be mended.
+        by: what was applied, for reports; also what was to be applied and could not be.
+    """
+
+    commit: Commit
+    by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mender:
+    """Mends commits of one tree.
+
+    Args:
+        tree: the tree.  known: the scenario's mends; those whose commits are not in this tree do not concern it.
+        folder: where the patches are.
+    """
+
+    tree: Tree
+    known: Sequence[Mend]
+    folder: Path
+
+    @cached_property
+    def _here(self) -> list[tuple[Mend, str, str | None, str | None]]:
+        """The mends of this tree, with the hashes of `since`, `until` and `pick`."""
+        found = []
+        for one in self.known:
+            try:
+                named = (self.tree.resolve(r).sha if r else None for r in (one.since, one.until, one.pick))
+                since, until, pick = named
+            except UserError:
+                continue
+            assert since is not None
+            found.append((one, since, until, pick))
+        return found
+
+    def mended(self, commit: Commit) -> Mended:
+        """The commit with all that its stretch of history needs."""
+        own, now, by = Git(self.tree.worktree), commit, []
+        for mend, since, until, pick in self._here:
+            if not own.is_ancestor(since, commit.sha) or (until and own.is_ancestor(until, commit.sha)):
+                continue
+            if pick:
+                name = pick[:12]
+                tree = own.picked_tree(now.sha, pick, own.parents(pick)[0])
+            else:
+                assert mend.patch is not None
+                name, tree = mend.patch, own.patched_tree(now.sha, self.folder / mend.patch)
+            if isinstance(tree, Conflict):
+                by.append(f"{name} does not apply: {tree}")
+            else:
+                # The subject stays, so that whatever names this kernel names the commit it stands for.
+                now = own.make_commit(tree, [now.sha], f"{commit.subject}\n\nMended-by: {name}\n")
+                by.append(f"{name} ({mend.because})")
+        return Mended(now, tuple(by))

@@ -1,0 +1,79 @@
+"""Bisection with real kernels, on the replay: through what does not build, panics at boot or crashes elsewhere."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from harness import paths
+from harness.git import Git
+from harness.kernel import replay
+from harness.progress import Silent
+from tests.conftest import ROOT
+
+REPLAY = ROOT / "scenarios" / "lr-35498d" / "replay"
+
+
+def subject(number: int) -> str:
+    """The subject line of a patch of the replay."""
+    [path] = REPLAY.glob(f"{number:04}-*.patch")
+    header = path.read_text(encoding="utf-8").partition("\n\n")[0]
+    line = header.partition("\nSubject: ")[2].replace("\n ", " ").splitlines()[0]
+    return line.partition("] ")[2]
+
+
+def truth(key: str) -> str:
+    """The subject of the commit that is to be found."""
+    return subject(int(yaml.safe_load((REPLAY / "truth.yaml").read_text(encoding="utf-8"))[key]))
+
+
+def bisect(results: Path, *args: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [str(ROOT / "regress"), "bisect", "lr#35498d", "--tree", "replay", "--json", "--results", str(results), *args],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    result = dict[str, Any](json.loads(done.stdout))
+    assert done.returncode == 0, result["reason"]
+    return result
+
+
+@pytest.mark.real
+def test_the_culprit_is_found_on_the_replay(tmp_path: Path) -> None:
+    result = bisect(tmp_path)
+    assert (result["status"], result["subject"]) == ("culprit", truth("culprit"))
+    checks = result["checks"]
+    assert all(checks[name] for name in ("good_end", "bad_end", "culprit_again", "parent_good"))
+    assert checks["revert_on_culprit"] == "good"
+    # Later commits of the replay build on the culprit: whether it reverts there is git's to say.
+    assert checks["revert_on_bad"] in ("good", "conflict")
+    report = (Path(result["folder"]) / "report.txt").read_text(encoding="utf-8")
+    assert truth("culprit") in report
+    assert "Workqueue: kintegrityd bio_integrity_verify_fn" in report
+
+
+@pytest.mark.real
+def test_git_bisect_run_with_step_finds_it_too(tmp_path: Path) -> None:
+    """In a clone of the replay's tree, as a user has one: git halves, `regress step` answers."""
+    series, cache = replay.read_series(REPLAY), paths.cache()
+    tree = replay.lay(series, replay.find_source(series.kernel, cache, Silent()), cache, Silent()).worktree
+    clone = Git(tmp_path / "linux")
+    clone.path.mkdir()
+    clone.run("clone", "--quiet", "--shared", "--no-checkout", str(tree), ".")
+    good, bad = (clone.text("rev-parse", f"replay-{end}") for end in ("good", "bad"))
+    clone.run("bisect", "start", "--no-checkout", bad, good)
+    argv = ("step", "lr#35498d", "--results", str(tmp_path / "results"))
+    said = clone.run("bisect", "run", str(ROOT / "regress"), *argv).stdout
+    first = said.partition(" is the first bad commit")[0].split()[-1]
+    assert clone.commit(first).subject == truth("culprit")
+
+
+@pytest.mark.real
+def test_the_fix_is_found_on_the_replay(tmp_path: Path) -> None:
+    result = bisect(tmp_path, "--find-fix")
+    assert (result["status"], result["subject"], result["sought"]) == ("culprit", truth("fix"), "fix")
+    assert result["checks"]["parent_broken"]

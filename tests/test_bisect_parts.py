@@ -1,0 +1,237 @@
+"""The parts of a bisection by themselves: the loop, shared images, how much is enough, git's log, the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness import store
+from harness.bisect import Bench, Bisection, Notebook, Plan, State, gitlog, seek
+from harness.bisect.notebook import Rates
+from harness.bisect.plan import Step
+from harness.bisect.proof import enough
+from harness.bisect.turned import probability
+from harness.cli.view import View, drawn, likely, span, time_left, where
+from harness.console import Expectation
+from harness.errors import UserError
+from harness.git import Commit
+from harness.kernel.maintainers import maintainers
+from harness.kernel.tree import Tree
+from harness.machine import Chunk
+from harness.model import Boot, Kernel, Outcome, Scenario, Trial, Verdict, Word
+from harness.progress import Silent
+from harness.reproduce import Guest, Laboratory
+from harness.search import Decision, Evidence, History
+from harness.search import Test as Wanted
+from harness.search.halving import Halving
+from harness.testing import FakeBuilder, ScriptedMachine
+from harness.verdict import weigh
+from tests.bisect_tools import Repo
+
+CRASH = (
+    b"BUG: kernel NULL pointer dereference, address: 0000000000000000\n"
+    b"RIP: 0010:toy_read+0x10/0x20\n"
+    b"---[ end trace 0000000000000000 ]---\n"
+)
+QUIET = b"regress: up\nregress: passed\n"
+
+
+class Unheard:
+    """A watcher that forgets."""
+
+    def state(self, state: State) -> None: ...
+    def tried(self, commit: Commit, role: str, verdict: Verdict) -> None: ...
+    def note(self, text: str) -> None: ...
+
+
+@dataclass
+class Images(FakeBuilder):
+    """Some commits have the image of another."""
+
+    images: dict[str, str] = field(default_factory=dict)
+
+    def build(self, commit: Commit, folder: Path) -> Kernel:
+        kernel = super().build(commit, folder)
+        return replace(kernel, signature=self.images.get(commit.sha, kernel.signature))
+
+
+def plan_of(good: str, bad: str, **changes: object) -> Plan:
+    return replace(Plan("toy", "", "tree", "x86_64", (bad,), (good,)), **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_a_commit_with_the_image_of_another_is_not_booted(tmp_path: Path, share: bool) -> None:
+    repo = Repo(tmp_path / "tree")
+    shas = repo.line("good*16")
+    crashing = {sha[:12] for sha in shas[9:]}
+
+    def play(boot: Boot) -> Iterable[Chunk]:
+        return [Chunk(CRASH, b"regress: up\n") if boot.folder.parent.name[-12:] in crashing else Chunk(b"", QUIET)]
+
+    # Ten commits change nothing that is compiled.
+    images = dict.fromkeys(shas[:8], "before") | dict.fromkeys(shas[10:], "after")
+    machine, builder = ScriptedMachine(play), Images(images=images)
+    scenario = Scenario("toy", "toy", tmp_path, expect=Expectation(title="*in toy_read"))
+    lab = Laboratory(scenario, builder, machine, lambda folder: Guest(folder, ()), "x86_64", Silent())
+    plan = plan_of(shas[0], shas[-1])
+    run = store.start(tmp_path / "results", "toy", "tree", "x86_64")
+    notebook = Notebook(run, scenario.expect, plan, share=share)
+    tree = Tree("tree", "tree", repo.git, repo.path)
+    result = Bisection(Bench(plan, tree, lab, notebook, Unheard()), lambda history: Halving(history)).run()
+    assert result.culprit == shas[9]
+    steps = {step.commit: step for step in result.steps}
+    shared = [step for step in result.steps if step.reason.startswith("same image as")]
+    assert all(step.trials == 0 for step in shared)
+    assert bool(shared) is share
+    # The proof boots the culprit and its parent whatever is known of them.
+    assert steps[shas[9]].trials == 3
+    if share:
+        # The journal tells the same later on.
+        again = Notebook(run, scenario.expect, plan, share=True)
+        assert [again.verdict(step.commit) for step in shared] == [notebook.verdict(step.commit) for step in shared]
+
+
+def test_a_loop_in_which_nothing_is_learned_is_an_error() -> None:
+    class Asking:
+        def decide(self, evidence: Mapping[str, Evidence], built: Set[str] = frozenset()) -> Decision:
+            return Wanted("a", 1, 0)
+
+    with pytest.raises(AssertionError, match="ask for ever"):
+        seek(Asking(), dict, frozenset, lambda test: None)
+
+
+def test_what_trials_are_worth(tmp_path: Path) -> None:
+    def trial(outcome: Outcome) -> Trial:
+        return Trial(outcome, "so", 1.0, tmp_path)
+
+    quiet, hung, lost = (trial(o) for o in (Outcome.PASSED, Outcome.HUNG, Outcome.INFRASTRUCTURE))
+    failed = trial(Outcome.FAILED)
+    assert weigh([quiet, quiet, lost], None) == Evidence(0, 2)
+    assert weigh([quiet, hung], None) == Evidence(0, 1, "hung: so")
+    assert weigh([failed, quiet, hung], None) == Evidence(1, 1)
+    assert weigh([failed], Expectation(any=True)) == Evidence(0, 0, "failed: so")
+
+
+def test_how_many_quiet_trials_are_enough() -> None:
+    assert enough(20, 0, 0.95) == 1
+    often, seldom = enough(5, 5, 0.95), enough(2, 18, 0.95)
+    assert 3 <= often < seldom < 200
+    assert enough(5, 5, 0.99) > often
+
+
+def test_the_words_of_a_search_for_a_fix_are_turned_round(tmp_path: Path) -> None:
+    plan = plan_of("g" * 40, "b" * 40, find_fix=True, runs=3, log=(("c" * 40, Word.GOOD), ("d" * 40, Word.BAD)))
+    notebook = Notebook(store.start(tmp_path, "toy", "tree", "x86_64"), None, plan, share=False)
+    assert notebook.evidence("c" * 40) == Evidence(bad=3)
+    assert notebook.evidence("d" * 40) == Evidence(quiet=3)
+    for number in range(3):
+        # Two quiet trials of three are not yet "fixed".
+        assert notebook.evidence("e" * 40) is None
+        folder = notebook.run.folder / str(number)
+        notebook.trial("e" * 40, "commit", Trial(Outcome.PASSED, "", 1.0, folder))
+    assert notebook.evidence("e" * 40) == Evidence(bad=3)
+    notebook.trial("e" * 40, "commit", Trial(Outcome.FAILED, "", 1.0, folder))
+    assert notebook.evidence("e" * 40) == Evidence(quiet=3)
+
+
+def test_how_probable_a_fix_is() -> None:
+    history = History(tuple("cdefg"), {"c": (), "d": ("c",), "e": ("d",), "f": ("e",), "g": ("f",)}, ("b",))
+    sure = probability(history, {"b": Evidence(4), "d": Evidence(1), "e": Evidence(0, 4), "g": Evidence(0, 1)}, "e")
+    unsure = probability(
+        history, {"b": Evidence(1, 1), "d": Evidence(1), "e": Evidence(0, 1), "g": Evidence(0, 1)}, "e"
+    )
+    assert 0.95 < sure < 1
+    assert unsure < 0.8
+    assert probability(history, {"b": Evidence(1), "d": Evidence(1)}, "d") == 0
+    # A fork: what was quiet on the branch without the fix was quiet by chance.
+    fork = History(("c", "d", "m"), {"c": (), "d": (), "m": ("c", "d")}, ("b",))
+    seen = {"b": Evidence(3), "c": Evidence(2), "d": Evidence(0, 3), "m": Evidence(0, 3)}
+    assert probability(fork, seen, "d") > 0.9 > probability(fork, seen, "m")
+
+
+def test_a_plan_goes_through_json() -> None:
+    plan = plan_of("g", "b", runs=None, paths=("block",), log=(("c", Word.SKIP),))
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+def test_the_log_that_is_written_is_read_again() -> None:
+    words = (("c1", Word.BAD), ("c2", Word.SKIP), ("c3", Word.GOOD))
+    steps = [Step(sha, "commit", f"it's {sha}", word, "", True, 1, 1.0) for sha, word in (*words, ("bad", Word.BAD))]
+    steps.append(Step("made", "revert", "not of the range", Word.GOOD, "", True, 1, 1.0))
+    plan = plan_of("good", "bad", paths=("a b", "c"), first_parent=True)
+    text = gitlog.render(plan, "bad", ["good"], steps, "c1")
+    taken = gitlog.read(text, "log")
+    assert (taken.new, taken.old, taken.paths, taken.first_parent) == (("bad",), ("good",), ("a b", "c"), True)
+    assert taken.words == (("c1", True), ("c2", None), ("c3", False))
+    assert "made" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no `git bisect start`"),
+        ("git bisect bad x\n", "log:1: this stands before"),
+        ("git bisect start\nrm -rf /\n", "log:2: no line of a `git bisect log`"),
+        ("git bisect start 'x\n", "log:1: No closing quotation"),
+        ("git bisect start a b\ngit bisect fixed c\n", "log:2: 'fixed' is none of"),
+    ],
+)
+def test_what_is_no_log_is_named(text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message.replace("(", r"\(")):
+        gitlog.read(text, "log")
+
+
+def state(**changes: object) -> State:
+    commits = tuple(f"{number:040}" for number in range(100))
+    words = {commits[10]: Word.GOOD, commits[20]: Word.SKIP, commits[90]: Word.BAD}
+    plain = State(commits, frozenset(commits[11:91]), Commit(commits[50], "t", "s"), 2, 5, words, (), Rates(30.0, 10.0))
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def test_the_range_is_drawn_as_it_narrows() -> None:
+    bar = drawn(state(), 50).plain
+    assert bar == "-----G====S==============?===================B----"
+    assert drawn(state(commits=("a",), suspects=frozenset("a"), words={}), 50).plain == "="
+
+
+def test_the_likeliest_are_shown() -> None:
+    assert likely(state()) == ""
+    assert likely(state(likely=(("a" * 40, 0.625), ("b" * 40, 0.001)))) == "likeliest: aaaaaaaaaaaa 0.62"
+
+
+def test_the_time_left_is_learned_from_builds_and_boots() -> None:
+    assert time_left(state()) == 6 * (30 + 2 * 10)
+    assert time_left(state(rates=Rates(None, None))) is None
+    assert where(state()) == "80 commits left, about 6 steps, 5 min"
+    assert [span(seconds) for seconds in (5, 600, 7500)] == ["5 s", "10 min", "2 h 05 min"]
+
+
+def test_the_screen_shows_what_is_in_hand(capsys: pytest.CaptureFixture[str]) -> None:
+    view = View()
+    view.title, view.doing = "the toy", f"commit {50:040}: building"
+    view.state(state(in_hand=Commit(f"{50:040}", "t", "block: do less")))
+    view.tried(Commit("b" * 40, "t", "block: do more"), "again", Verdict(Word.BAD, "it crashed", 1.0))
+    console = Console(width=100, record=True, file=None)
+    with console.capture() as shown:
+        console.print(view._drawn())
+    for text in ("the toy", "bad", "block: do more", "again: it crashed", "80 commits left"):
+        assert text in shown.get()
+    # Not a terminal: plain lines on standard error.
+    assert "80 commits left, about 6 steps, 5 min\n" in capsys.readouterr().err
+
+
+def test_who_is_told(tmp_path: Path) -> None:
+    repo = Repo(tmp_path / "tree")
+    tree = Tree("tree", "tree", repo.git, repo.path)
+    message = "block: do less\n\nReported-by: R <r@example.org>\nSigned-off-by: A <a@example.org>\n"
+    sha = repo.commit("bad", message)
+    assert maintainers(tree, sha) == ("A <a@example.org>", "R <r@example.org>")
+    script = "scripts/get_maintainer.pl"
+    found = repo.commit({script: 'print "M <m\\@example.org>\\nlinux-block\\@example.org\\n" if -s $ARGV[-1];\n'})
+    assert maintainers(tree, found) == ("A <a@example.org>", "M <m@example.org>", "linux-block@example.org")
+    failing = repo.commit({script: "die;\n"})
+    assert maintainers(tree, failing) == ("A <a@example.org>",)

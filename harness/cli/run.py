@@ -15,7 +15,7 @@ from harness.model import Range, Revision
 from harness.reports import document, junit, repro, text
 from harness.reproduce import Answer, Laboratory, Status, Subject, conclude
 
-EXIT = {Status.SHOWS: 0, Status.INFRASTRUCTURE: 3}
+EXIT = {Status.SHOWS: 0, Status.HOLDS: 0, Status.INFRASTRUCTURE: 3}
 """Exit statuses; 1 for all others."""
 
 
@@ -58,7 +58,7 @@ class Run:
             try:
                 for subject in subjects:
                     self._answer(lab, subject)
-                status, reason = conclude(self.answers)
+                status, reason = conclude(self.answers, claim=self.scenario.claim is not None)
             except KeyboardInterrupt:
                 reason = f"after {len(self.answers)} of {len(subjects)} commits"
                 raise
@@ -77,7 +77,7 @@ class Run:
         options, commits = self.options, dict(self.scenario.commits)
         given = [Revision(name) for name in (options.good, options.bad) if name]
         if options.good and options.bad:
-            commits = dict.fromkeys((*commits, options.tree or ""), Range(*given))
+            commits = dict.fromkeys((*commits, options.tree or ""), Range(given[0], given[1]))
         self.tree = self.shop.tree(options.tree, commits)
         wanted = [("commit", Revision(name)) for name in options.commit] or self._known()
         return [Subject(role, self.tree.resolve(revision)) for role, revision in wanted]
@@ -95,7 +95,9 @@ class Run:
                 f"the scenario knows no commits of {self.tree.name} (it knows {trees}); "
                 "name some with --good and --bad, or with --commit"
             )
-        return [(role, revision) for role, revision in (("good", good), ("bad", bad), ("fixed", fixed)) if revision]
+        also = () if by_hand or not known else known.also_good
+        ends = (("good", good), *(("good", more) for more in also), ("bad", bad), ("fixed", fixed))
+        return [(role, revision) for role, revision in ends if revision]
 
     def _answer(self, lab: Laboratory, subject: Subject) -> None:
         folder = self.stored.folder / f"{subject.role}-{subject.commit.sha[:12]}"
@@ -107,7 +109,7 @@ class Run:
         )
         self.answers.append(answer)
         if answer.kernel and self.scenario.machine_command is None:
-            repro.write(folder, self.scenario.machine, lab.guest(folder).append)
+            repro.write(folder, self.scenario)
         self._say(text.row(answer))
 
     def _finish(self, status: Status, reason: str) -> None:

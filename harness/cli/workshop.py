@@ -103,8 +103,8 @@ class Workshop:
         return found or self._replay()
 
     def _replay(self) -> Tree:
-        folder = self.scenario.folder / "replay"
-        if not folder.is_dir():
+        folder = self.scenario.replay
+        if folder is None or not folder.is_dir():
             raise UserError(f"{self.scenario.id} has no replay; name a kernel tree with --tree")
         series, cache = replay.read_series(folder), paths.cache()
         return replay.lay(series, replay.find_source(series.kernel, cache, self.talk), cache, self.talk)
@@ -119,7 +119,7 @@ class Workshop:
             else:
                 names = (self.arch, *self.scenario.kconfig)
                 fragments = tuple(catalog.KCONFIGS / f"{name}.config" for name in names)
-                builder = KernelBuilder(on, self.arch, fragments, paths.cache(), self.talk)
+                builder = KernelBuilder(on, self.arch, fragments, paths.cache(), self.talk, self.scenario.kernels)
             guest = functools.partial(self._guest, self._root())
             yield Laboratory(self.scenario, builder, self._machine(), guest, self.arch, self.talk)
 
@@ -134,7 +134,6 @@ class Workshop:
         return Vng(accelerator.probe(paths.cache(), self.talk).name)
 
     def _guest(self, root: Path, folder: Path) -> Guest:
-        disk = self.scenario.pi_disk
         if self.scenario.machine_command is None:
             rootfs.initramfs(self.scenario, root, folder / "initramfs.cpio")
-        return Guest(folder / "initramfs.cpio", disk.append if disk else ())
+        return Guest(folder / "initramfs.cpio", ())

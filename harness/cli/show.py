@@ -58,8 +58,9 @@ def describe(scenario: Scenario) -> dict[str, Any]:
         "image_mib": scenario.image,
         "append": list(scenario.append),
         "variants": {way.name: {"disk": _disk(way.pi_disk), "append": list(way.append)} for way in scenario.variants},
-        "expects": str(scenario.expect) if scenario.expect else None,
-        "failure_is_bad": scenario.failure,
+        "expects": " or ".join(
+            [*([str(scenario.expect)] if scenario.expect else []), *(["the script's failure"] if scenario.failure else [])]
+        ),
         "commits": {
             tree: {
                 "good": ", ".join(str(_revision(one)) for one in (r.good, *r.also_good)),

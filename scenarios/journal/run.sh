@@ -40,7 +40,7 @@ else
     step "read after power cut $((BOOT - 1))"
     dm_integrity_open /dev/mapper/part whole "$target" || fail "the device does not open after a power cut"
     # A sector that cannot be read is left as zeroes.
-    dd if=/dev/mapper/whole of=/run/read bs=512 count="$SECTORS" iflag=direct conv=noerror 2>/dev/null || :
+    dd if=/dev/mapper/whole of=/run/read bs=512 count="$SECTORS" iflag=direct conv=noerror,sync 2>/dev/null || :
     # shellcheck disable=SC2046
     set -- $(tr '\000' '#' </run/read | fold -b -w 512 | awk -v begun="$begun" -v flushed="$flushed" '
         /^#/ { errors++; next }

@@ -35,7 +35,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Subject:
-    """A commit to try, and what it is in the scenario: good, bad, fixed, or any other commit."""
+    """A commit to try, and what it is in the scenario.
+
+    Attributes:
+        role: `good`, `bad`, `fixed`; `claim` where the scenario's claim ought to hold; or `commit`, of which nothing
+            is known.
+    """
 
     role: str
     commit: Commit
@@ -64,7 +69,7 @@ class Answer:
     @property
     def as_expected(self) -> bool | None:
         """Whether the verdict is the one that the commit's role wants; None where it wants none or can't be told."""
-        wanted = {"good": Word.GOOD, "bad": Word.BAD, "fixed": Word.GOOD}.get(self.subject.role)
+        wanted = {"good": Word.GOOD, "bad": Word.BAD, "fixed": Word.GOOD, "claim": Word.GOOD}.get(self.subject.role)
         if wanted is None or self.verdict.word is Word.SKIP:
             return None
         return self.verdict.word is wanted
@@ -82,8 +87,8 @@ def conclude(answers: Sequence[Answer], *, claim: bool = False) -> tuple[Status,
     """What the answers say together.
 
     The regression shows when each known commit gave the verdict that it ought to give, or, for
-    commits without a known answer, when each of them is bad.  A claim holds when each known commit
-    gave its verdict, and every other one is good.  A commit that could not be told leaves the whole open.
+    commits without a known answer, when each of them is bad.  A claim holds in the same way, but every
+    commit without a known answer has to be good.  A commit that could not be told leaves the whole open.
     """
     yes, no = (Status.HOLDS, Status.DOES_NOT_HOLD) if claim else (Status.SHOWS, Status.DOES_NOT_SHOW)
     for answer in answers:
@@ -94,7 +99,7 @@ def conclude(answers: Sequence[Answer], *, claim: bool = False) -> tuple[Status,
             return status, f"{answer.subject.role} {sha} cannot be told: {verdict.reason}"
     for answer in answers:
         role, sha, bad = answer.subject.role, answer.subject.commit.sha[:12], answer.verdict.word is Word.BAD
-        if answer.as_expected is False or (role == "commit" and bad is claim):
+        if answer.as_expected is False or (role == "commit" and not bad):
             crashed = any(trial.crash for trial in answer.trials)
             seen = f"{'crashes' if crashed else 'fails'}{'' if claim else ' too'}" if bad else "does not crash"
             return no, f"{role} {sha} {seen}{'' if crashed or not bad else f': {answer.verdict.reason}'}"

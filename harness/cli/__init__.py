@@ -20,6 +20,7 @@ COMMANDS = {
     "run": "try a scenario on its known commits, and say whether the regression shows",
     "step": "try the commit that git bisect has checked out; for `git bisect run`",
     "list": "the scenarios",
+    "new": "write a scenario to start from",
     "show": "what a scenario runs, on what, and what it expects",
     "doctor": "what this machine has and lacks",
 }

@@ -59,7 +59,10 @@ def describe(scenario: Scenario) -> dict[str, Any]:
         "append": list(scenario.append),
         "variants": {way.name: {"disk": _disk(way.pi_disk), "append": list(way.append)} for way in scenario.variants},
         "expects": " or ".join(
-            [*([str(scenario.expect)] if scenario.expect else []), *(["the script's failure"] if scenario.failure else [])]
+            [
+                *([str(scenario.expect)] if scenario.expect else []),
+                *(["the script's failure"] if scenario.failure else []),
+            ]
         ),
         "commits": {
             tree: {

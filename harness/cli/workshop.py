@@ -24,9 +24,11 @@ from harness.model import Range, Scenario
 from harness.reproduce import Guest, Laboratory
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """The arguments that every command that tries commits has."""
-    parser.add_argument("scenario", metavar="SCENARIO", help="a name or an id, such as lr#35498d")
+def configure(parser: argparse.ArgumentParser, *, named: bool = True) -> None:
+    """The arguments that every command that tries commits has; with `named`, a scenario must be named."""
+    parser.add_argument(
+        "scenario", metavar="SCENARIO", nargs=None if named else "?", help="a name or an id, such as lr#35498d"
+    )
     parser.add_argument("--arch", choices=("x86_64", "i386"), default="x86_64", help="default: x86_64")
     parser.add_argument("--results", type=Path, metavar="DIR", help="where results go")
     parser.add_argument(

@@ -11,57 +11,62 @@ need dmsetup
 target="integrity /dev/mapper/part 0 4 $mode 2 internal_hash:crc32c journal_sectors:2048"
 size=$(blockdev --getsz "$DISK")
 
-# note TEXT, noted: a line that outlives the power.
-note() { printf '%-512s' "$*" | dd of="$DISK" bs=512 seek=$((size - 1)) oflag=direct 2>/dev/null; }
+# note, noted: what outlives the power, on a line of its own.
+note() {
+    printf '%-512s' "$begun $flushed $cuts $errors $old $new" |
+        dd of="$DISK" bs=512 seek=$((size - 1)) oflag=direct 2>/dev/null
+}
 noted() { dd if="$DISK" bs=512 skip=$((size - 1)) iflag=direct 2>/dev/null; }
 
-# fill PASS: writes all sectors once, and flushes.
+# fill: writes all sectors once more, and flushes.
 fill() {
-    awk -v pass="$1" -v n="$SECTORS" \
-        'BEGIN { for (s = 0; s < n; s++) printf "%-512s", "sector " s " pass " pass }' >/run/pass
-    note "$1 $flushed $errors $old $new"
-    dd if=/run/pass of=/dev/mapper/whole bs=8192 oflag=direct conv=fsync,notrunc 2>/dev/null ||
-        fail "pass $1 cannot be written"
-    flushed=$1
-    note "$1 $flushed $errors $old $new"
+    begun=$((flushed + 1))
+    sed "s/@@@@@@/$(printf %06d "$begun")/" /run/blank >/run/pass
+    note
+    dd if=/run/pass of=/dev/mapper/whole bs=1024 oflag=direct conv=fsync,notrunc 2>/dev/null ||
+        fail "pass $begun cannot be written"
+    flushed=$begun
+    note
 }
 
+awk -v n="$SECTORS" 'BEGIN { for (s = 0; s < n; s++) printf "sector %06d pass @@@@@@ %485s\n", s, "" }' >/run/blank
 dmsetup create part --table "0 $((size - 8)) linear $DISK 0"
 mapper_nodes
 if [ "${BOOT:-1}" = 1 ]; then
     step "format ($mode)"
     dm_integrity /dev/mapper/part whole 4 "$mode" internal_hash:crc32c journal_sectors:2048
-    flushed=0 errors=0 old=0 new=0
-    fill 1
+    flushed=0 cuts=0 errors=0 old=0 new=0
 else
     # shellcheck disable=SC2046
     set -- $(noted)
-    begun=$1 flushed=$2 errors=$3 old=$4 new=$5
+    begun=$1 flushed=$2 cuts=$3 errors=$4 old=$5 new=$6
     step "read after power cut $((BOOT - 1))"
     dm_integrity_open /dev/mapper/part whole "$target" || fail "the device does not open after a power cut"
     # A sector that cannot be read is left as zeroes.
     dd if=/dev/mapper/whole of=/run/read bs=512 count="$SECTORS" iflag=direct conv=noerror,sync 2>/dev/null || :
     # shellcheck disable=SC2046
-    set -- $(tr '\000' '#' </run/read | fold -b -w 512 | awk -v begun="$begun" -v flushed="$flushed" '
+    set -- $(tr '\000\n' '# ' </run/read | fold -b -w 512 | awk -v begun="$begun" -v flushed="$flushed" '
         /^#/ { errors++; next }
-        $1 != "sector" || $2 != NR - 1 || $3 != "pass" || $4 < flushed || $4 > begun { wrong++; next }
-        $4 == begun && begun != flushed { new++; next }
+        $1 != "sector" || $2 + 0 != NR - 1 || $3 != "pass" || $4 + 0 < flushed || $4 + 0 > begun { wrong++; next }
+        $4 + 0 == begun && begun != flushed { new++; next }
         { old++ }
         END { print errors + 0, wrong + 0, old + 0, new + 0, NR }')
     equal "sectors read" "$5" "$SECTORS"
     equal "sectors that are neither old nor new" "$2" 0
-    [ "$mode" = D ] || equal "integrity errors after power cut $((BOOT - 1)) in pass $begun" "$1" 0
-    errors=$((errors + $1)) old=$((old + $3)) new=$((new + $4))
-    if [ "$BOOT" -gt "$CUTS" ]; then
-        pass "$CUTS power cuts: of $((CUTS * SECTORS)) sectors $old read as old, $new as new, $errors as integrity errors"
+    [ "$mode" = D ] || equal "integrity errors after a power cut in pass $begun" "$1" 0
+    # A cut between two passes says little.
+    if [ "$begun" != "$flushed" ]; then
+        cuts=$((cuts + 1)) errors=$((errors + $1)) old=$((old + $3)) new=$((new + $4))
+    fi
+    if [ "$cuts" -ge "$CUTS" ]; then
+        pass "$cuts power cuts while writing: of $((cuts * SECTORS)) sectors $old read as old, $new as new, $errors as integrity errors"
     fi
     # Without a journal the tags may be wrong now; a pass puts them right.
-    fill $((begun + 1))
+    flushed=$begun
 fi
+fill
 step "write until the power is cut"
 power_cut 0.2 2.5
-at=$flushed
 while :; do
-    at=$((at + 1))
-    fill "$at"
+    fill
 done

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # This test will count the allocator's objects before and after many small direct reads and writes: each has a bio on
 # the stack with a payload and a buffer of tags in slabs, which must be freed when it ends.
-N=4000
+N=2000
 pi_disk
 [ -r /proc/slabinfo ] || skip "objects cannot be counted: is CONFIG_SLUB_DEBUG set?"
 must_count payload bio_integrity_alloc

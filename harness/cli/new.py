@@ -29,9 +29,10 @@ needs: [dd]
 expect:
   crash: {{any: true}}
   failure: true
-# The known commits, by tree.  Without any, name some: regress run {name} --commit REV
-# commits:
-#   mainline: {{good: v4.12, bad: v4.13-rc1, fixed: v4.13}}
+# The history that --tree replay means, and the known commits by tree: one good one or several, a bad one, a fixed one.
+replay: {replay}
+commits:
+  replay-6.1: {{good: [replay-good, replay-bad]}}
 """
 
 SCRIPT = """\
@@ -65,11 +66,12 @@ def run(options: argparse.Namespace) -> int:
     """
     if not re.fullmatch(r"[A-Za-z0-9][\w-]*", options.name):
         raise UserError(f"{options.name!r} is no name for a scenario: letters, digits, - and _, not - or _ first")
-    extra = (
-        ()
-        if options.scenarios.resolve() == catalog.SCENARIOS or not options.scenarios.is_dir()
-        else (options.scenarios,)
-    )
+    inside = options.scenarios.resolve() == catalog.SCENARIOS
+    extra = () if inside or not options.scenarios.is_dir() else (options.scenarios,)
+    replay = catalog.SCENARIOS / "lr-35498d" / "replay"
+    if inside:
+        replay = Path("..") / replay.relative_to(catalog.SCENARIOS)
+    text = YAML.format(name=options.name, kconfig=SHARED, replay=replay)
     taken = {name: s for s in catalog.scenarios(extra) for name in (s.id, *s.aliases)}
     folder = options.scenarios / options.name
     if options.name in taken or folder.exists():
@@ -79,11 +81,11 @@ def run(options: argparse.Namespace) -> int:
     try:
         options.scenarios.mkdir(parents=True, exist_ok=True)
         with whole_folder(folder) as new:
-            (new / "scenario.yaml").write_text(YAML.format(name=options.name, kconfig=SHARED), encoding="utf-8")
+            (new / "scenario.yaml").write_text(text, encoding="utf-8")
             (new / "run.sh").write_text(SCRIPT, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{folder}: {error.strerror}") from error
-    more = "" if options.scenarios.resolve() == catalog.SCENARIOS else f" --scenarios {options.scenarios}"
+    more = "" if inside else f" --scenarios {options.scenarios}"
     print(f"{folder}/: scenario.yaml says what it needs, run.sh is what runs in the guest (guest/README.md)")
-    print(f"try it: regress run {options.name}{more} --tree PATH --commit REV")
+    print(f"try it: regress run {options.name}{more} --tree replay --commit replay-good")
     return 0

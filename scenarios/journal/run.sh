@@ -21,7 +21,7 @@ noted() { dd if="$DISK" bs=512 skip=$((size - 1)) iflag=direct 2>/dev/null; }
 # fill: writes all sectors once more, and flushes.
 fill() {
     begun=$((flushed + 1))
-    sed "s/@@@@@@/$(printf %06d "$begun")/" /run/blank >/run/pass
+    sed "s/@@@@@@/$(printf %6d "$begun")/" /run/blank >/run/pass
     note
     dd if=/run/pass of=/dev/mapper/whole bs=1024 oflag=direct conv=fsync,notrunc 2>/dev/null ||
         fail "pass $begun cannot be written"
@@ -29,7 +29,7 @@ fill() {
     note
 }
 
-awk -v n="$SECTORS" 'BEGIN { for (s = 0; s < n; s++) printf "sector %06d pass @@@@@@ %485s\n", s, "" }' >/run/blank
+awk -v n="$SECTORS" 'BEGIN { for (s = 0; s < n; s++) printf "sector %6d pass @@@@@@ %485s\n", s, "" }' >/run/blank
 dmsetup create part --table "0 $((size - 8)) linear $DISK 0"
 mapper_nodes
 if [ "${BOOT:-1}" = 1 ]; then

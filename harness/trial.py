@@ -106,6 +106,11 @@ class Watch:
             return self._gave_up(f"the scenario did not end within {limits.scenario:g} s (timeout)")
         return None
 
+    def crashed(self) -> bool:
+        """Whether there was a crash, all being heard; one that is being told counts."""
+        self._take(self._follower.finish(), self.last_byte)
+        return bool(self.crashes)
+
     def _gave_up(self, reason: str) -> tuple[Outcome, str]:
         if self.up is None:
             return Outcome.BOOT_FAILED, reason
@@ -123,7 +128,7 @@ class Watch:
             expected: the crash that the scenario expects.
             limit: what `over` said, or None where the machine ended by itself.
         """
-        self._take(self._follower.finish(), self.last_byte)
+        self.crashed()
         self._hear_word(self._line.decode(errors="replace").strip(), self.last_byte)
         told = [(crash, expected and match(expected, crash)) for crash in self.crashes]
         for crash, hit in told:
@@ -192,7 +197,7 @@ def run_trial(
             except InfrastructureError as error:
                 return Trial(Outcome.INFRASTRUCTURE, str(error), time.monotonic() - began, boot.folder)
             phases += [(name, before + at) for name, at in watch.phases]
-            if cut is None:
+            if cut is None or watch.crashed():
                 break
             phases.append(("power cut", before + cut))
         else:
@@ -220,6 +225,6 @@ def _watch(
             limit = watch.over(now)
             if cut is None and watch.window is not None:
                 cut = random.uniform(*watch.window)  # noqa: S311  any moment will do
-            if cut is not None and now >= cut and limit is None and watch.word is None and watch.fatal_at is None:
+            if cut is not None and now >= cut and limit is None and watch.word is None:
                 return None, now
     return limit, None

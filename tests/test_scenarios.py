@@ -1,4 +1,4 @@
-"""What scenarios say of themselves: the keys for claims, variants, disks and versions; the shipped ones; `regress new`."""
+"""What scenarios say of themselves, the shipped ones, and `regress new`."""
 
 import subprocess
 from collections.abc import Callable
@@ -75,7 +75,7 @@ def test_good_commits_may_be_several_and_a_bad_one_need_not_be_known(tmp_path: P
         ("claims: x\n", "3: unknown key 'claims'; did you mean 'claim'"),
         ("kernels: 4.12\n", "3: kernels: '4.12' is no range of versions; write it like '>=4.12'"),
         ("append: ['a b']\n", "3: append: 'a b' is not one word"),
-        ("append: [\"a'b\"]\n", "is not one word"),
+        ('append: ["a\'b"]\n', "is not one word"),
         ("disks: {pi: {dif: 4}}\n", "3: disks.pi.dif: '4' is none of 0, 1, 2, 3"),
         ("disks: {pie: {}}\n", "3: disks: unknown key 'pie'; did you mean 'pi'"),
         ("disks: {image: {size: 64}}\n", "3: disks.image.size: '64' is not a size"),

@@ -69,4 +69,3 @@ def test_the_scenario_fails_under_its_fault(tmp_path: Path, name: str, proof: di
     [trial] = json.loads(done.stdout)["commits"][0]["trials"]
     assert trial["outcome"] == proof["outcome"], trial["reason"]
     assert proof["reason"] in trial["reason"]
-

@@ -3,7 +3,8 @@
 # data without the block layer's help: no integrity payload, no profile, no verification.
 pi_disk
 equal "the profile of $DISK" "$(pi_profile "$DISK")" none
-must_count payload bio_integrity_alloc
+# The first is the newer name (v6.15).
+must_count payload bio_integrity_init bio_integrity_alloc
 must_count verify bio_integrity_verify_fn
 done='' stacks=0
 for digest in crc32c:4 sha256:32; do

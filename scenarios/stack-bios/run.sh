@@ -4,7 +4,8 @@
 N=2000
 pi_disk
 [ -r /proc/slabinfo ] || skip "objects cannot be counted: is CONFIG_SLUB_DEBUG set?"
-must_count payload bio_integrity_alloc
+# The first is the newer name (v6.15).
+must_count payload bio_integrity_init bio_integrity_alloc
 
 # objects: in all caches that a payload or its tags can come from.
 objects() { awk '/^(kmalloc|bio_integrity|biovec|bio-|bip)/ { sum += $2 } END { print sum }' /proc/slabinfo; }

@@ -101,7 +101,11 @@ def conclude(answers: Sequence[Answer], *, claim: bool = False) -> tuple[Status,
         role, sha, bad = answer.subject.role, answer.subject.commit.sha[:12], answer.verdict.word is Word.BAD
         if answer.as_expected is False or (role == "commit" and not bad):
             crashed = any(trial.crash for trial in answer.trials)
-            seen = f"{'crashes' if crashed else 'fails'}{'' if claim else ' too'}" if bad else "does not crash"
+            seen = (
+                f"{'crashes' if crashed else 'fails'}{'' if claim else ' too'}"
+                if bad
+                else ("passes" if claim else "does not crash")
+            )
             return no, f"{role} {sha} {seen}{'' if crashed or not bad else f': {answer.verdict.reason}'}"
     return yes, "as expected on every commit"
 

@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -7,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness.git import Git
+
+# A shell's background job ignores Ctrl-C, and so would all that the tests start and then interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 

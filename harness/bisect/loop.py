@@ -22,7 +22,6 @@ from harness.search import Culprit, Evidence, History, Inconclusive, Search, Tes
 from harness.search.graph import Graph
 from harness.search.posterior import posterior
 from harness.store import Built
-from harness.verdict import judge
 
 SearchFor = Callable[[History], Search]
 """Makes a search of a history."""
@@ -138,14 +137,14 @@ class Bench:
             before, done = done, self.notebook.of(sha, role)
             if done == before:
                 break  # it has the image of another commit, which answers for it
-        verdict = judge(done, self.lab.scenario.expect) if done else self.notebook.verdict(sha)
+        verdict = self.lab.judge(done) if done else self.notebook.verdict(sha)
         assert verdict is not None
         self.watcher.tried(self.commit(sha), role, verdict)
         return verdict
 
     def _wanted(self, done: Sequence[Trial], runs: int, crashes: int) -> int:
         """How many more trials are wanted after these."""
-        words = {judge([trial], self.lab.scenario.expect).word for trial in done}
+        words = {self.lab.judge([trial]).word for trial in done}
         if words <= {Word.GOOD}:
             return max(0, runs - len(done))
         return int(words == {Word.BAD} and len(done) < crashes)

@@ -21,6 +21,7 @@ COMMANDS = {
     "bisect": "find the commit that brought the regression, or ended it, and prove it",
     "step": "try the commit that git bisect has checked out; for `git bisect run`",
     "list": "the scenarios",
+    "new": "write a scenario to start from",
     "show": "what a scenario runs, on what, and what it expects",
     "oops": "the crashes in a console log",
     "doctor": "what this machine has and lacks",

@@ -10,8 +10,29 @@ from dataclasses import dataclass
 
 _BASIC = dict(
     word.split("=")
-    for word in "a=i8 b=bool c=char d=f64 e=str f=f32 h=u8 i=isize j=usize l=i32 m=u32 n=i128 o=u128 s=i16 t=u16 u=()"
-    " v=... x=i64 y=u64 z=! p=_".split()
+    for word in [
+        "a=i8",
+        "b=bool",
+        "c=char",
+        "d=f64",
+        "e=str",
+        "f=f32",
+        "h=u8",
+        "i=isize",
+        "j=usize",
+        "l=i32",
+        "m=u32",
+        "n=i128",
+        "o=u128",
+        "s=i16",
+        "t=u16",
+        "u=()",
+        "v=...",
+        "x=i64",
+        "y=u64",
+        "z=!",
+        "p=_",
+    ]
 )
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _DEEPEST = 100

@@ -12,6 +12,7 @@ from harness.reproduce import Answer
 def trial(one: Trial, top: Path) -> dict[str, Any]:
     """A trial as JSON data; folders are relative to `top`."""
     return {
+        **({"variant": one.variant} if one.variant else {}),
         "outcome": str(one.outcome),
         "reason": one.reason,
         "seconds": round(one.seconds, 2),

@@ -18,7 +18,7 @@ LAYERS = (
     {"cli"},
     {"__main__", "__init__"},
 )
-PURE = {"errors", "progress", "console", "search", "model", "verdict"}
+PURE = {"errors", "progress", "console", "search", "model", "verdict", "thread"}
 # What reaches out of the process.
 IMPURE = {"os", "subprocess", "socket", "pathlib", "shutil", "tempfile", "sqlite3", "time", "random", "threading"}
 

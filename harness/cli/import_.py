@@ -1,0 +1,83 @@
+"""`regress import FILE`."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import zlib
+from gzip import GzipFile
+from pathlib import Path
+
+from harness import catalog
+from harness.errors import UserError
+from harness.files import whole_folder
+from harness.thread.draft import Draft, draft
+from harness.thread.message import printable
+from harness.thread.read import LONGEST, read
+from harness.thread.render import files
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `regress import`."""
+    parser.add_argument(
+        "file", metavar="FILE", type=Path, help="an mbox (.gz too), a message, a saved thread page, a log"
+    )
+    parser.add_argument(
+        "--output", metavar="DIR", type=Path, help="where the draft goes; default: a folder named by its id"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write a draft scenario, in a folder that is new or empty."""
+    made = draft(read(_bytes(options.file)), options.file.name)
+    folder = (options.output or Path(made.id)).absolute()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is there already; nothing was written: name a new folder with --output")
+    fragments = [path.stem for path in catalog.KCONFIGS.glob("*.config")]
+    texts = files(made, fragments)
+    with whole_folder(folder) as new:
+        for name, data in texts.items():
+            (new / name).write_bytes(data)
+    if {path.name for path in folder.iterdir()} != texts.keys():
+        raise UserError(f"{folder} was filled by somebody else meanwhile; nothing was written")
+    catalog.load(folder)
+    _tell(made, folder)
+    return 0
+
+
+def _bytes(path: Path) -> bytes:
+    """A file's content, unpacked where it is compressed.
+
+    Raises:
+        UserError: it cannot be read, or is far too long.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(LONGEST + 1)
+        if data.startswith(b"\x1f\x8b"):
+            data = GzipFile(fileobj=io.BytesIO(data)).read(LONGEST + 1)
+    except (EOFError, zlib.error) as error:
+        raise UserError(f"{path}: damaged gzip: {error}") from error
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}") from error
+    if len(data) > LONGEST:
+        raise UserError(f"{path}: longer than {LONGEST >> 20} MiB; cut out the thread that it is about")
+    return data
+
+
+def _tell(made: Draft, folder: Path) -> None:
+    print(f"{made.id}  {made.title}")
+    for found in made.crashes:
+        print(f"  crash    {printable(found.crash.title)}  [{len(found.crash.frames)} frames]")
+    for one in made.facts.suspects:
+        word = "blamed" if one.blamed else "named"
+        print(f"  {word:9}{one.sha or ''}{' ' if one.sha and one.subject else ''}{one.subject or ''}")
+    for version in made.facts.versions:
+        print(f"  version  {version.name}  {({True: 'good', False: 'bad', None: ''})[version.good]}".rstrip())
+    for number, patch in enumerate(made.patches, 1):
+        print(f"  patch    {patch.file_name(number)}  {printable(patch.author)}")
+        for note in patch.notes:
+            print(f"             {note}")
+    for doubt in made.unsure:
+        print(f"  unsure   {doubt}")
+    print(f"A draft: {folder}/ with {len(made.facts.claims)} claims as comments; its run.sh is yours to write")

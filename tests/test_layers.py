@@ -11,9 +11,12 @@ from tests.conftest import ROOT
 LAYERS = (
     {"errors", "progress", "console", "search", "VERSION"},
     {"model", "verdict", "thread"},
-    {"process", "files", "git", "paths", "catalog", "kernel", "machine", "fleet", "store", "prerequisites", "testing"},
+    {
+        *("process", "files", "git", "patches", "paths", "catalog", "kernel", "machine", "fleet", "store"),
+        *("prerequisites", "testing"),
+    },
     {"trial"},
-    {"reproduce", "bisect", "nightly"},
+    {"reproduce", "bisect", "nightly", "compare"},
     {"reports"},
     {"cli"},
     {"__main__", "__init__"},

@@ -20,6 +20,7 @@ COMMANDS = {
     "run": "try a scenario on its known commits, and say whether the regression shows",
     "bisect": "find the commit that brought the regression, or ended it, and prove it",
     "step": "try the commit that git bisect has checked out; for `git bisect run`",
+    "try": "try patches on a scenario's bad commit: a table of patches by scenarios",
     "import": "make a draft scenario of a mailing-list thread, a message or a console log",
     "list": "the scenarios",
     "show": "what a scenario runs, on what, and what it expects",
@@ -27,7 +28,7 @@ COMMANDS = {
     "doctor": "what this machine has and lacks",
 }
 
-MODULES = {"import": "import_", "list": "list_"}
+MODULES = {"import": "import_", "list": "list_", "try": "try_"}
 """The modules of commands whose names Python keeps for itself."""
 
 STOP = 128

@@ -47,7 +47,9 @@ def read(data: bytes) -> Thread:
     Args:
         data: the file, not compressed.
     """
-    data = data.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n").replace(b"\r\n", b"\n")
+    data = data.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+    if data.count(b"\r\n") == data.count(b"\n"):  # mail's own line ends; a patch to a file that has such has both
+        data = data.replace(b"\r\n", b"\n")
     if _ENVELOPE.match(data) or _HEADERS.match(data):
         return Thread(Kind.MAIL, tuple(_mail(part) for part in _split(data)))
     lines = _lines(data)
@@ -148,6 +150,6 @@ def _in_charset(data: bytes, charset: str) -> str | None:
 
 
 def _trimmed(lines: Sequence[str]) -> list[str]:
-    """Without carriage returns at line ends, which mail adds, and without the emptiness after the last newline."""
-    kept = [line.removesuffix("\r") for line in lines]
-    return kept[:-1] if kept and not kept[-1] else kept
+    """Without the emptiness after the last newline, and without mail's own line ends."""
+    kept = [*lines[:-1], *filter(None, lines[-1:])]
+    return [line[:-1] for line in kept] if all(line.endswith("\r") for line in kept) else kept

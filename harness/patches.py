@@ -1,0 +1,119 @@
+"""Patches as people send them, as commits on top of another commit, in the program's own repository."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import UserError
+from harness.git import Commit, Conflict, Git
+from harness.thread.message import printable
+from harness.thread.patch import Patch, patches
+from harness.thread.read import read
+
+_NUMBER = re.compile(
+    r"\[[^\]]*?(?:\bv(?P<version>\d+)\b)?[^\]]*?\b(?P<number>\d+)/(?P<count>\d+)[^\]]*\]", re.IGNORECASE
+)
+_FAILED = re.compile(r"patch failed: (?P<path>.*):(?P<line>\d+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one file changes: a patch, or a series of them, applied one after the other."""
+
+    name: str
+    patches: tuple[Patch, ...]
+
+    @property
+    def subject(self) -> str:
+        """What it says it does; of a series, its first patch."""
+        first = re.sub(r"^(?:\[[^\]]*\]\s*)+", "", self.patches[0].subject)
+        return f"{first} (and {len(self.patches) - 1} more)" if len(self.patches) > 1 else first
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A patch that does not apply.
+
+    Attributes:
+        patch: which of the change's.  reason: git's.  hunk: the one that failed, where it was one.
+    """
+
+    patch: Patch
+    reason: str
+    hunk: str | None
+
+
+def read_change(path: Path) -> Change:
+    """The patches in a file: a mail, a series in an mbox, a plain diff.
+
+    Raises:
+        UserError: it cannot be read, has no patch, or more than one series.
+    """
+    try:
+        thread = read(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    found = [patch for message in thread.messages for patch in patches(message)]
+    if not found:
+        raise UserError(f"{path}: there is no patch in it")
+    return Change(path.name, tuple(_in_order(path, found)))
+
+
+def _in_order(path: Path, found: Sequence[Patch]) -> list[Patch]:
+    """The patches of a series by their numbers, whatever the order in which they arrived."""
+    numbered = [(_NUMBER.search(patch.subject), patch) for patch in found]
+    if len(found) == 1 or not any(number for number, _ in numbered):
+        return list(found)
+    series = {(number["version"], number["count"]) if number else None for number, _ in numbered}
+    numbers = [int(number["number"]) for number, _ in numbered if number]
+    if len(series) > 1 or len(set(numbers)) < len(numbers):
+        hint = "`regress import` makes a file of each"
+        raise UserError(f"{path}: there is more than one series in it, and nothing says which is meant; {hint}")
+    return [patch for _, patch in sorted(numbered, key=lambda one: int(one[0]["number"]) if one[0] else 0)]
+
+
+def apply(git: Git, base: Commit, change: Change) -> Commit | Rejected:
+    """A commit with a change on top of another commit.  Made twice, it is the same commit.
+
+    git's own rules hold: nothing outside of the tree or in `.git` can be named, and files that moved
+    a little are found by a three-way merge.  No file is touched, only objects are written.
+
+    Args:
+        git: a repository of the program's own.
+    """
+    now = base
+    for patch in change.patches:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "patch"
+            file.write_bytes(patch.diff.text().encode("utf-8", "surrogateescape"))
+            tree = git.patched_tree(now.sha, file)
+            if isinstance(tree, Conflict):
+                return _rejected(git, now, patch, file, str(tree))
+        message = f"{printable(patch.subject)}\n\n{patch.message}\n".encode("utf-8", "replace").decode()
+        now = git.make_commit(tree, [now.sha], message.replace("\0", ""))
+    return now
+
+
+def check(git: Git, commit: str, diff: bytes) -> str | None:
+    """Whether a diff applies to a commit as it is, without a merge: None, or git's word for why not."""
+    with tempfile.TemporaryDirectory() as folder:
+        env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        git.run("read-tree", commit, env=env)
+        done = git.run("apply", "--cached", "--check", "--whitespace=nowarn", "-", env=env, input=diff, check=False)
+    return None if done.returncode == 0 else done.stderr
+
+
+def _rejected(git: Git, commit: Commit, patch: Patch, file: Path, merged: str) -> Rejected:
+    """Why a patch does not apply: the hunk that git says failed."""
+    said = check(git, commit.sha, file.read_bytes()) or merged
+    lines = [line.removeprefix("error: ") for line in said.splitlines() if line.startswith("error: ")]
+    reason = printable("; ".join(lines) or merged)
+    for failed in _FAILED.finditer(said):
+        for hunk in (hunk for one in patch.diff.files if one.path == failed["path"] for hunk in one.hunks):
+            if hunk.old[0] == int(failed["line"]):
+                return Rejected(patch, reason, "\n".join((hunk.head, *hunk.lines)))
+    return Rejected(patch, reason, None)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UserError
 from harness.git import Commit, Conflict, Git
+from harness.thread.diff import FileDiff
 from harness.thread.message import printable
 from harness.thread.patch import Patch, patches
 from harness.thread.read import read
+from harness.thread.repair import Old, Unclear, repair
 
 _NUMBER = re.compile(
     r"\[[^\]]*?(?:\bv(?P<version>\d+)\b)?[^\]]*?\b(?P<number>\d+)/(?P<count>\d+)[^\]]*\]", re.IGNORECASE
@@ -98,13 +100,63 @@ def apply(git: Git, base: Commit, change: Change) -> Commit | Rejected:
     return now
 
 
-def check(git: Git, commit: str, diff: bytes) -> str | None:
-    """Whether a diff applies to a commit as it is, without a merge: None, or git's word for why not."""
+def check(git: Git, commit: str, diff: bytes, blobs: Mapping[str, str] | None = None) -> str | None:
+    """Whether a diff applies to a commit as it is, without a merge: None, or git's word for why not.
+
+    Args:
+        blobs: files that are to be others than the commit's, by path.
+    """
     with tempfile.TemporaryDirectory() as folder:
         env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
         git.run("read-tree", commit, env=env)
+        for path, blob in (blobs or {}).items():
+            git.run("update-index", "--add", "--cacheinfo", f"100644,{git.text('rev-parse', blob)},{path}", env=env)
         done = git.run("apply", "--cached", "--check", "--whitespace=nowarn", "-", env=env, input=diff, check=False)
     return None if done.returncode == 0 else done.stderr
+
+
+def repaired(git: Git, patch: Patch, revisions: Sequence[str]) -> Patch:
+    """A damaged patch with the white space that its files have, and a note of what was done or why not.
+
+    The files are those that the diff names by their hashes, where they are here, else those of the first
+    revision that they fit.  What comes of it applies to them by `git apply --check`, else it is not taken.
+
+    Args:
+        revisions: which to look at, in this order.
+    """
+    whys: list[str] = []
+    for revision in revisions:
+        commit = git.commit(revision)
+        try:
+            done = repair(patch.diff, lambda file, at=commit.sha: _old(git, file, at))  # type: ignore[misc]
+        except Unclear as unclear:
+            whys.append(f"{revision}: {unclear}")
+            continue
+        known = {one.path: one.blob for one in patch.diff.files if one.path and one.blob and _has_blob(git, one.blob)}
+        said = check(git, commit.sha, done.diff.text().encode("utf-8", "surrogateescape"), known)
+        if said is not None:
+            whys.append(f"{revision}: what came of it does not apply: {printable(said)}")
+            continue
+        exact = len(known) == len(patch.diff.files)
+        files = "the very files that it was made for" if exact else f"{revision} ({commit.sha[:12]})"
+        notes = [f"repaired by {files}; git apply --check finds nothing wrong with that"]
+        if done.laid_out:
+            notes.append(f"the white space of {done.laid_out} added lines is told nowhere: they were laid out anew")
+        if done.placed:
+            notes.append(f"at {done.placed} places an empty line may belong on the other side of what is added")
+        return patch.noted(*notes, diff=done.diff)
+    return patch.noted(f"not repaired, left as it was found: {'; '.join(whys) or 'no revision to repair it by'}")
+
+
+def _has_blob(git: Git, blob: str) -> bool:
+    return git.run("cat-file", "-e", f"{blob}^{{blob}}", check=False).returncode == 0
+
+
+def _old(git: Git, file: FileDiff, revision: str) -> Old | None:
+    """The file that a part of a diff is for."""
+    exact = file.blob is not None and _has_blob(git, file.blob)
+    done = git.run("show", file.blob if exact and file.blob else f"{revision}:{file.path}", check=False)
+    return Old(done.stdout.split("\n")[:-1], exact) if done.returncode == 0 else None
 
 
 def _rejected(git: Git, commit: Commit, patch: Patch, file: Path, merged: str) -> Rejected:

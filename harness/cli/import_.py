@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import io
 import zlib
+from dataclasses import replace
 from gzip import GzipFile
 from pathlib import Path
 
-from harness import catalog
+from harness import catalog, paths
+from harness.cli.progress import Talk
 from harness.errors import UserError
 from harness.files import whole_folder
+from harness.kernel.tree import find
+from harness.patches import repaired
 from harness.thread.draft import Draft, draft
 from harness.thread.message import printable
 from harness.thread.read import LONGEST, read
@@ -25,11 +29,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", metavar="DIR", type=Path, help="where the draft goes; default: a folder named by its id"
     )
+    parser.add_argument("--tree", metavar="NAME|PATH|URL", help="repair damaged patches by the files of this tree")
 
 
 def run(options: argparse.Namespace) -> int:
     """Write a draft scenario, in a folder that is new or empty."""
     made = draft(read(_bytes(options.file)), options.file.name)
+    if options.tree and any(patch.damaged for patch in made.patches):
+        made = _repaired(made, options.tree)
     folder = (options.output or Path(made.id)).absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is there already; nothing was written: name a new folder with --output")
@@ -43,6 +50,20 @@ def run(options: argparse.Namespace) -> int:
     catalog.load(folder)
     _tell(made, folder)
     return 0
+
+
+def _repaired(made: Draft, wanted: str) -> Draft:
+    """The draft with its damaged patches repaired as far as that can be done by a tree."""
+    named, default = catalog.tree_urls(paths.trees_config())
+    tree = find(wanted, {}, named, default, paths.cache(), Talk(), kernel=False)
+    if tree is None:
+        raise UserError(f"--tree {wanted}: a thread has no replay of its own; name a tree by its path")
+    # What the thread speaks of is nearest to what its patches are for.
+    versions = [f"v{version.name}" for version in reversed(made.facts.versions)]
+    shas = [suspect.sha for suspect in made.facts.suspects if suspect.blamed and suspect.sha]
+    revisions = [name for name in (*versions, *shas, "HEAD") if tree.repository.has(name)]
+    mended = (repaired(tree.repository, patch, revisions) if patch.damaged else patch for patch in made.patches)
+    return replace(made, patches=tuple(mended))
 
 
 def _bytes(path: Path) -> bytes:

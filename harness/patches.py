@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -95,9 +96,24 @@ def apply(git: Git, base: Commit, change: Change) -> Commit | Rejected:
             tree = git.patched_tree(now.sha, file)
             if isinstance(tree, Conflict):
                 return _rejected(git, now, patch, file, str(tree))
+        if link := _link_out(git, now.sha, tree):
+            return Rejected(patch, f"it makes a symbolic link that leads out of the tree: {printable(link)}", None)
         message = f"{printable(patch.subject)}\n\n{patch.message}\n".encode("utf-8", "replace").decode()
         now = git.make_commit(tree, [now.sha], message.replace("\0", ""))
     return now
+
+
+def _link_out(git: Git, old: str, new: str) -> str | None:
+    """A symbolic link in the difference of two trees that leads out of the tree, or nowhere."""
+    for line in git.run("diff-tree", "-r", "-z", "--no-renames", old, new).stdout.split("\0:"):
+        facts, _, path = line.lstrip(":").rstrip("\0").partition("\0")
+        mode, blob = facts.split()[1:4:2] if facts else ("", "")
+        if mode == "120000":
+            target = git.run("cat-file", "blob", blob).stdout
+            place = posixpath.normpath(posixpath.join(posixpath.dirname(path), target or ".."))
+            if place.startswith(("/", "..")) or "\0" in target or ".git" in place.split("/"):
+                return f"{path} -> {target or 'nothing'}"
+    return None
 
 
 def check(git: Git, commit: str, diff: bytes, blobs: Mapping[str, str] | None = None) -> str | None:

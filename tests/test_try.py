@@ -205,6 +205,17 @@ def test_no_patch_goes_through_a_symbolic_link(toy: tuple[Git, Path], tmp_path: 
     assert not (tmp_path / "outside").exists()
 
 
+@pytest.mark.parametrize("target", ["/etc/passwd", "../outside", "a/../../x", ".git/config", ".."])
+def test_no_patch_makes_a_symbolic_link_that_leads_out(toy: tuple[Git, Path], tmp_path: Path, target: str) -> None:
+    git, _ = toy
+    link = NEW + "\\ No newline at end of file\n"
+    rejected = made(git, tmp_path, link.format(path="link", mode="120000", line=target))
+    assert isinstance(rejected, Rejected)
+    assert "a symbolic link that leads out of the tree: link -> " in rejected.reason
+    inside = made(git, tmp_path, link.format(path="sub/link", mode="120000", line="../console.sh"))
+    assert isinstance(inside, Commit)
+
+
 def test_three_way(toy: tuple[Git, Path], tmp_path: Path) -> None:
     """A patch against an older commit whose context has changed since, but whose blob is known."""
     git, _ = toy

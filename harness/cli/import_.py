@@ -6,7 +6,7 @@ import argparse
 import io
 import zlib
 from dataclasses import replace
-from gzip import GzipFile
+from gzip import BadGzipFile, GzipFile
 from pathlib import Path
 
 from harness import catalog, paths
@@ -77,7 +77,7 @@ def _bytes(path: Path) -> bytes:
             data = file.read(LONGEST + 1)
         if data.startswith(b"\x1f\x8b"):
             data = GzipFile(fileobj=io.BytesIO(data)).read(LONGEST + 1)
-    except (EOFError, zlib.error) as error:
+    except (EOFError, zlib.error, BadGzipFile) as error:
         raise UserError(f"{path}: damaged gzip: {error}") from error
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from error

@@ -18,6 +18,8 @@ _DATE = re.compile(r"^Date: (?P<date>\S.*)$")
 _SCISSORS = re.compile(r"^\s*-+\s*(?:>8|8<|>%|%<)\s*-")
 _SIGNED = re.compile(r"^Signed-off-by: (?P<name>[^<>]*[^<>\s]) <(?P<address>[^<>\s]+)>\s*$", re.MULTILINE)
 
+_ENVELOPE = re.compile(r"^>*From \S+ +\w{3} \w{3} ", re.MULTILINE)
+
 SQUEEZED = "the page that this patch was saved from had lost white space"
 BROKEN = "the hunks of this patch do not add up"
 PREFIX = "regress import: "
@@ -59,13 +61,16 @@ class Patch:
     def render(self) -> bytes:
         """The patch as a mail, for `git am` and `regress try`; what is unsure stands below its `---`."""
         name, _, address = self.author.rpartition(" <")
-        sender = email.utils.formataddr((name, address.rstrip(">")), "utf-8") if name else _encoded(self.author)
+        plain = address.rstrip(">").encode("ascii", "replace").decode()
+        sender = email.utils.formataddr((name, plain), "utf-8") if name else _encoded(self.author)
         notes = "".join(f"{PREFIX}{note}\n" for note in self.notes)
+        # As an mbox has it: what looks like the next message's envelope is not one.
+        message = _ENVELOPE.sub(r">\g<0>", self.message.strip())
         text = (
             "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\n"
             f"From: {sender}\nDate: {self.date}\nSubject: {_encoded(self.subject)}\n"
             "MIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: 8bit\n"
-            f"\n{self.message.strip()}\n---\n{notes}\n{self.diff.text()}-- \nregress\n"
+            f"\n{message}\n---\n{notes}\n{self.diff.text()}-- \nregress\n"
         )
         return text.encode("utf-8", "surrogateescape")
 
@@ -116,7 +121,7 @@ def _patch(message: Message, above: Sequence[str], diff: Diff) -> Patch:
         message=text,
         diff=diff,
         origin=message,
-        notes=tuple(notes),
+        notes=tuple(printable(note) for note in notes),
     )
 
 

@@ -242,7 +242,7 @@ def _one(data: bytes, top: Path, git: Git, base: Commit, got: Count) -> str | No
     began = time.monotonic()
     try:
         with contextlib.redirect_stdout(io.StringIO()) as told:
-            import_.run(argparse.Namespace(file=mail, output=folder, tree=None))
+            import_.run(argparse.Namespace(file=mail, output=folder, tree=None, json=False))
         load(folder)
     except UserError as error:
         got.refused += 1

@@ -1,6 +1,7 @@
 """`regress import`: threads in every form become a draft scenario, and nothing of them leaves its folder."""
 
 import gzip
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -267,6 +268,16 @@ def test_import_writes_a_scenario_that_loads(regress: Regress, tmp_path: Path) -
         assert sorted(path.suffix for path in folder.iterdir()) == [".patch", ".sh", ".yaml"]
         shellcheck = subprocess.run(["shellcheck", "-x", str(folder / "run.sh")], check=False, cwd=ROOT)
         assert shellcheck.returncode == 0
+
+
+def test_import_as_json(regress: Regress, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text(PAGE)
+    done = regress("import", str(tmp_path / "t.txt"), "--output", str(tmp_path / "d"), "--json")
+    told = json.loads(done.stdout)
+    assert told["crashes"][0]["crash"]["function"] == "toy_read"
+    assert [(one["name"], one["good"]) for one in told["versions"]] == [("6.7", True), ("6.8-rc1", False)]
+    assert told["patches"][0]["damaged"] is True
+    assert Path(told["folder"], "scenario.yaml").exists()
 
 
 def test_nothing_is_overwritten(regress: Regress, tmp_path: Path) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import zlib
+from collections.abc import Iterable
 from dataclasses import replace
 from gzip import BadGzipFile, GzipFile
 from pathlib import Path
+from typing import Any
 
 from harness import catalog, paths
 from harness.cli.progress import Talk
@@ -17,6 +20,7 @@ from harness.kernel.tree import find
 from harness.patches import repaired
 from harness.thread.draft import Draft, draft
 from harness.thread.message import printable
+from harness.thread.prose import Said
 from harness.thread.read import LONGEST, read
 from harness.thread.render import files
 
@@ -29,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", metavar="DIR", type=Path, help="where the draft goes; default: a folder named by its id"
     )
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.add_argument("--tree", metavar="NAME|PATH|URL", help="repair damaged patches by the files of this tree")
 
 
@@ -48,8 +53,49 @@ def run(options: argparse.Namespace) -> int:
     if {path.name for path in folder.iterdir()} != texts.keys():
         raise UserError(f"{folder} was filled by somebody else meanwhile; nothing was written")
     catalog.load(folder)
-    _tell(made, folder)
+    if options.json:
+        print(json.dumps(_document(made, folder), indent=2))
+    else:
+        _tell(made, folder)
     return 0
+
+
+def _document(made: Draft, folder: Path) -> dict[str, Any]:
+    """A draft as JSON data."""
+    facts = made.facts
+    return {
+        "id": made.id,
+        "aliases": list(made.aliases),
+        "title": made.title,
+        "messages": made.messages,
+        "links": list(facts.links),
+        "crashes": [
+            {"shown_by": found.message.name, "line": found.line or None, "crash": found.crash.to_json()}
+            for found in made.crashes
+        ],
+        "commits": [
+            {"sha": one.sha, "subject": one.subject, "blamed": one.blamed, "said": _sayings(one.said)}
+            for one in facts.suspects
+        ],
+        "versions": [{"name": one.name, "good": one.good, "said": _sayings(one.said)} for one in facts.versions],
+        "patches": [
+            {
+                "file": patch.file_name(number),
+                "author": patch.author,
+                "subject": patch.subject,
+                "damaged": not patch.diff.whole,
+                "notes": list(patch.notes),
+            }
+            for number, patch in enumerate(made.patches, 1)
+        ],
+        "claims": _sayings(facts.claims),
+        "unsure": list(made.unsure),
+        "folder": str(folder),
+    }
+
+
+def _sayings(said: Iterable[Said]) -> list[dict[str, str]]:
+    return [{"message": one.message.name, "text": one.text} for one in said]
 
 
 def _repaired(made: Draft, wanted: str) -> Draft:

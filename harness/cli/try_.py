@@ -103,7 +103,7 @@ class Try:
         known = commits.get(tree.name)
         if self.options.bad:
             return tree, tree.resolve(Revision(self.options.bad))
-        if known is None:
+        if known is None or not known.bad:
             trees = ", ".join(self.scenario.commits) or "no tree"
             raise UserError(
                 f"the scenario knows no bad commit of {tree.name} (it knows {trees}); name the one to patch with --bad"

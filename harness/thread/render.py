@@ -85,7 +85,8 @@ def _notes(notes: Sequence[str]) -> str:
 def _kconfig(draft: Draft, fragments: Iterable[str]) -> list[str]:
     said = [draft.title, *(line for patch in draft.patches for line in patch.origin.lines)]
     text = " ".join([*said, *(claim.text for claim in draft.facts.claims)]).casefold()
-    near = [name for name in sorted(fragments) if name != "base" and re.search(rf"\b{re.escape(name)}\b", text)]
+    # A name of one word, such as `base`, is also a word like any other.
+    near = [name for name in sorted(fragments) if "-" in name and re.search(rf"\b{re.escape(name)}\b", text)]
     lines = [f"kconfig: [{', '.join(['base', *near])}]"]
     if near:
         lines.insert(0, "# Unsure: the fragments besides base are those whose names the thread has.")

@@ -98,6 +98,7 @@ Fixes: 0123456789ab ("toy: count to one")
 Closes: https://bugzilla.kernel.org/show_bug.cgi?id=4711
 #regzbot introduced: v6.7..0123456789ab
 #regzbot title: toy counts wrong
+#regzbot fixed-by: 1f2e3d4c5d
 Signed-off-by: Jörg Example <joerg@example.org>
 ---
  toy.c | 2 +-
@@ -168,7 +169,7 @@ def test_a_mail() -> None:
     assert list(made.facts.links) == ["https://bugzilla.kernel.org/show_bug.cgi?id=4711"]
     assert made.facts.introduced is not None
     assert (made.facts.introduced.good, made.facts.introduced.bad) == ("v6.7", "0123456789ab")
-    assert 'mainline: {good: "v6.7", bad: "0123456789ab"}' in text_of(made)
+    assert 'mainline: {good: "v6.7", bad: "0123456789ab", fixed: "1f2e3d4c5d"}' in text_of(made)
     [patch] = made.patches
     assert patch.notes == ()
     assert patch.diff.text() == DIFF.replace("\n\n", "\n \n")

@@ -27,13 +27,14 @@ class Facts:
 
     Attributes:
         ids: of trackers, such as `lr#35498d`, the one that is surest first.
-        title: what a tracker calls it.
+        title: what a tracker calls it.  fixed_by: the commit that a tracker knows to fix it.
     """
 
     ids: dict[str, Said] = field(default_factory=dict)
     title: Said | None = None
     links: dict[str, Said] = field(default_factory=dict)
     introduced: Introduced | None = None
+    fixed_by: Said | None = None
     suspects: list[Suspect] = field(default_factory=list)
     versions: list[Version] = field(default_factory=list)
     claims: list[Said] = field(default_factory=list)
@@ -51,7 +52,7 @@ _LINKS = (
     re.compile(r"^\s*(?:Closes|Link|BugLink|Buglink):\s*(https?://[!-~]{4,300})", re.MULTILINE),
     re.compile(r"(https?://(?:bugzilla\.kernel\.org|syzkaller\.appspot\.com/bug)[!-~]{2,200})"),
 )
-_REGZBOT = re.compile(r"^\s*#regzbot\s+\^?(introduced|title|link|monitor)\s*:?\s+(\S.*)$", re.MULTILINE)
+_REGZBOT = re.compile(r"^\s*#regzb(?:ot)?\s+\^?(introduced|title|link|monitor|fixed-by)\s*:?\s+(\S.*)$", re.MULTILINE)
 _REVISION = r"[A-Za-z0-9][\w/-]*(?:\.[\w/-]+)*"
 _RANGE = re.compile(rf"^({_REVISION})(?:\s*\.\.\.?\s*({_REVISION}))?(?=\s|$)")
 
@@ -86,5 +87,7 @@ def _regzbot(facts: Facts, command: str, value: str, said: Said) -> None:
     elif command == "introduced" and facts.introduced is None and (found := _RANGE.match(value)):
         good, bad = (found[1], found[2]) if found[2] else (None, found[1])
         facts.introduced = Introduced(good, bad, said)
+    elif command == "fixed-by" and re.fullmatch(r"[0-9a-f]{7,40}", value):
+        facts.fixed_by = Said(value, said.message)
     elif command in ("link", "monitor") and value.startswith("http"):
         facts.links.setdefault(printable(value.split()[0]), said)

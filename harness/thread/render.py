@@ -130,7 +130,8 @@ def _commits(facts: Facts, crashes: Sequence[Found]) -> list[str]:
             "# The thread does not name both a good and a bad commit in words that were understood; fill them in:",
             *("# commits:", f"#   mainline: {{good: {good or '...'}, bad: {bad or '...'}}}"),
         ]
-    return [f"# good: {good_why}.  bad: {bad_why}.", "commits:", f"  mainline: {{good: {good}, bad: {bad}}}"]
+    fixed = f", fixed: {_scalar(facts.fixed_by.text)}" if facts.fixed_by else ""
+    return [f"# good: {good_why}.  bad: {bad_why}.", "commits:", f"  mainline: {{good: {good}, bad: {bad}{fixed}}}"]
 
 
 def _blamed(facts: Facts) -> Suspect | None:

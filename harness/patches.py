@@ -33,7 +33,7 @@ class Change:
     @property
     def subject(self) -> str:
         """What it says it does; of a series, its first patch."""
-        first = re.sub(r"^(?:\[[^\]]*\]\s*)+", "", self.patches[0].subject)
+        first = self.patches[0].title
         return f"{first} (and {len(self.patches) - 1} more)" if len(self.patches) > 1 else first
 
 
@@ -98,7 +98,7 @@ def apply(git: Git, base: Commit, change: Change) -> Commit | Rejected:
                 return _rejected(git, now, patch, file, str(tree))
         if link := _link_out(git, now.sha, tree):
             return Rejected(patch, f"it makes a symbolic link that leads out of the tree: {printable(link)}", None)
-        message = f"{printable(patch.subject)}\n\n{patch.message}\n".encode("utf-8", "replace").decode()
+        message = f"{printable(patch.title)}\n\n{patch.message}\n".encode("utf-8", "replace").decode()
         now = git.make_commit(tree, [now.sha], message.replace("\0", ""))
     return now
 

@@ -252,7 +252,9 @@ def test_commits(text: str, sha: str | None, subject: str | None, blamed: bool) 
     assert (one.sha, one.subject, one.blamed) == (sha, subject, blamed)
 
 
-@pytest.mark.parametrize("text", ["deadbeef", "1234567890123", "2017-08-02", "facade", ": f4b5debc0000"])
+@pytest.mark.parametrize(
+    "text", ["deadbeef", "ffffffff81093e44", "1234567890123", "2017-08-02", "facade", ": f4b5debc0000"]
+)
 def test_what_is_no_commit(text: str) -> None:
     assert drafted(f"Subject: x\n\n{text}\n").facts.suspects == []
 

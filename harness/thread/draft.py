@@ -10,7 +10,7 @@ from harness.console import Crash, find_crashes
 from harness.thread.facts import Facts, gather
 from harness.thread.message import Message, printable, quoted
 from harness.thread.patch import Patch, patches
-from harness.thread.read import Thread
+from harness.thread.read import Kind, Thread
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ def draft(thread: Thread, source: str) -> Draft:
     """
     facts = gather(thread.messages)
     crashes = tuple(_crashes(thread.messages))
+    if thread.kind is Kind.TEXT and crashes:
+        facts.claims = []  # a console log has no sentences, only lines
     title = _title(thread, facts, crashes)
     ids = list(facts.ids)
     name = _slug(ids[0] if ids else title or "draft")

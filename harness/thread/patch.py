@@ -45,6 +45,11 @@ class Patch:
     notes: tuple[str, ...] = ()
 
     @property
+    def title(self) -> str:
+        """The subject without its `[PATCH]`."""
+        return re.sub(r"^(?:\[[^\]]*\]\s*)+", "", self.subject) or self.subject
+
+    @property
     def damaged(self) -> bool:
         """Whether the diff is not what its author sent."""
         return self.origin.squeezed or not self.diff.whole
@@ -55,7 +60,7 @@ class Patch:
 
     def file_name(self, number: int) -> str:
         """A name made of a number and plain characters of the subject; it can't leave its folder."""
-        slug = re.sub(r"[^A-Za-z0-9_]+", "-", re.sub(r"\[[^\]]*\]", "", self.subject)).strip("-")[:52].strip("-")
+        slug = re.sub(r"[^A-Za-z0-9_]+", "-", self.title).strip("-")[:52].strip("-")
         return f"{number:04}-{slug or 'patch'}.patch"
 
     def render(self) -> bytes:

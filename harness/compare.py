@@ -45,16 +45,27 @@ class Row:
 
 @dataclass(frozen=True)
 class Cell:
-    """A row in one scenario; without an answer where the change did not apply."""
+    """A row in one scenario.
+
+    Attributes:
+        answer: None where the change did not apply.
+        broken: the change broke the build: without it the scenario's kernel was built.
+    """
 
     row: Row
     scenario: Scenario
     answer: Answer | None
+    broken: bool = False
+
+    @property
+    def unknown(self) -> bool:
+        """Whether nothing can be said."""
+        return self.answer is not None and self.answer.verdict.word is Word.SKIP and not self.broken
 
     @property
     def as_expected(self) -> bool | None:
         """Whether it is what is hoped for; None where nothing is known to expect, or it could not be told."""
-        return self.answer.as_expected if self.answer else False
+        return self.answer.as_expected if self.answer and not self.broken else False
 
 
 def try_all(
@@ -77,6 +88,7 @@ def try_all(
         InfrastructureError: the machine failed.
     """
     for scenario, role, laboratory in scenarios:
+        built = False
         with laboratory as lab:
             for number, row in enumerate(rows):
                 if isinstance(row.made, Rejected):
@@ -86,7 +98,9 @@ def try_all(
                 subject = Subject("fixed" if row.change else role, row.made)
                 place = folder / scenario.id / f"{number}-{row.made.sha[:12]}"
                 keep = functools.partial(finished, row, scenario)
-                told(Cell(row, scenario, lab.answer(subject, place, runs, keep)))
+                answer = lab.answer(subject, place, runs, keep)
+                built |= row.change is None and answer.kernel is not None
+                told(Cell(row, scenario, answer, broken=built and answer.kernel is None))
 
 
 def conclude(cells: Sequence[Cell]) -> tuple[Standing, str]:
@@ -96,7 +110,7 @@ def conclude(cells: Sequence[Cell]) -> tuple[Standing, str]:
     patches pass says nothing.
     """
     for cell in cells:
-        if cell.answer and cell.answer.verdict.word is Word.SKIP:
+        if cell.answer and cell.unknown:
             lost = any(trial.outcome is Outcome.INFRASTRUCTURE for trial in cell.answer.trials)
             standing = Standing.INFRASTRUCTURE if lost else Standing.INCONCLUSIVE
             return standing, f"{cell.row.name} in {cell.scenario.id} cannot be told: {cell.answer.verdict.reason}"

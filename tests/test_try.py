@@ -140,6 +140,19 @@ def test_what_cannot_be_told(regress: Regress, toy: tuple[Git, Path], tmp_path: 
     assert "cannot tell" in done.stderr
 
 
+def test_a_patch_that_breaks_the_build_is_at_fault(regress: Regress, toy: tuple[Git, Path], tmp_path: Path) -> None:
+    git, top = toy
+    scenario = top / "toy" / "scenario.yaml"
+    scenario.write_text(scenario.read_text().replace('command: "true"', "command: sh -n console.sh"))
+    patch = tmp_path / "a.patch"
+    patch.write_text(diff(git, "console.sh", "if\n"))
+    code, result, done = try_toy(regress, toy, patch)
+    assert (code, result["status"]) == (1, "not as expected"), done.stderr
+    assert "does not build" in done.stderr
+    suites = ET.parse(Path(str(result["folder"])) / "junit.xml").getroot()
+    assert [s.get("failures") for s in suites.iter("testsuite")] == ["1"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -33,8 +33,11 @@ def render_table(cells: Sequence[Cell]) -> str:
     suites: dict[str, list[TestCase]] = {}
     for cell in cells:
         name = f"{cell.row.name} {cell.row.change.subject}" if cell.row.change else cell.row.name
-        if cell.answer is not None:
+        if cell.answer is not None and not cell.broken:
             case = _case(name, cell.scenario.id, cell.answer)
+        elif cell.answer is not None:
+            case = TestCase(name, cell.scenario.id)
+            case.add_failure_info(f"does not build: {cell.answer.verdict.reason}")
         else:
             case = TestCase(name, cell.scenario.id)
             assert isinstance(cell.row.made, Rejected)

@@ -17,6 +17,8 @@ def word(cell: Cell) -> str:
     """What a cell says: its verdict, and whether that is as expected."""
     if cell.answer is None:
         return "does not apply"
+    if cell.broken:
+        return "does not build"
     expected = {True: ", as expected", False: ", NOT as expected", None: ""}[cell.as_expected]
     return f"{_WORDS[cell.answer.verdict.word]}{expected}"
 

@@ -6,14 +6,14 @@ import posixpath
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import UserError
 from harness.git import Commit, Conflict, Git
 from harness.thread.diff import FileDiff
 from harness.thread.message import printable
-from harness.thread.patch import Patch, patches
+from harness.thread.patch import NAMELESS, Patch, patches
 from harness.thread.read import read
 from harness.thread.repair import Old, Unclear, repair
 
@@ -63,7 +63,8 @@ def read_change(path: Path) -> Change:
     found = [patch for message in thread.messages for patch in patches(message)]
     if not found:
         raise UserError(f"{path}: there is no patch in it")
-    return Change(path.name, tuple(_in_order(path, found)))
+    named = [replace(patch, subject=path.name) if patch.subject == NAMELESS else patch for patch in found]
+    return Change(path.name, tuple(_in_order(path, named)))
 
 
 def _in_order(path: Path, found: Sequence[Patch]) -> list[Patch]:

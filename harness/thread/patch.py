@@ -22,6 +22,7 @@ _ENVELOPE = re.compile(r"^>*From \S+ +\w{3} \w{3} ", re.MULTILINE)
 
 SQUEEZED = "the page that this patch was saved from had lost white space"
 BROKEN = "the hunks of this patch do not add up"
+NAMELESS = "[PATCH] without a subject"
 PREFIX = "regress import: "
 
 
@@ -122,7 +123,7 @@ def _patch(message: Message, above: Sequence[str], diff: Diff) -> Patch:
     return Patch(
         author=printable(author, 200),
         date=told.get("date") or (email.utils.format_datetime(message.sent) if message.sent else _NO_DATE),
-        subject=told.get("subject") or printable(message.subject) or "[PATCH] without a subject",
+        subject=told.get("subject") or printable(message.subject) or NAMELESS,
         message=text,
         diff=diff,
         origin=message,

@@ -148,6 +148,22 @@ def test_a_saved_page() -> None:
     assert "regress import: the page" in patch.render().decode()
 
 
+def test_a_page_that_kept_its_white_space() -> None:
+    page = (
+        "* [PATCH] toy: count\n@ 2024-03-01  9:05 Ada Example\n  2024-03-01 10:00 ` Bob Example\n"
+        "  0 siblings, 1 reply; 2+ messages in thread\n"
+        "From: Ada Example @ 2024-03-01  9:05 UTC (permalink / raw)\n  To: linux-toys; +Cc: bob,\n\tcarol\n\n"
+        f"One is not enough.\n\nSigned-off-by: Ada Example <ada@example.org>\n---\n{DIFF}-- \n2.40.0\n\n"
+        "^ permalink raw reply related\t[flat|nested] 2+ messages in thread\n"
+    )
+    thread = read(page.encode())
+    assert thread.messages[0].lines[0] == "One is not enough."
+    [patch] = draft(thread, "page").patches
+    assert patch.diff.text() == DIFF.replace("\n\n", "\n \n")
+    assert not patch.damaged
+    assert patch.message == "One is not enough.\n\nSigned-off-by: Ada Example <ada@example.org>"
+
+
 def test_the_draft_says_what_is_unsure() -> None:
     text = text_of(drafted(PAGE))
     assert (

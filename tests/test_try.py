@@ -1,7 +1,9 @@
 """`regress try` from end to end, with command builders and machines in place of kernels."""
 
 import json
+import signal
 import subprocess
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from harness.git import Commit, Git
 from harness.patches import Rejected, apply, read_change
+from tests.conftest import ROOT, gone
 from tests.test_run import BAD, CRASH, GOOD, SCENARIO
 
 History = Callable[..., tuple[Git, list[str]]]
@@ -254,3 +257,26 @@ def test_bytes_and_names_are_kept(toy: tuple[Git, Path], tmp_path: Path) -> None
     assert isinstance(commit, Commit)
     shown = subprocess.run(["git", "show", f"{commit.sha}:latin"], cwd=git.path, capture_output=True, check=True)
     assert shown.stdout == b"caf\xe9\n"
+
+
+def test_ctrl_c_keeps_what_is_finished(toy: tuple[Git, Path], tmp_path: Path) -> None:
+    git, top = toy
+    pid = tmp_path / "pid"
+    patch = tmp_path / "slow.patch"
+    patch.write_text(diff(git, "console.sh", f"sh -c 'echo $$ >{pid}; exec sleep 100'\n"))
+    results = tmp_path / "results"
+    argv = [str(ROOT / "regress"), "try", "toy", str(patch), "--scenarios", str(top), "--tree", str(git.path)]
+    argv += ["--bad", "HEAD", "--results", str(results)]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for _ in range(1200):
+        if (pid.exists() and pid.read_text()) or process.poll() is not None:
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Interrupted: after 1 of 2 cells" in out
+    assert gone(int(pid.read_text()))
+    [folder] = [path for path in results.iterdir() if path.is_dir()]
+    assert "REPRODUCED, as expected" in (folder / "table.txt").read_text()
+    assert json.loads((folder / "result.json").read_text())["cells"][0]["as_expected"] is True

@@ -49,22 +49,45 @@ class Cell:
 
     Attributes:
         answer: None where the change did not apply.
-        broken: the change broke the build: without it the scenario's kernel was built.
+        base: what the base said in this scenario; None in the base's own cell.
     """
 
     row: Row
     scenario: Scenario
     answer: Answer | None
-    broken: bool = False
+    base: Answer | None = None
 
     @property
-    def unknown(self) -> bool:
-        """Whether nothing can be said."""
-        return self.answer is not None and self.answer.verdict.word is Word.SKIP and not self.broken
+    def broken(self) -> bool:
+        """Whether the change broke the build: the base has a kernel, and this has none."""
+        return bool(self.answer and self.base and self.base.kernel and not self.answer.kernel)
+
+    @property
+    def in_doubt(self) -> str | None:
+        """Why nothing can be said; None where something can.
+
+        The same image cannot be better than itself: where it passes now, the crash comes only sometimes.
+        """
+        if self.answer is None or self.broken:
+            return None
+        if self.answer.verdict.word is Word.SKIP:
+            return self.answer.verdict.reason
+        mine, other = self.answer.kernel, self.base and self.base.kernel
+        if (
+            mine
+            and other
+            and mine.signature == other.signature
+            and self.base
+            and self.base.verdict.word is not self.answer.verdict.word
+        ):
+            return "its image is the base's, byte for byte, and yet the two differ: it depends on chance"
+        return None
 
     @property
     def as_expected(self) -> bool | None:
         """Whether it is what is hoped for; None where nothing is known to expect, or it could not be told."""
+        if self.in_doubt is not None:
+            return None
         return self.answer.as_expected if self.answer and not self.broken else False
 
 
@@ -88,7 +111,7 @@ def try_all(
         InfrastructureError: the machine failed.
     """
     for scenario, role, laboratory in scenarios:
-        built = False
+        base = None
         with laboratory as lab:
             for number, row in enumerate(rows):
                 if isinstance(row.made, Rejected):
@@ -99,8 +122,8 @@ def try_all(
                 place = folder / scenario.id / f"{number}-{row.made.sha[:12]}"
                 keep = functools.partial(finished, row, scenario)
                 answer = lab.answer(subject, place, runs, keep)
-                built |= row.change is None and answer.kernel is not None
-                told(Cell(row, scenario, answer, broken=built and answer.kernel is None))
+                told(Cell(row, scenario, answer, base))
+                base = base or answer
 
 
 def conclude(cells: Sequence[Cell]) -> tuple[Standing, str]:
@@ -110,12 +133,13 @@ def conclude(cells: Sequence[Cell]) -> tuple[Standing, str]:
     patches pass says nothing.
     """
     for cell in cells:
-        if cell.answer and cell.unknown:
-            lost = any(trial.outcome is Outcome.INFRASTRUCTURE for trial in cell.answer.trials)
-            standing = Standing.INFRASTRUCTURE if lost else Standing.INCONCLUSIVE
-            return standing, f"{cell.row.name} in {cell.scenario.id} cannot be told: {cell.answer.verdict.reason}"
+        if cell.answer and any(trial.outcome is Outcome.INFRASTRUCTURE for trial in cell.answer.trials):
+            return Standing.INFRASTRUCTURE, f"{cell.row.name} in {cell.scenario.id}: {cell.answer.verdict.reason}"
     if cells and cells[0].as_expected is False:
         return Standing.NOT_REPRODUCED, "the regression does not show without a patch, so what passes proves nothing"
+    for cell in cells:
+        if cell.in_doubt:
+            return Standing.INCONCLUSIVE, f"{cell.row.name} in {cell.scenario.id} cannot be told: {cell.in_doubt}"
     wrong = [cell for cell in cells if cell.as_expected is False]
     if wrong:
         names = ", ".join(dict.fromkeys(cell.row.name for cell in wrong))

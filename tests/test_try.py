@@ -1,5 +1,6 @@
 """`regress try` from end to end, with command builders and machines in place of kernels."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -10,8 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from harness.compare import Cell, Row, Standing, conclude, try_all
+from harness.console import Expectation
 from harness.git import Commit, Git
+from harness.machine import Chunk
+from harness.model import Boot, Scenario
 from harness.patches import Rejected, apply, read_change
+from harness.progress import Silent
+from harness.reports import junit, table
+from harness.reproduce import Guest, Laboratory
+from harness.testing import FakeBuilder, ScriptedMachine
 from tests.conftest import ROOT, gone
 from tests.test_run import BAD, CRASH, GOOD, SCENARIO
 
@@ -154,6 +163,37 @@ def test_a_patch_that_breaks_the_build_is_at_fault(regress: Regress, toy: tuple[
     assert "does not build" in done.stderr
     suites = ET.parse(Path(str(result["folder"])) / "junit.xml").getroot()
     assert [s.get("failures") for s in suites.iter("testsuite")] == ["1"]
+
+
+def test_the_same_image_is_no_fix(tmp_path: Path) -> None:
+    """A patch that does not change the image, and a crash that comes only the first time."""
+    boots = 0
+
+    def play(_: Boot) -> list[Chunk]:
+        nonlocal boots
+        boots += 1
+        return [
+            Chunk(b"", b"regress: up\n"),
+            Chunk(b"Kernel panic - not syncing: toy\n" if boots == 1 else b"", b"regress: passed\n"),
+        ]
+
+    scenario = Scenario("toy", "toy", tmp_path, expect=Expectation(title="kernel panic: toy"))
+    lab = Laboratory(scenario, FakeBuilder(), ScriptedMachine(play), lambda _: Guest(tmp_path, ()), "x86_64", Silent())
+    (tmp_path / "a.patch").write_text(NEW.format(path="README", mode="100644", line="x"))
+    rows = [
+        Row(None, Commit("1" * 40, "tree", "base")),
+        Row(read_change(tmp_path / "a.patch"), Commit("2" * 40, "tree", "patched")),
+    ]
+    cells: list[Cell] = []
+    labs = [(scenario, "bad", contextlib.nullcontext(lab))]
+    try_all(rows, labs, tmp_path / "out", 1, lambda *_: None, cells.append)
+    assert [cell.answer and cell.answer.verdict.word for cell in cells] == ["bad", "good"]
+    assert [cell.as_expected for cell in cells] == [True, None]
+    standing, reason = conclude(cells)
+    assert standing is Standing.INCONCLUSIVE
+    assert "depends on chance" in reason
+    assert "cannot tell" in table.render(cells)
+    assert "depends on chance" in junit.render_table(cells)
 
 
 @pytest.mark.parametrize(

@@ -68,5 +68,6 @@ def cell(one: Cell, top: Path) -> dict[str, Any]:
         "row": one.row.name,
         "scenario": one.scenario.id,
         "as_expected": one.as_expected,
+        "in_doubt": one.in_doubt,
         "answer": answer(one.answer, top) if one.answer else None,
     }

@@ -35,6 +35,9 @@ def render_table(cells: Sequence[Cell]) -> str:
         name = f"{cell.row.name} {cell.row.change.subject}" if cell.row.change else cell.row.name
         if cell.answer is not None and not cell.broken:
             case = _case(name, cell.scenario.id, cell.answer)
+            if cell.in_doubt and not case.is_error():
+                case.skipped = []
+                case.add_skipped_info(cell.in_doubt)
         elif cell.answer is not None:
             case = TestCase(name, cell.scenario.id)
             case.add_failure_info(f"does not build: {cell.answer.verdict.reason}")

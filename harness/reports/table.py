@@ -19,6 +19,8 @@ def word(cell: Cell) -> str:
         return "does not apply"
     if cell.broken:
         return "does not build"
+    if cell.in_doubt:
+        return "cannot tell"
     expected = {True: ", as expected", False: ", NOT as expected", None: ""}[cell.as_expected]
     return f"{_WORDS[cell.answer.verdict.word]}{expected}"
 
@@ -45,9 +47,9 @@ def render(cells: Sequence[Cell]) -> str:
 
 def _reasons(cells: Sequence[Cell]) -> list[str]:
     return [
-        f"{cell.row.name} in {cell.scenario.id}: {printable(cell.answer.verdict.reason)}"
+        f"{cell.row.name} in {cell.scenario.id}: {printable(cell.in_doubt or cell.answer.verdict.reason)}"
         for cell in cells
-        if cell.answer and cell.answer.verdict.word is not Word.GOOD
+        if cell.answer and (cell.in_doubt or cell.answer.verdict.word is not Word.GOOD)
     ]
 
 

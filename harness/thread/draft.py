@@ -94,7 +94,7 @@ def _title(thread: Thread, facts: Facts, crashes: Sequence[Found]) -> str:
     if facts.title:
         return facts.title.text
     subjects = (printable(message.title, 120) for message in thread.messages)
-    return next(filter(None, subjects), crashes[0].crash.title if crashes else "")
+    return next(filter(None, subjects), printable(crashes[0].crash.title) if crashes else "")
 
 
 def _crashes(messages: Sequence[Message]) -> Iterator[Found]:

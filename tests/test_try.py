@@ -18,7 +18,7 @@ from harness.machine import Chunk
 from harness.model import Boot, Scenario
 from harness.patches import Rejected, apply, read_change
 from harness.progress import Silent
-from harness.reports import junit, table
+from harness.reports import grid, junit
 from harness.reproduce import Guest, Laboratory
 from harness.testing import FakeBuilder, ScriptedMachine
 from tests.conftest import ROOT, gone
@@ -192,7 +192,7 @@ def test_the_same_image_is_no_fix(tmp_path: Path) -> None:
     standing, reason = conclude(cells)
     assert standing is Standing.INCONCLUSIVE
     assert "depends on chance" in reason
-    assert "cannot tell" in table.render(cells)
+    assert "cannot tell" in grid.render(cells)
     assert "depends on chance" in junit.render_table(cells)
 
 

@@ -18,7 +18,7 @@ from harness.files import write_atomically
 from harness.git import Commit, Git
 from harness.kernel.tree import Tree
 from harness.model import Range, Revision, Scenario, Trial
-from harness.reports import document, junit, repro, table, text
+from harness.reports import document, grid, junit, repro, text
 
 EXIT = {Standing.AS_EXPECTED: 0, Standing.INFRASTRUCTURE: 3}
 """Exit statuses; 1 for all others."""
@@ -130,7 +130,7 @@ class Try:
         if cell.answer and cell.answer.kernel and cell.scenario.machine_command is None:
             disk = cell.scenario.pi_disk
             repro.write(cell.answer.folder, cell.scenario.machine, disk.append if disk else ())
-        self.talk.note(table.progress(cell))
+        self.talk.note(grid.progress(cell))
 
     def _say(self, line: str) -> None:
         """A line of the report: on standard output, or aside when that is for JSON."""
@@ -155,9 +155,9 @@ class Try:
             "folder": str(top),
         }
         write_atomically(top / "junit.xml", junit.render_table(self.cells))
-        told = table.render(self.cells)
+        told = grid.render(self.cells)
         write_atomically(top / "table.txt", f"{told}\n")
         self.stored.close(str(standing), reason, result)
-        self._say(f"{told}\n{table.conclusion(standing, reason, top)}")
+        self._say(f"{told}\n{grid.conclusion(standing, reason, top)}")
         if self.options.json:
             print(json.dumps(result, indent=2))

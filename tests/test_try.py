@@ -215,6 +215,19 @@ def test_files_that_are_no_change(
     assert message in done.stderr
 
 
+def test_the_commit_to_patch_has_to_be_known(regress: Regress, toy: tuple[Git, Path], tmp_path: Path) -> None:
+    git, top = toy
+    patch = tmp_path / "a.patch"
+    patch.write_text(diff(git, "console.sh", GOOD))
+    for more, message in (
+        ([], "the scenario knows no bad commit of"),
+        (["--bad", "v9.9"], "revision 'v9.9' is not in"),
+        (["--bad", "HEAD", "--against", "othre"], "did you mean 'other'?"),
+    ):
+        done = regress("try", "toy", str(patch), "--scenarios", str(top), "--tree", str(git.path), *more)
+        assert (done.returncode, message in done.stderr) == (2, True), done.stderr
+
+
 def made(git: Git, tmp_path: Path, text: str) -> Commit | Rejected:
     path = tmp_path / "x.patch"
     path.write_text(text)

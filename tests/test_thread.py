@@ -185,7 +185,10 @@ def test_a_mail() -> None:
     assert list(made.facts.links) == ["https://bugzilla.kernel.org/show_bug.cgi?id=4711"]
     assert made.facts.introduced is not None
     assert (made.facts.introduced.good, made.facts.introduced.bad) == ("v6.7", "0123456789ab")
-    assert 'mainline: {good: "v6.7", bad: "0123456789ab", fixed: "1f2e3d4c5d"}' in text_of(made)
+    assert (
+        'mainline: {good: "v6.7", bad: {sha: "0123456789ab", subject: "toy: count to one"}, fixed: "1f2e3d4c5d"}'
+        in text_of(made)
+    )
     [patch] = made.patches
     assert patch.notes == ()
     assert patch.diff.text() == DIFF.replace("\n\n", "\n \n")
@@ -260,6 +263,7 @@ def test_a_console_log() -> None:
         ("This was caused by commit c0ffee12 I think.", "c0ffee12", None, True),
         ("HEAD commit:    c0ffee12 Merge branch 'x'", "c0ffee12", None, False),
         ("bisected to:\n\ncommit c0ffee1234567890c0ffee12", "c0ffee1234567890c0ffee12", None, True),
+        ("See https://git.kernel.org/torvalds/c/c0ffee123456 for it.", "c0ffee123456", None, False),
         ('Please revert "toy: read less".', None, "toy: read less", True),
     ],
 )  # fmt: skip
@@ -269,7 +273,16 @@ def test_commits(text: str, sha: str | None, subject: str | None, blamed: bool) 
 
 
 @pytest.mark.parametrize(
-    "text", ["deadbeef", "ffffffff81093e44", "1234567890123", "2017-08-02", "facade", ": f4b5debc0000"]
+    "text",
+    [
+        "deadbeef",
+        "https://bug.example.org/x?id=0123456789abcd",
+        "ffffffff81093e44",
+        "1234567890123",
+        "2017-08-02",
+        "facade",
+        ": f4b5debc0000",
+    ],
 )
 def test_what_is_no_commit(text: str) -> None:
     assert drafted(f"Subject: x\n\n{text}\n").facts.suspects == []

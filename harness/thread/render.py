@@ -140,17 +140,24 @@ def _blamed(facts: Facts) -> Suspect | None:
 
 def _bad(facts: Facts, crashes: Sequence[Found]) -> tuple[str | None, str]:
     if facts.introduced is not None:
-        return _scalar(facts.introduced.bad), f"by #regzbot introduced, {printable(facts.introduced.said.message.name)}"
+        told, message = facts.introduced.bad, facts.introduced.said.message
+        same = (one for one in facts.suspects if one.sha and len(told) > 6 and one.sha.startswith(told))
+        return _revision(told, next(same, None)), f"by #regzbot introduced, {printable(message.name)}"
     if (blamed := _blamed(facts)) and blamed.sha:
-        sha = _scalar(blamed.sha[:12])
-        name = f"{{sha: {sha}, subject: {_scalar(blamed.subject)}}}" if blamed.subject else sha
-        return name, "unsure, the commit blamed"
+        return _revision(blamed.sha[:12], blamed), "unsure, the commit blamed"
     kernel = next((found.crash.kernel for found in crashes if found.crash.kernel), "")
     if release := re.match(r"(\d{1,2}\.\d{1,3})(?:\.0|(\.\d{1,3}))?(-rc\d{1,2})?", kernel):
         version = "".join(part or "" for part in release.groups())
         return _scalar(f"v{version}"), "unsure, the release that the crashed kernel calls itself"
     bads = [one for one in facts.versions if one.good is False]
     return (_scalar(f"v{bads[0].name}"), "unsure, the oldest version that is called bad") if bads else (None, "")
+
+
+def _revision(name: str, suspect: Suspect | None) -> str:
+    """A commit, with the subject to find it by where that is known."""
+    if suspect is None or suspect.subject is None:
+        return _scalar(name)
+    return f"{{sha: {_scalar(name)}, subject: {_scalar(suspect.subject)}}}"
 
 
 def _good(facts: Facts) -> tuple[str | None, str]:

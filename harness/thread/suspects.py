@@ -45,8 +45,9 @@ _MENTIONS = (
     (re.compile(rf"{_SHORT}(?P<subject>) is the first bad commit"), True),
     (re.compile(rf"^Fixes:\s{{1,4}}{_SHORT}{_TITLED}", re.MULTILINE), True),
     (re.compile(_CALLED + _SHORT + _TITLED), False),
-    # 16 digits alone are an address.
-    (re.compile(rf"(?!\b[0-9a-f]{{16}}\b){_LONG}{_TITLED}"), False),
+    (re.compile(rf"(?:kernel\.org|github\.com)/\S*?/(?:c|commit)/(?:\?\S*?id=)?{_LONG}(?P<subject>)"), False),
+    # 16 digits alone are an address, and what stands in other links is not a commit's hash.
+    (re.compile(rf"(?<![=/+&])(?!\b[0-9a-f]{{16}}\b){_LONG}{_TITLED}"), False),
 )
 _BY_SUBJECT = re.compile(r"""\b(?:[Cc]ommit|[Rr]evert:?)\s{1,4}["“](?P<subject>[^"”\n]{6,200})["”]""")
 _BLAME = re.compile(

@@ -13,7 +13,7 @@ from harness.errors import UserError
 from harness.git import Commit, Conflict, Git
 from harness.thread.diff import FileDiff
 from harness.thread.message import printable
-from harness.thread.patch import NAMELESS, Patch, patches
+from harness.thread.patch import BROKEN, NAMELESS, Patch, patches
 from harness.thread.read import read
 from harness.thread.repair import Old, Unclear, repair
 
@@ -181,6 +181,8 @@ def _rejected(git: Git, commit: Commit, patch: Patch, file: Path, merged: str) -
     said = check(git, commit.sha, file.read_bytes()) or merged
     lines = [line.removeprefix("error: ") for line in said.splitlines() if line.startswith("error: ")]
     reason = printable("; ".join(lines) or merged)
+    if not patch.diff.whole:
+        reason = f"{BROKEN} (`regress import --tree` may repair them): {reason}"
     for failed in _FAILED.finditer(said):
         for hunk in (hunk for one in patch.diff.files if one.path == failed["path"] for hunk in one.hunks):
             if hunk.old[0] == int(failed["line"]):

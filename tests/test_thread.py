@@ -241,6 +241,26 @@ def test_damage_in_a_mail_is_told() -> None:
     assert patch.notes == (BROKEN,)
 
 
+def test_no_part_of_a_patch_is_left_out_unseen() -> None:
+    more = "@@ -9,2 +9,3 @@\n int more(void)\n+/* more */\n {\n"
+    whole = DIFF.rstrip("\n") + "\n \n" + more
+    for damaged in (
+        whole.replace("-{ return 1; }\n", "-{ return 1; }\n+/* by hand */\n"),
+        whole.replace("+/* more */\n {\n", "+/* more */\n {\n+/* by hand */\n"),
+        whole.replace(" \n@@ -9", " \n\nSome words\nof somebody\n@@ -9"),
+    ):
+        [patch] = drafted(
+            f"From: A <a@example.org>\nSubject: [PATCH] toy\n\nBecause.\n---\n{damaged}-- \n2.40\n"
+        ).patches
+        assert not patch.diff.whole
+        assert BROKEN in patch.notes
+        assert patch.diff.text().rstrip() == damaged.rstrip()
+    [patch] = drafted(
+        f"From: A <a@example.org>\nSubject: [PATCH] toy\n\nBecause.\n---\n{whole}\nregards,\n- A\n"
+    ).patches
+    assert patch.diff.whole
+
+
 def test_a_console_log() -> None:
     log = (
         "[    1.0] BUG: kernel NULL pointer dereference, address: 0000000000000000\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 HUNK = re.compile(r"^@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@(.*)$")
 _GIT = re.compile(r'^diff --git ("?a/.*|\S+) ("?b/.*|\S+)$')
@@ -119,7 +119,11 @@ def _file(lines: Sequence[str], start: int) -> tuple[FileDiff, int]:
     hunks: list[Hunk] = []
     while number < len(lines) and HUNK.match(lines[number]):
         hunk, number = _hunk(lines, number)
+        beyond = _beyond(lines, number)
+        if beyond > number:
+            hunk = replace(hunk, lines=(*hunk.lines, *lines[number:beyond]), whole=False)
         hunks.append(hunk)
+        number = beyond
     blob = next((found[1] for line in head if (found := _INDEX.match(line))), None)
     return FileDiff(head, _path(head), blob, tuple(hunks)), number
 
@@ -156,6 +160,21 @@ def _hunk(lines: Sequence[str], start: int) -> tuple[Hunk, int]:
             number += 1
         return Hunk(old, new, found[5], tuple(body), whole=True), number
     return _damaged(lines, start, Hunk(old, new, found[5], (), whole=False))
+
+
+def _beyond(lines: Sequence[str], start: int) -> int:
+    """Where a hunk ends that is longer than it says: the next hunk of the same file, or the last changed line.
+
+    A part of a patch that is left out unseen would be worse than a patch that does not apply.
+    """
+    number = end = start
+    while number < len(lines) and not (_begins(lines, number) or _SIGNATURE.match(lines[number])):
+        if HUNK.match(lines[number]):
+            return number
+        if number == end and lines[number][:1] in ("+", "-"):
+            end = number + 1
+        number += 1
+    return end
 
 
 def _damaged(lines: Sequence[str], start: int, hunk: Hunk) -> tuple[Hunk, int]:

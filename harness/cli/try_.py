@@ -73,9 +73,7 @@ class Try:
         self.tree, base = self._base()
         own = Git(self.tree.worktree)
         self.rows = [Row(None, base), *(Row(change, patches.apply(own, base, change)) for change in self.changes)]
-        # The patched commits are in the program's own repository only.
-        patched = replace(self.tree, repository=own)
-        tried = [(shop.scenario, self._role(shop.scenario, base), shop.laboratory(patched)) for shop in self.shops]
+        tried = [(shop.scenario, self._role(shop.scenario, base), shop.laboratory(self.tree)) for shop in self.shops]
         self.stored = store.start(self.shops[0].results, self.scenario.id, self.tree.description, self.options.arch)
         for number, path in enumerate(self.options.patches, 1):
             shutil.copyfile(path, self.stored.folder / f"{number}-{path.name}")

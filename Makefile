@@ -1,7 +1,7 @@
 # make check: everything that has to hold.  It sets up what it needs, on a fresh Debian machine too.
 # The other targets are its parts, and the odd jobs.
 
-.PHONY: check setup lint test real lock clean
+.PHONY: check setup lint test real proofs lock clean
 PYTHON = .venv/bin/python
 SHELL_FILES = regress .ci/run guest/init guest/lib.sh $(wildcard scenarios/*/*.sh bench/*.sh)
 COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-index-url \
@@ -20,11 +20,15 @@ lint: setup
 	shellcheck -x $(SHELL_FILES)
 
 test: setup
-	$(PYTHON) -m pytest -m "not real"
+	$(PYTHON) -m pytest -m "not real and not proof"
 
 # Builds and boots real kernels.
 real: setup
 	$(PYTHON) -m pytest -m real
+
+# Builds a kernel with a fault for each scenario, under which it has to fail.
+proofs: setup
+	$(PYTHON) -m pytest -m proof
 
 lock: setup
 	$(COMPILE) pyproject.toml -o requirements.lock

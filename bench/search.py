@@ -1,5 +1,7 @@
 """How searches do on made-up histories, side by side: `python -m bench.search [--histories N]`.
 
+Ctrl-C ends it early, with the tables of what is done.
+
 Histories in the shapes of kernel trees (`bench.histories`), each searched by
 - `regress --runs 1`, `10` and `20`: git's halving, a fixed number of runs a commit (`harness.search.halving`);
 - `regress --runs auto`, at some confidences (`harness.search.bayes`);
@@ -22,8 +24,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import math
 import random
+import signal
 import statistics
 import subprocess
 import sys
@@ -65,7 +67,6 @@ OURS: dict[str, Callable[[History], Search]] = {
     "regress --runs 10": lambda history: Halving(history, 10),
     "regress --runs 20": lambda history: Halving(history, 20),
     "regress --runs auto, 0.95": lambda history: Bayes(history, 0.95, BUILD, BOOT),
-    "regress --runs auto, 0.98": lambda history: Bayes(history, 0.98, BUILD, BOOT),
     "regress --runs auto, 0.99": lambda history: Bayes(history, 0.99, BUILD, BOOT),
 }
 GIT = "git bisect run"
@@ -95,10 +96,10 @@ class Score:
 
 
 def cases(count: int, largest: int, seed: int) -> Iterator[Case]:
-    """Made-up cases: each shape with each rate by turns, sizes spread evenly over their logarithm."""
+    """Made-up cases: each shape with each rate by turns, many short histories and few long ones."""
     for number in range(count):
         chance = random.Random(f"{seed}/{number}")
-        size = round(math.exp(chance.uniform(math.log(SMALLEST), math.log(largest))))
+        size = round(SMALLEST * (largest / SMALLEST) ** (chance.random() ** 2))
         shape = list(SHAPES)[number % len(SHAPES)]
         yield make(shape, size, RATES[number // len(SHAPES) % len(RATES)], chance)
 
@@ -153,14 +154,24 @@ class Bayesect:
         self._input.seek(0)
         script = Path(__file__).with_name("bayesect.py")
         argv = [sys.executable, *BAYESECT, str(script)]
-        self._process = subprocess.Popen(argv, stdin=self._input, stdout=subprocess.PIPE, text=True)
+        # Read by its name: a shared descriptor would share its place in the file.
+        self._output = tempfile.NamedTemporaryFile()  # noqa: SIM115
+        self._process = subprocess.Popen(argv, stdin=self._input, stdout=self._output)
 
-    def answers(self) -> list[dict[str, int | None]]:
-        """What it made of each; this waits for it."""
-        out, _ = self._process.communicate()
-        if self._process.returncode:
+    def answers(self, wanted: int) -> list[dict[str, int | None]]:
+        """What it made of each; this waits until there are so many."""
+        told: list[dict[str, int | None]] = []
+        while len(told) < wanted and self._process.poll() is None:
+            time.sleep(1)
+            told = self._read()
+        if self._process.poll():
             raise SystemExit("git-bayesect did not run; see above")
-        return [json.loads(line) for line in out.splitlines()]
+        self._process.terminate()
+        return self._read()
+
+    def _read(self) -> list[dict[str, int | None]]:
+        lines = Path(self._output.name).read_text(encoding="utf-8").splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def git_itself(case: Case, number: int) -> bool:
@@ -270,26 +281,34 @@ def main() -> None:
     parser.add_argument("--largest", type=int, default=LARGEST, help="commits in the largest (default: 20000)")
     parser.add_argument("--seed", type=int, default=1, help="another number makes up other histories")
     options = parser.parse_args()
+    # In the background of a script it would be ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     began = time.monotonic()
     made = list(cases(options.histories, options.largest, options.seed))
     asked = [as_line(case, number) for number, case in enumerate(made)]
     lines = [number for number, case in enumerate(made) if case.plain and len(case.first_parents) <= 300][:10]
-    bayesect = Bayesect([*asked, *(as_line(made[number], number, real=True) for number in lines)])
+    # The real runs come first, so that they are there when the rest is stopped.
+    bayesect = Bayesect([*(as_line(made[number], number, real=True) for number in lines), *asked])
     scores: list[Score] = []
-    for number, case in enumerate(made):
-        scores += [score(method, case, number) for method in (GIT, *OURS)]
-        if number % 50 == 49:
-            print(f"{number + 1} of {len(made)}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    told = bayesect.answers()
+    try:
+        for number, case in enumerate(made):
+            if number % 50 == 0:
+                print(f"{number} of {len(made)}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+            scores += [score(method, case, number) for method in (GIT, *OURS)]
+    except KeyboardInterrupt:
+        done = len(scores) // (1 + len(OURS))
+        print(f"stopped after {done} of {len(made)}", file=sys.stderr)
+        made = made[:done]
+        scores = scores[: done * (1 + len(OURS))]
+    told = bayesect.answers(len(lines) + len(made))
+    real, told = told[: len(lines)], told[len(lines) :]
     scores += [of_bayesect(one, answer, case) for one, answer, case in zip(asked, told, made, strict=False)]
     small = [(number, case) for number, case in enumerate(made) if len(case.made_up.history.commits) <= 400][:60]
     alike = [git_itself(case, number) for number, case in small]
-    print(f"{options.histories} histories of {SMALLEST} to {options.largest} commits; {machine()}\n")
+    print(f"{len(made)} histories of {SMALLEST} to {options.largest} commits; {machine()}\n")
     print(f"git itself answers as the model does in {sum(alike)} of {len(alike)}.")
-    print(
-        f"git bayesect run answers as its library, step by step, in "
-        f"{sum(told[number] == real for number, real in zip(lines, told[len(made) :], strict=True))} of {len(lines)}.\n"
-    )
+    same = [told[number] == answer for number, answer in zip(lines, real, strict=True) if number < len(told)]
+    print(f"git bayesect run answers as its library, step by step, in {sum(same)} of {len(same)}.\n")
     methods = (*OURS, GIT, OTHER)
     for rate in RATES:
         here = [one for one in scores if one.case.made_up.rate == rate]

@@ -3,6 +3,13 @@
 
 STATUS=/dev/ttyS1
 
+# busybox's dd goes through the page cache without a word where its buffer does not suit direct I/O.  GNU's, where a
+# scenario needs `dd`, has one that does; the shell would still prefer its own.
+for GNU_DD in /bin/dd /usr/bin/dd; do
+    [ -x "$GNU_DD" ] && [ ! -L "$GNU_DD" ] && break
+done
+[ -L "$GNU_DD" ] || [ ! -x "$GNU_DD" ] || dd() { "$GNU_DD" "$@"; }
+
 # status WORD [TEXT]: one line to the host over the status channel, with the guest's uptime in seconds.
 status() {
     word=$1
@@ -20,6 +27,16 @@ step() { status step "$*"; }
 pass() { status passed "$*"; exit 0; }
 fail() { status failed "$*"; exit 1; }
 skip() { status skipped "$*"; exit 0; }
+
+# equal WHAT GOT WANTED: fail where they differ.
+equal() { [ "$2" = "$3" ] || fail "$1: $2, not $3"; }
+
+# since VERSION: whether the kernel is of that release or a later one.
+since() { [ "$(printf '%s\n%s\n' "$1" "$(uname -r)" | sort -t . -k 1,1n -k 2,2n | head -n 1)" = "$1" ]; }
+
+# power_cut MIN MAX: the host cuts the power at a random moment between MIN and MAX seconds from now, and boots
+# again with the same disk image; $BOOT counts the boots.
+power_cut() { status cut "$1" "$2"; }
 
 # need PROGRAM...: skip where the guest lacks a program.
 need() {
@@ -42,51 +59,134 @@ pi_disk() {
     skip "there is no scsi_debug disk; is CONFIG_SCSI_DEBUG set?"
 }
 
-# pi_profile DEVICE: the integrity profile that the block layer has for it, such as T10-DIF-TYPE1-CRC.
-pi_profile() { cat "/sys/block/${1##*/}/integrity/format"; }
+# pi_profile DEVICE: the integrity profile that the block layer has for it, such as T10-DIF-TYPE1-CRC; none without one.
+pi_profile() { cat "/sys/block/$(block_name "$1")/integrity/format" 2>/dev/null || echo none; }
 
-# luks_integrity DEVICE NAME [INTEGRITY [CIPHER]]: dm-crypt over dm-integrity by cryptsetup, as /dev/mapper/NAME.
+# block_name DEVICE: its name in /sys/block, such as sda or dm-0.
+block_name() {
+    real=$(readlink -f "/sys/dev/block/$((0x$(stat -L -c %t "$1"))):$((0x$(stat -L -c %T "$1")))")
+    echo "${real##*/}"
+}
+
+# scsi_debug NAME [VALUE]: one of the disk's knobs, such as opts or every_nth, read or set.
+scsi_debug() {
+    knob=/sys/bus/pseudo/drivers/scsi_debug/$1
+    if [ $# = 1 ]; then cat "$knob"; else echo "$2" >"$knob"; fi
+}
+
+# count LABEL FUNCTION...: counts from now on the calls of the first of these kernel functions that there is.
+# False where there is none of them.
+count() {
+    label=$1
+    shift
+    [ -e /sys/kernel/tracing/kprobe_events ] || mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null ||
+        skip "calls cannot be counted: the kernel has no tracefs"
+    [ -e /sys/kernel/tracing/kprobe_events ] || skip "calls cannot be counted: is CONFIG_KPROBE_EVENTS set?"
+    for function; do
+        if echo "p:count/$label $function" >>/sys/kernel/tracing/kprobe_events 2>/dev/null; then
+            echo 1 >"/sys/kernel/tracing/events/count/$label/enable"
+            mkdir -p /run/count
+            echo 0 >"/run/count/$label"
+            return
+        fi
+    done
+    return 1
+}
+
+# must_count LABEL FUNCTION...: the same; skips the scenario where there is none of them.
+must_count() { count "$@" || { shift; skip "calls of $* cannot be counted on this kernel"; }; }
+
+# calls LABEL: how often the function was called since `count` or `calls_from_now`.
+calls() { echo $(($(_calls "$1") - $(cat "/run/count/$1"))); }
+
+# calls_from_now: counts from zero again.
+calls_from_now() {
+    for counted in /run/count/*; do
+        _calls "${counted##*/}" >"$counted"
+    done
+}
+
+# A probe that was hit and could not be handled counts too.
+_calls() { awk -v label="$1" '$1 == label { print $2 + $3 }' /sys/kernel/tracing/kprobe_profile; }
+
+# bad_blocks DEVICE SIZE FIRST COUNT: the numbers of the blocks of SIZE bytes that cannot be read, past the page cache.
+# What the last of them failed with is in /run/error.  After each error GNU dd tells how many blocks lie before it.
+bad_blocks() {
+    dd if="$1" of=/dev/null bs="$2" skip="$3" count="$4" iflag=direct conv=noerror,sync 2>/run/dd || :
+    awk -v first="$3" '
+        /dd: error reading/ { sub(/.*: /, ""); print >"/run/error"; close("/run/error"); wait = 1; next }
+        wait && / records in$/ { split($1, n, "+"); printf "%s%d", gap, first + n[1] + n[2]; gap = " "; wait = 0 }
+        /dd: / { print "cannot read at all: " $0 }' /run/dd
+}
+
+# flip_byte DEVICE OFFSET: changes one byte of a device, under whatever lies above it.
+flip_byte() {
+    dd if="$1" of=/run/block bs=512 count=1 skip=$(($2 / 512)) iflag=direct 2>/dev/null
+    byte=$(od -A n -t u1 -j $(($2 % 512)) -N 1 /run/block | tr -d ' ')
+    # shellcheck disable=SC2059
+    printf "\\$(printf %o $((byte ^ 1)))" | dd of=/run/block bs=1 seek=$(($2 % 512)) conv=notrunc 2>/dev/null
+    dd if=/run/block of="$1" bs=512 count=1 seek=$(($2 / 512)) oflag=direct 2>/dev/null
+}
+
+# luks_integrity DEVICE NAME [INTEGRITY [CIPHER [KEYBITS [FORMAT_OPTION...]]]]: dm-crypt over dm-integrity by
+# cryptsetup, as /dev/mapper/NAME.  $OPEN_OPTIONS is for `cryptsetup open`.
 luks_integrity() {
     need cryptsetup
+    device=$1 name=$2 integrity=${3:-hmac-sha256} cipher=${4:-aes-xts-plain64} bits=${5:-512}
+    shift "$(($# < 5 ? $# : 5))"
     head -c 64 /dev/urandom >/run/key
     cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 \
-        --cipher "${4:-aes-xts-plain64}" --key-size 512 --integrity "${3:-hmac-sha256}" --integrity-no-wipe \
-        "$1" /run/key
-    cryptsetup open --key-file /run/key "$1" "$2"
+        --cipher "$cipher" --key-size "$bits" --integrity "$integrity" --integrity-no-wipe "$@" \
+        "$device" /run/key
+    # shellcheck disable=SC2086
+    cryptsetup open --key-file /run/key ${OPEN_OPTIONS:-} "$device" "$name"
     mapper_nodes
 }
 
-# dm_integrity DEVICE NAME TAGSIZE: plain dm-integrity that keeps TAGSIZE bytes a sector for the layer above.
+# dm_integrity DEVICE NAME TAGSIZE [MODE [OPTION...]]: plain dm-integrity (J journal, D direct, B bitmap) that keeps
+# TAGSIZE bytes a sector for the layer above, or for its own digest with the option internal_hash:DIGEST.
 dm_integrity() {
     need dmsetup
-    dd if=/dev/zero of="$1" bs=4096 count=1 oflag=direct 2>/dev/null
-    # A device of one sector formats the superblock, which then tells how many sectors there are.
-    dmsetup create "$2" --table "0 1 integrity $1 0 $3 J 0"
-    dmsetup remove "$2"
+    device=$1 name=$2 tag=$3 mode=${4:-J}
+    shift "$(($# < 4 ? $# : 4))"
+    table="integrity $device 0 $tag $mode $# $*"
+    dd if=/dev/zero of="$device" bs=4096 count=1 oflag=direct 2>/dev/null
+    # A device of one block formats the superblock, which then tells how many sectors there are.
+    dmsetup create "$name" --table "0 8 $table" || return
+    dmsetup remove "$name"
+    dm_integrity_open "$device" "$name" "$table"
+}
+
+# dm_integrity_open DEVICE NAME TARGET: a formatted dm-integrity device at its full size.
+dm_integrity_open() {
     # The superblock has the count of provided sectors as 64 bits at byte 16, in little endian (dm-integrity.c).
-    sectors=$(od -A n -t u8 -j 16 -N 8 "$1" | tr -d ' ')
-    dmsetup create "$2" --table "0 $sectors integrity $1 0 $3 J 0"
+    sectors=$(dd if="$1" bs=4096 count=1 iflag=direct 2>/dev/null | od -A n -t u8 -j 16 -N 8 | tr -d ' ')
+    dmsetup create "$2" --table "0 $sectors $3"
     mapper_nodes
 }
 
-# dm_crypt_aead DEVICE NAME TAGSIZE: plain dm-crypt with aes-xts and hmac-sha256 over a dm-integrity device.
+# dm_crypt_aead DEVICE NAME TAGSIZE [CIPHER [KEYBYTES [OPTION...]]]: plain dm-crypt over a dm-integrity device, by
+# default with aes-xts and hmac-sha256.
 dm_crypt_aead() {
     need dmsetup
-    key=$(head -c 96 /dev/urandom | od -A n -v -t x1 | tr -d ' \n')
-    dmsetup create "$2" --table "0 $(blockdev --getsz "$1") crypt \
-        capi:authenc(hmac(sha256),xts(aes))-plain64 $key 0 $1 0 1 integrity:$3:aead"
+    device=$1 name=$2 tag=$3 cipher=${4:-capi:authenc(hmac(sha256),xts(aes))-plain64} bytes=${5:-96}
+    shift "$(($# < 5 ? $# : 5))"
+    key=$(head -c "$bytes" /dev/urandom | od -A n -v -t x1 | tr -d ' \n')
+    dmsetup create "$name" --table "0 $(blockdev --getsz "$device") crypt \
+        $cipher $key 0 $device 0 $(($# + 1)) integrity:$tag:aead $*"
     mapper_nodes
 }
 
 # mapper_nodes: /dev/mapper without udev.
 mapper_nodes() { dmsetup mknodes; }
 
-# direct_write DEVICE COUNT, direct_read DEVICE COUNT: blocks of 4 KiB past the page cache; the read is compared.
+# direct_write DEVICE COUNT [SIZE [FIRST]], direct_read DEVICE COUNT [SIZE [FIRST]]: random blocks of SIZE (4096)
+# bytes past the page cache, from block FIRST (0) on; the read is compared with what was last written.
 direct_write() {
-    head -c "$(($2 * 4096))" /dev/urandom >/run/written
-    dd if=/run/written of="$1" bs=4096 count="$2" oflag=direct
+    head -c "$(($2 * ${3:-4096}))" /dev/urandom >/run/written
+    dd if=/run/written of="$1" bs="${3:-4096}" count="$2" seek="${4:-0}" oflag=direct
 }
 direct_read() {
-    dd if="$1" of=/run/read bs=4096 count="$2" iflag=direct
+    dd if="$1" of=/run/read bs="${3:-4096}" count="$2" skip="${4:-0}" iflag=direct
     cmp /run/written /run/read
 }

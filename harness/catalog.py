@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from harness.console import Expectation, expectation_from
 from harness.errors import UserError
-from harness.model import MachineSpec, Mend, PiDisk, Range, Revision, Scenario, Timeouts
+from harness.model import MachineSpec, Mend, PiDisk, Range, Revision, Scenario, Timeouts, Variant
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
@@ -148,15 +149,53 @@ def _machine(node: Node) -> tuple[MachineSpec, str | None]:
     return spec, got["command"].text() if "command" in got else None
 
 
-def _disks(node: Node) -> PiDisk:
-    disks = node.entries(("pi",))
-    got = disks["pi"].entries(("dif", "dix", "size", "guard"))
+def _pi(node: Node, base: PiDisk) -> PiDisk:
+    got = node.entries(("dif", "dix", "size", "guard"))
     return PiDisk(
-        dif=int(got["dif"].choice("0", "1", "2", "3")) if "dif" in got else PiDisk.dif,
-        dix=int(got["dix"].choice("0", "1")) if "dix" in got else PiDisk.dix,
-        size=got["size"].size() if "size" in got else PiDisk.size,
-        guard=got["guard"].choice("crc", "ip") if "guard" in got else PiDisk.guard,
+        dif=int(got["dif"].choice("0", "1", "2", "3")) if "dif" in got else base.dif,
+        dix=int(got["dix"].choice("0", "1")) if "dix" in got else base.dix,
+        size=got["size"].size() if "size" in got else base.size,
+        guard=got["guard"].choice("crc", "ip") if "guard" in got else base.guard,
     )
+
+
+def _disks(node: Node) -> tuple[PiDisk | None, int | None]:
+    """The PI disk, and the size of the image in MiB."""
+    got = node.entries(("pi", "image"))
+    pi = _pi(got["pi"], PiDisk()) if "pi" in got else None
+    return pi, got["image"].entries(("size",))["size"].size() if "image" in got else None
+
+
+def _append(node: Node) -> tuple[str, ...]:
+    for member in node.items():
+        if not re.fullmatch(r"[\w.,:;=/@+*%-]+", member.text()):
+            raise member.error(f"{member.text()!r} is not one word for the kernel command line")
+    return node.texts()
+
+
+def _variants(node: Node, base: Variant) -> tuple[Variant, ...]:
+    found = []
+    for name, value in node.entries().items():
+        if not re.fullmatch(r"[\w.+-]+", name):
+            raise value.error("the name of a variant is made of letters, digits and . _ + -")
+        got = value.entries(("pi", "append"))
+        found.append(
+            Variant(
+                name,
+                _pi(got["pi"], base.pi_disk or PiDisk()) if "pi" in got else base.pi_disk,
+                (*base.append, *(_append(got["append"]) if "append" in got else ())),
+            )
+        )
+    return tuple(found)
+
+
+def _kernels(node: Node) -> str:
+    try:
+        return str(SpecifierSet(node.text()))
+    except InvalidSpecifier as error:
+        raise node.error(
+            f"{node.text()!r} is no range of versions; write it like '>=4.12' or '>=4.12,<6.11'"
+        ) from error
 
 
 def _revision(node: Node) -> Revision:
@@ -170,13 +209,17 @@ def _revision(node: Node) -> Revision:
 
 def _range(node: Node) -> Range:
     got = node.entries(("good", "bad", "fixed"))
-    for end in ("good", "bad"):
-        if end not in got:
-            raise node.error(f"the {end} end is missing")
+    if "good" not in got:
+        raise node.error("the good end is missing")
+    several = isinstance(got["good"].node, yaml.SequenceNode)
+    good = [_revision(one) for one in (got["good"].items() if several else [got["good"]])]
+    if not good:
+        raise got["good"].error("one good commit or more is wanted here")
     return Range(
-        good=_revision(got["good"]),
-        bad=_revision(got["bad"]),
+        good=good[0],
+        bad=_revision(got["bad"]) if "bad" in got else None,
         fixed=_revision(got["fixed"]) if "fixed" in got else None,
+        also_good=tuple(good[1:]),
     )
 
 
@@ -198,14 +241,25 @@ def _mend(node: Node, folder: Path) -> Mend:
     )
 
 
-def _expect(node: Node) -> Expectation:
-    crash = node.entries(("crash",))
-    if "crash" not in crash:
-        raise node.error("the expected crash is missing; write `crash: {title: ...}` or `crash: {any: true}`")
+def _expect(node: Node) -> tuple[Expectation | None, bool]:
+    """The crash that means "bad", and whether the script's own word does."""
+    got = node.entries(("crash", "failure"))
+    if not got:
+        raise node.error("write `crash: {title: ...}`, `crash: {any: true}` or `failure: true`")
+    failure = got["failure"].choice("true", "false") == "true" if "failure" in got else "crash" not in got
+    if "crash" not in got:
+        return None, failure
     try:
-        return expectation_from(crash["crash"].plain())
+        return expectation_from(got["crash"].plain()), failure
     except ValueError as error:
-        raise crash["crash"].error(str(error)) from error
+        raise got["crash"].error(str(error)) from error
+
+
+def _replay(node: Node) -> Path:
+    path = node.path.parent / node.text()
+    if not (path / "series.yaml").is_file():
+        raise node.error(f"{path / 'series.yaml'}: no such file")
+    return path
 
 
 def load(folder: Path) -> Scenario:
@@ -220,8 +274,8 @@ def load(folder: Path) -> Scenario:
     document = read_yaml(folder / "scenario.yaml")
     got = document.entries(
         (
-            *("id", "aliases", "title", "links", "kconfig", "machine", "disks", "needs"),
-            *("run", "expect", "commits", "mend", "build"),
+            *("id", "aliases", "title", "claim", "links", "kconfig", "kernels", "machine", "disks", "append"),
+            *("variants", "needs", "run", "expect", "commits", "mend", "replay", "build"),
         )
     )
     for key in ("id", "title"):
@@ -239,6 +293,11 @@ def load(folder: Path) -> Scenario:
         if not (KCONFIGS / f"{name}.config").is_file():
             known = (path.stem for path in KCONFIGS.glob("*.config"))
             raise got["kconfig"].error(f"there is no kconfigs/{name}.config{nearest(name, known)}")
+    no_disks: tuple[PiDisk | None, int | None] = (None, None)
+    pi_disk, image = value("disks", _disks, no_disks)
+    append = value("append", _append, nothing)
+    quiet: tuple[Expectation | None, bool] = (None, True)
+    expect, failure = value("expect", _expect, quiet)
     script = value("run", Node.text, "run.sh")
     if machine_command is None and not (folder / script).is_file():
         raise got.get("run", document).error(f"{folder / script}: no such file")
@@ -247,15 +306,22 @@ def load(folder: Path) -> Scenario:
         title=got["title"].text(),
         folder=folder,
         aliases=value("aliases", Node.texts, nothing),
+        claim=value("claim", Node.text, None),
         links=value("links", Node.texts, nothing),
         kconfig=fragments,
+        kernels=value("kernels", _kernels, ""),
         machine=machine,
-        pi_disk=value("disks", _disks, None),
+        pi_disk=pi_disk,
+        append=append,
+        variants=value("variants", lambda n: _variants(n, Variant("", pi_disk, append)), ()),
+        image=image,
         needs=value("needs", Node.texts, nothing),
         run=script,
-        expect=value("expect", _expect, None),
+        expect=expect,
+        failure=failure,
         commits=value("commits", lambda n: {k: _range(v) for k, v in n.entries().items()}, {}),
         mend=value("mend", lambda n: tuple(_mend(one, folder) for one in n.items()), ()),
+        replay=value("replay", _replay, folder / "replay"),
         build_command=value("build", lambda n: n.entries(("command",))["command"].text(), None),
         machine_command=machine_command,
     )
@@ -263,7 +329,7 @@ def load(folder: Path) -> Scenario:
 
 def digest(scenario: Scenario) -> str:
     """A hash that changes when anything of a scenario does that decides what a trial shows."""
-    parts = [repr(replace(scenario, folder=Path(), title="", links=(), commits={})).encode()]
+    parts = [repr(replace(scenario, folder=Path(), replay=None, title="", links=(), commits={})).encode()]
     names = [scenario.run, *(mend.patch for mend in scenario.mend if mend.patch)]
     parts += [path.read_bytes() for name in names if (path := scenario.folder / name).is_file()]
     parts += [(KCONFIGS / f"{name}.config").read_bytes() for name in scenario.kconfig]
@@ -293,17 +359,26 @@ def scenarios(extra: Iterable[Path] = ()) -> list[Scenario]:
 
 
 def find(name: str, extra: Iterable[Path] = ()) -> Scenario:
-    """The scenario with this id, alias or folder.
+    """The scenario with this id, alias or folder; behind a `:`, one of its variants only.
 
     Raises:
         UserError: there is none; the message has the nearest names.
     """
+    name, _, variant = name.partition(":")
     if (Path(name) / "scenario.yaml").is_file():
-        return load(Path(name))
-    known = {n: s for s in scenarios(extra) for n in (s.id, *s.aliases, s.folder.name)}
-    if name not in known:
-        raise UserError(f"there is no scenario {name!r}{nearest(name, known)}")
-    return known[name]
+        found = load(Path(name))
+    else:
+        known = {n: s for s in scenarios(extra) for n in (s.id, *s.aliases, s.folder.name)}
+        if name not in known:
+            raise UserError(f"there is no scenario {name!r}{nearest(name, known)}")
+        found = known[name]
+    if not variant:
+        return found
+    ways = {way.name: way for way in found.variants}
+    if variant not in ways:
+        hint = nearest(variant, ways) if ways else "; it has none"
+        raise UserError(f"{found.id} has no variant {variant!r}{hint}")
+    return replace(found, variants=(ways[variant],))
 
 
 def tree_urls(config: Path) -> tuple[dict[str, str], str | None]:

@@ -91,6 +91,27 @@ class PiDisk:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """One of the ways to boot a scenario; each is a trial of its own.
+
+    Attributes:
+        name: what the script finds in `$VARIANT`; empty where there is only one way.
+        pi_disk: the emulated disk, if it wants one.
+        append: further words for the kernel command line.
+    """
+
+    name: str = ""
+    pi_disk: PiDisk | None = None
+    append: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All words for the kernel command line; what the kernel does not know becomes the script's environment."""
+        disk = self.pi_disk.append if self.pi_disk else ()
+        return (*disk, *self.append, *((f"VARIANT={self.name}",) if self.name else ()))
+
+
+@dataclass(frozen=True)
 class Revision:
     """A commit as a scenario names it: a revision, and the subject to find it by where that is unknown."""
 
@@ -100,11 +121,17 @@ class Revision:
 
 @dataclass(frozen=True)
 class Range:
-    """The commits that a scenario knows in one tree."""
+    """The commits that a scenario knows in one tree.
+
+    Attributes:
+        bad: None where no commit is known on which the scenario fails.
+        also_good: more commits that are good, such as those on which another scenario is bad.
+    """
 
     good: Revision
-    bad: Revision
+    bad: Revision | None = None
     fixed: Revision | None = None
+    also_good: tuple[Revision, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,13 +158,20 @@ class Scenario:
 
     Attributes:
         id, aliases: its names.  folder: where its files are.
+        claim: what it shows of a kernel where all is well, on one line; None for a regression that is looked for.
         kconfig: names of fragments in `kconfigs/`.
+        kernels: the versions that it can run on, such as `>=4.12`; empty for all.
         pi_disk: the emulated disk, if it wants one.
+        append: further words for the kernel command line.
+        variants: several ways to boot it, in place of the one that `pi_disk` and `append` are.
+        image: MiB of a disk of the machine's that outlives its power, if it wants one.
         needs: programs of the guest beyond its shell.
         run: the script, relative to `folder`.
         expect: the crash that means "bad"; None where only the script's own word counts.
+        failure: whether the script's own "failed" means "bad".
         commits: the known range of each tree, by the tree's name.
         mend: changes that known broken stretches of history need.
+        replay: the folder of the replay that it uses.
         build_command, machine_command: programs that stand in for the builder and the machine.
     """
 
@@ -145,17 +179,29 @@ class Scenario:
     title: str
     folder: Path
     aliases: tuple[str, ...] = ()
+    claim: str | None = None
     links: tuple[str, ...] = ()
     kconfig: tuple[str, ...] = ()
+    kernels: str = ""
     machine: MachineSpec = field(default_factory=MachineSpec)
     pi_disk: PiDisk | None = None
+    append: tuple[str, ...] = ()
+    variants: tuple[Variant, ...] = ()
+    image: int | None = None
     needs: tuple[str, ...] = ()
     run: str = "run.sh"
     expect: Expectation | None = None
+    failure: bool = True
     commits: Mapping[str, Range] = field(default_factory=dict)
     mend: tuple[Mend, ...] = ()
+    replay: Path | None = None
     build_command: str | None = None
     machine_command: str | None = None
+
+    @property
+    def ways(self) -> tuple[Variant, ...]:
+        """The ways to boot it, one or more."""
+        return self.variants or (Variant("", self.pi_disk, self.append),)
 
 
 @dataclass(frozen=True)
@@ -189,6 +235,7 @@ class Boot:
         append: words for the kernel command line.
         memory: MiB.  cpus: number.
         folder: where the machine leaves its command and whatever else it writes.
+        disk: an image to attach as a disk, which holds what was written to it after the power is gone.
     """
 
     image: Path
@@ -198,6 +245,7 @@ class Boot:
     memory: int
     cpus: int
     folder: Path
+    disk: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -209,6 +257,7 @@ class Trial:
         crash: the crash that decided, if any.  seconds: power-on to verdict.
         phases: seconds of each part of the boot, in order, for those who want to know what took so long.
         folder: where console and command are.
+        variant: the way of booting that was tried, where there are several.
     """
 
     outcome: Outcome
@@ -217,6 +266,7 @@ class Trial:
     folder: Path
     crash: Crash | None = None
     phases: tuple[tuple[str, float], ...] = ()
+    variant: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from harness.errors import KernelError
+from harness.errors import BuildError, KernelError
 from harness.git import Commit
 from harness.kernel.build import Builder
 from harness.kernel.mend import Mended
 from harness.machine import Machine
-from harness.model import Boot, Kernel, Outcome, Scenario, Trial, Verdict, Word
+from harness.model import Boot, Kernel, Outcome, Scenario, Trial, Variant, Verdict, Word
 from harness.progress import Progress
 from harness.trial import run_trial
 from harness.verdict import judge
@@ -23,10 +23,12 @@ ATTEMPTS = 2
 
 
 class Status(StrEnum):
-    """What a run says of the regression."""
+    """What a run says of the regression, or of the scenario's claim."""
 
     SHOWS = "shows"
     DOES_NOT_SHOW = "does not show"
+    HOLDS = "holds"
+    DOES_NOT_HOLD = "does not hold"
     INCONCLUSIVE = "inconclusive"
     INFRASTRUCTURE = "infrastructure"
     INTERRUPTED = "interrupted"
@@ -34,7 +36,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Subject:
-    """A commit to try, and what it is in the scenario: good, bad, fixed, or any other commit."""
+    """A commit to try, and what it is in the scenario.
+
+    Attributes:
+        role: `good`, `bad`, `fixed`; `claim` where the scenario's claim ought to hold; or `commit`, of which nothing
+            is known.
+    """
 
     role: str
     commit: Commit
@@ -65,7 +72,7 @@ class Answer:
     @property
     def as_expected(self) -> bool | None:
         """Whether the verdict is the one that the commit's role wants; None where it wants none or can't be told."""
-        wanted = {"good": Word.GOOD, "bad": Word.BAD, "fixed": Word.GOOD}.get(self.subject.role)
+        wanted = {"good": Word.GOOD, "bad": Word.BAD, "fixed": Word.GOOD, "claim": Word.GOOD}.get(self.subject.role)
         if wanted is None or self.verdict.word is Word.SKIP:
             return None
         return self.verdict.word is wanted
@@ -73,19 +80,20 @@ class Answer:
 
 @dataclass(frozen=True)
 class Guest:
-    """What is booted around a kernel: the root file system and words for its command line."""
+    """What is booted around a kernel: the root file system and words for its command line, whatever the variant."""
 
     initrd: Path
     append: tuple[str, ...]
 
 
-def conclude(answers: Sequence[Answer]) -> tuple[Status, str]:
+def conclude(answers: Sequence[Answer], *, claim: bool = False) -> tuple[Status, str]:
     """What the answers say together.
 
     The regression shows when each known commit gave the verdict that it ought to give, or, for
-    commits without a known answer, when each of them is bad.  A commit that could not be told
-    leaves the whole open.
+    commits without a known answer, when each of them is bad.  A claim holds in the same way, but every
+    commit without a known answer has to be good.  A commit that could not be told leaves the whole open.
     """
+    yes, no = (Status.HOLDS, Status.DOES_NOT_HOLD) if claim else (Status.SHOWS, Status.DOES_NOT_SHOW)
     for answer in answers:
         sha, verdict = answer.subject.commit.sha[:12], answer.verdict
         if verdict.word is Word.SKIP:
@@ -93,13 +101,16 @@ def conclude(answers: Sequence[Answer]) -> tuple[Status, str]:
             status = Status.INFRASTRUCTURE if lost else Status.INCONCLUSIVE
             return status, f"{answer.subject.role} {sha} cannot be told: {verdict.reason}"
     for answer in answers:
-        role, sha = answer.subject.role, answer.subject.commit.sha[:12]
-        if answer.as_expected is False:
-            seen = "crashes too" if answer.verdict.word is Word.BAD else "does not crash"
-            return Status.DOES_NOT_SHOW, f"{role} {sha} {seen}"
-        if role == "commit" and answer.verdict.word is Word.GOOD:
-            return Status.DOES_NOT_SHOW, f"{sha} does not crash"
-    return Status.SHOWS, "as expected on every commit"
+        role, sha, bad = answer.subject.role, answer.subject.commit.sha[:12], answer.verdict.word is Word.BAD
+        if answer.as_expected is False or (role == "commit" and not bad):
+            crashed = any(trial.crash for trial in answer.trials)
+            seen = (
+                f"{'crashes' if crashed else 'fails'}{'' if claim else ' too'}"
+                if bad
+                else ("passes" if claim else "does not crash")
+            )
+            return no, f"{role} {sha} {seen}{'' if crashed or not bad else f': {answer.verdict.reason}'}"
+    return yes, "as expected on every commit"
 
 
 @dataclass(frozen=True)
@@ -137,11 +148,13 @@ class Laboratory:
         try:
             kernel = self.kernel(subject, folder, mended)
         except KernelError as error:
-            trial = Trial(Outcome.BUILD_FAILED, str(error), 0.0, folder)
+            # What does not build, and what cannot have the options or the version that the scenario needs.
+            outcome = Outcome.BUILD_FAILED if isinstance(error, BuildError) else Outcome.SKIPPED
+            trial = Trial(outcome, str(error), 0.0, folder)
             finished(trial)
-            return Answer(subject, None, (trial,), judge([trial], self.scenario.expect), folder, mended.by)
+            return Answer(subject, None, (trial,), self.judge([trial]), folder, mended.by)
         trials = self.trials(kernel, subject, folder, runs, finished)
-        return Answer(subject, kernel, trials, judge(trials, self.scenario.expect), folder, mended.by)
+        return Answer(subject, kernel, trials, self.judge(trials), folder, mended.by)
 
     def kernel(self, subject: Subject, folder: Path, mended: Mended) -> Kernel:
         """Build a commit.
@@ -151,7 +164,7 @@ class Laboratory:
             mended: what is built in its place.
 
         Raises:
-            KernelError: it does not build.
+            KernelError: it does not build, or cannot have what the scenario needs.
             InfrastructureError: building failed by the machine's fault.
         """
         folder.mkdir(parents=True, exist_ok=True)
@@ -161,29 +174,40 @@ class Laboratory:
     def trials(
         self, kernel: Kernel, subject: Subject, folder: Path, runs: int, finished: Callable[[Trial], None]
     ) -> tuple[Trial, ...]:
-        """Try a kernel `runs` times, or until a trial ends otherwise than well; see `answer`."""
+        """Try a kernel `runs` times each way, or until a trial of a way ends otherwise than well; see `answer`."""
         guest = self.guest(folder)
         trials: list[Trial] = []
-        for _ in range(runs):
-            trial = self._trial(kernel, guest, folder, subject)
-            finished(trial)
-            trials.append(trial)
-            if trial.outcome not in (Outcome.PASSED, Outcome.INFRASTRUCTURE):
-                break
+        for way in self.scenario.ways:
+            for _ in range(runs):
+                trial = self._trial(kernel, guest, way, folder, subject)
+                finished(trial)
+                trials.append(trial)
+                if trial.outcome not in (Outcome.PASSED, Outcome.INFRASTRUCTURE):
+                    break
         return tuple(trials)
 
-    def _trial(self, kernel: Kernel, guest: Guest, top: Path, subject: Subject) -> Trial:
+    def judge(self, trials: Sequence[Trial]) -> Verdict:
+        """The verdict that some trials give of the scenario."""
+        return judge(trials, self.scenario.expect, self.scenario.failure)
+
+    def _trial(self, kernel: Kernel, guest: Guest, way: Variant, top: Path, subject: Subject) -> Trial:
         spec, expected = self.scenario.machine, self.scenario.expect
         number = next(number for number in itertools.count(1) if not any(top.glob(f"trial-{number}*")))
         folder = top / f"trial-{number}"
-        boot = Boot(kernel.image, self.arch, guest.initrd, guest.append, spec.memory, spec.cpus, folder)
+        disk = folder / "disk.img" if self.scenario.image else None
+        append = (*guest.append, *way.words)
+        boot = Boot(kernel.image, self.arch, guest.initrd, append, spec.memory, spec.cpus, folder, disk)
+        name = f"{subject.name}{f', {way.name}' if way.name else ''}"
         for attempt in range(1, ATTEMPTS + 1):
             folder.mkdir(parents=True)
+            if disk is not None:
+                with disk.open("xb") as image:
+                    image.truncate((self.scenario.image or 0) << 20)
             trial = run_trial(
-                self.machine, boot, spec.timeouts, expected, lambda t: self.progress.update(f"{subject.name}: {t}")
+                self.machine, boot, spec.timeouts, expected, lambda t: self.progress.update(f"{name}: {t}")
             )
             if trial.outcome is not Outcome.INFRASTRUCTURE or attempt == ATTEMPTS:
-                return trial
-            self.progress.note(f"{subject.name}: {trial.reason}; trying again")
+                return replace(trial, variant=way.name)
+            self.progress.note(f"{name}: {trial.reason}; trying again")
             folder.rename(folder.with_name(f"{folder.name}-lost-{attempt}"))
         raise AssertionError("unreachable")

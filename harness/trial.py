@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import re
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO
 
 from harness.console import Crash, Event, Expectation, Follower, match
 from harness.errors import InfrastructureError
@@ -16,8 +17,12 @@ from harness.model import Boot, Outcome, Timeouts, Trial
 SETTLE = 1.5
 """Seconds that a crash has to be printed to its end, and a machine to switch itself off, before it is ended."""
 
+MOST_CUTS = 20
+"""How often a scenario may have the power cut; one that asks for more is taken for one that never ends."""
+
 # The guest's word, as guest/README.md defines it: a mark, the guest's uptime if it tells it, and a text.
-_WORD = re.compile(r"regress: (up|step|passed|failed|skipped)\b(?: \d+\.\d+)? ?(.*)")
+_WORD = re.compile(r"regress: (up|step|cut|passed|failed|skipped)\b(?: \d+\.\d+)? ?(.*)")
+_WINDOW = re.compile(r"(\d+(?:\.\d+)?) (\d+(?:\.\d+)?)")
 _WORDS = {"passed": Outcome.PASSED, "failed": Outcome.FAILED, "skipped": Outcome.SKIPPED}
 
 
@@ -29,6 +34,9 @@ class Watch:
 
     Args:
         timeouts: when to give up.
+
+    Attributes:
+        window: the times between which the guest wants its power cut, if it has asked for that.
     """
 
     timeouts: Timeouts
@@ -41,6 +49,7 @@ class Watch:
     fatal_told: bool = False
     heard: bool = False
     phases: list[tuple[str, float]] = field(default_factory=list)
+    window: tuple[float, float] | None = None
     _follower: Follower = field(default_factory=Follower)
     _line: bytes = b""
 
@@ -69,6 +78,9 @@ class Watch:
         mark, rest = found[1], found[2].strip()
         if mark == "up":
             self.up = now
+        elif mark == "cut" and (window := _WINDOW.fullmatch(rest)):
+            first, last = sorted((now + float(window[1]), now + float(window[2])))
+            self.window = (first, last)
         elif mark in _WORDS:
             self.word, self.word_at = (_WORDS[mark], rest), now
         self.phases.append((rest if mark == "step" else mark, now))
@@ -94,6 +106,11 @@ class Watch:
             return self._gave_up(f"the scenario did not end within {limits.scenario:g} s (timeout)")
         return None
 
+    def crashed(self) -> bool:
+        """Whether there was a crash, all being heard; one that is being told counts."""
+        self._take(self._follower.finish(), self.last_byte)
+        return bool(self.crashes)
+
     def _gave_up(self, reason: str) -> tuple[Outcome, str]:
         if self.up is None:
             return Outcome.BOOT_FAILED, reason
@@ -111,7 +128,7 @@ class Watch:
             expected: the crash that the scenario expects.
             limit: what `over` said, or None where the machine ended by itself.
         """
-        self._take(self._follower.finish(), self.last_byte)
+        self.crashed()
         self._hear_word(self._line.decode(errors="replace").strip(), self.last_byte)
         told = [(crash, expected and match(expected, crash)) for crash in self.crashes]
         for crash, hit in told:
@@ -150,37 +167,64 @@ def run_trial(
 ) -> Trial:
     """Boot a kernel, watch it, and say how it ended.
 
-    Console and status channel are left in the boot's folder, byte for byte.
+    A guest that asks for it (`power_cut`) loses its power at a random moment and is booted again with the
+    same disk, until it ends otherwise.  Console and status channel are left in the boot's folder, byte for
+    byte, one boot after the other.
 
     Args:
         machine: what boots it.
         boot: what to boot; its folder exists.
-        timeouts: when to give up.
+        timeouts: when to give up, for each boot.
         expected: the crash that the scenario expects.
         tell: is given what the guest is doing.
 
     Returns:
         The trial; a machine that fails makes one with outcome `INFRASTRUCTURE`.
     """
-    watch = Watch(timeouts)
+    began = time.monotonic()
+    phases: list[tuple[str, float]] = []
+    with (
+        (boot.folder / "console.log").open("wb", buffering=0) as console,
+        (boot.folder / "status.log").open("wb", buffering=0) as status,
+    ):
+        for number in range(1, MOST_CUTS + 2):
+            tell("booting" if number == 1 else f"booting again after power cut {number - 1}")
+            before = time.monotonic() - began
+            again = boot if number == 1 else replace(boot, append=(*boot.append, f"BOOT={number}"))
+            watch, limit = Watch(timeouts), None
+            try:
+                limit, cut = _watch(machine, again, watch, console, status, tell)
+            except InfrastructureError as error:
+                return Trial(Outcome.INFRASTRUCTURE, str(error), time.monotonic() - began, boot.folder)
+            phases += [(name, before + at) for name, at in watch.phases]
+            if cut is None or watch.crashed():
+                break
+            phases.append(("power cut", before + cut))
+        else:
+            limit = Outcome.HUNG, f"the scenario asked for more than {MOST_CUTS} power cuts"
+    outcome, reason, crash = watch.ended(expected, limit)
+    return Trial(outcome, reason, time.monotonic() - began, boot.folder, crash, tuple(phases))
+
+
+def _watch(
+    machine: Machine, boot: Boot, watch: Watch, console: BinaryIO, status: BinaryIO, tell: Callable[[str], None]
+) -> tuple[tuple[Outcome, str] | None, float | None]:
+    """Boot once and watch to the end; returns what `Watch.over` said, and when the power was cut, if it was."""
     began = time.monotonic()
     limit: tuple[Outcome, str] | None = None
-    with ExitStack() as stack:
-        console = stack.enter_context((boot.folder / "console.log").open("wb", buffering=0))
-        status = stack.enter_context((boot.folder / "status.log").open("wb", buffering=0))
-        tell("booting")
-        try:
-            guest = stack.enter_context(machine.boot(boot))
-            while limit is None and (chunk := guest.read(0.2)) is not None:
-                console.write(chunk.console)
-                status.write(chunk.status)
-                steps = len(watch.phases)
-                watch.hear(chunk.console, chunk.status, time.monotonic() - began)
-                if len(watch.phases) > steps:
-                    tell(watch.phases[-1][0])
-                limit = watch.over(time.monotonic() - began)
-        except InfrastructureError as error:
-            return Trial(Outcome.INFRASTRUCTURE, str(error), time.monotonic() - began, boot.folder)
-        seconds = time.monotonic() - began
-    outcome, reason, crash = watch.ended(expected, limit)
-    return Trial(outcome, reason, seconds, boot.folder, crash, tuple(watch.phases))
+    cut: float | None = None
+    with machine.boot(boot) as guest:
+        while limit is None and (chunk := guest.read(0.2 if cut is None else 0.01)) is not None:
+            console.write(chunk.console)
+            status.write(chunk.status)
+            steps = len(watch.phases)
+            watch.hear(chunk.console, chunk.status, time.monotonic() - began)
+            if len(watch.phases) > steps:
+                tell(watch.phases[-1][0])
+            now = time.monotonic() - began
+            limit = watch.over(now)
+            if cut is None and watch.window is not None:
+                cut = random.uniform(*watch.window)  # noqa: S311  any moment will do
+            if cut is not None and now >= cut and limit is None and watch.word is None:
+                return None, now
+    return limit, None

@@ -1,6 +1,6 @@
 """The verdict on one commit.  Pure: trials and an expectation in, a word with its reason out.
 
-- bad needs the expected crash (or, where a scenario expects none, the script's own "failed").
+- bad needs the expected crash, or, where the scenario says that this counts, the script's own "failed".
 - good needs the guest's word, in every trial, that the scenario ran to its end.
 - all else is skip: it cannot be told.
 """
@@ -14,42 +14,45 @@ from harness.model import Outcome, Trial, Verdict, Word
 from harness.search import Evidence
 
 
-def judge(trials: Sequence[Trial], expected: Expectation | None) -> Verdict:
+def judge(trials: Sequence[Trial], expected: Expectation | None, failure: bool | None = None) -> Verdict:
     """The verdict that trials of one commit give.
 
     Args:
         trials: one or more, in the order they were made.
         expected: the crash that means "bad".
+        failure: whether "failed" means "bad"; by default, where no crash is expected.
 
     Returns:
         The word, and the reason for it.  The confidence of "bad" is 1: the crash was seen.  That of
         "good" after n quiet trials is (n + 1) / (n + 2), Laplace's rule of succession: how likely the
         next trial is to be quiet too, when nothing is known of how often the crash comes.
     """
+    failure = expected is None if failure is None else failure
     for trial in trials:
         if trial.crash is not None and expected is not None:
             told = match(expected, trial.crash)
             if told.ok:
                 return Verdict(Word.BAD, trial.reason, 1.0)
-        if trial.outcome is Outcome.FAILED and expected is None:
+        if trial.outcome is Outcome.FAILED and failure:
             return Verdict(Word.BAD, trial.reason, 1.0)
     for trial in trials:
         if trial.outcome is not Outcome.PASSED:
-            return Verdict(Word.SKIP, f"{trial.outcome}: {trial.reason}", 0.0)
+            which = f"{trial.variant}: " if trial.variant else ""
+            return Verdict(Word.SKIP, f"{which}{trial.outcome}: {trial.reason}", 0.0)
     if not trials:
         return Verdict(Word.SKIP, "there was no trial", 0.0)
     quiet = f"the scenario ran to its end, {len(trials)} of {len(trials)} times"
     return Verdict(Word.GOOD, quiet, (len(trials) + 1) / (len(trials) + 2))
 
 
-def weigh(trials: Sequence[Trial], expected: Expectation | None) -> Evidence:
+def weigh(trials: Sequence[Trial], expected: Expectation | None, failure: bool | None = None) -> Evidence:
     """What trials of one commit are worth to a search.
 
     A trial in which the machine failed counts for nothing.  One that cannot be told makes the commit
     one to skip, unless the expected crash was seen in another.
     """
     told = [trial for trial in trials if trial.outcome is not Outcome.INFRASTRUCTURE]
-    words = [judge([trial], expected) for trial in told]
+    words = [judge([trial], expected, failure) for trial in told]
     bad = sum(one.word is Word.BAD for one in words)
     skip = next((one.reason for one in words if one.word is Word.SKIP), None)
     return Evidence(bad, sum(one.word is Word.GOOD for one in words), None if bad else skip)

@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -8,7 +9,18 @@ import pytest
 
 from harness.git import Git
 
+# A shell's background job ignores Ctrl-C, and so would all that the tests start and then interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="write what the golden tests give now, and show what changes"
+    )
+
+
 IDENTITY = {
     "GIT_AUTHOR_NAME": "A",
     "GIT_AUTHOR_EMAIL": "a@example.org",

@@ -11,14 +11,17 @@ from tests.conftest import ROOT
 LAYERS = (
     {"errors", "progress", "console", "search", "VERSION"},
     {"model", "verdict", "thread"},
-    {"process", "files", "git", "paths", "catalog", "kernel", "machine", "fleet", "store", "prerequisites", "testing"},
+    {
+        *("process", "files", "git", "patches", "paths", "catalog", "kernel", "machine", "fleet", "store"),
+        *("prerequisites", "testing"),
+    },
     {"trial"},
-    {"reproduce", "bisect", "nightly"},
+    {"reproduce", "bisect", "nightly", "compare"},
     {"reports"},
     {"cli"},
     {"__main__", "__init__"},
 )
-PURE = {"errors", "progress", "console", "search", "model", "verdict"}
+PURE = {"errors", "progress", "console", "search", "model", "verdict", "thread"}
 # What reaches out of the process.
 IMPURE = {"os", "subprocess", "socket", "pathlib", "shutil", "tempfile", "sqlite3", "time", "random", "threading"}
 

@@ -8,7 +8,7 @@ from harness.errors import InfrastructureError, RegressError
 from harness.machine import Chunk
 from harness.model import Boot, Outcome, Timeouts, Trial
 from harness.testing import ScriptedMachine
-from harness.trial import SETTLE, Watch, run_trial
+from harness.trial import MOST_CUTS, SETTLE, Watch, run_trial
 
 EXPECTED = expectation_from(
     {"title": "NULL pointer dereference in bio_integrity_*", "workqueue": "bio_integrity_verify_fn"}
@@ -166,3 +166,51 @@ def test_a_machine_that_does_not_switch_off_is_ended() -> None:
     watch.hear(b"", b"regress: up\nregress: passed\n", 5.0)
     assert watch.over(5.0) is None
     assert watch.over(5.1 + SETTLE) == (Outcome.PASSED, "")
+
+
+CUT = Chunk(status=b"regress: cut 1.50 0 0.0\r\n")
+
+
+def cuts(folder: Path, *boots: Chunk) -> tuple[Trial, list[Boot]]:
+    """A trial in which each boot plays one chunk after the guest is up."""
+    rest = iter(boots)
+    machine = ScriptedMachine(lambda _: [UP, next(rest)])
+    disk = folder / "disk.img"
+    boot = Boot(folder / "bzImage", "x86_64", folder / "initrd", ("VARIANT=a",), 512, 2, folder, disk)
+    return run_trial(machine, boot, Timeouts(), EXPECTED, lambda _: None), machine.boots
+
+
+def test_the_power_is_cut_when_the_guest_asks_and_it_is_booted_again(tmp_path: Path) -> None:
+    trial, boots = cuts(tmp_path, CUT, CUT, Chunk(status=b"regress: passed 9.0 0 errors\r\n"))
+    assert (trial.outcome, trial.reason) == (Outcome.PASSED, "0 errors")
+    assert [b.append for b in boots] == [("VARIANT=a",), ("VARIANT=a", "BOOT=2"), ("VARIANT=a", "BOOT=3")]
+    assert {b.disk for b in boots} == {tmp_path / "disk.img"}
+    assert [name for name, _ in trial.phases] == ["up", "write", "cut", "power cut"] * 2 + ["up", "write", "passed"]
+    assert [at for _, at in trial.phases] == sorted(at for _, at in trial.phases)
+    assert (tmp_path / "status.log").read_bytes().count(b"regress: up") == 3
+
+
+def test_a_crash_comes_before_a_power_cut(tmp_path: Path) -> None:
+    trial, boots = cuts(tmp_path, CUT, Chunk(console=OOPS_61, status=CUT.status))
+    assert trial.outcome is Outcome.CRASHED
+    assert len(boots) == 2
+
+
+def test_a_guest_that_never_has_enough_of_power_cuts(tmp_path: Path) -> None:
+    trial, boots = cuts(tmp_path, *[CUT] * (MOST_CUTS + 1))
+    assert trial.outcome is Outcome.HUNG
+    assert len(boots) == MOST_CUTS + 1
+
+
+def test_a_warning_is_not_lost_in_a_power_cut(tmp_path: Path) -> None:
+    warning = b"WARNING: CPU: 0 PID: 7 at block/bio.c:10 bio_put+0x1/0x2\nCall Trace:\n a+0x1/0x2\n"
+    trial, boots = cuts(tmp_path, Chunk(console=warning, status=CUT.status), Chunk(status=b"regress: passed 1.0 x\n"))
+    assert trial.outcome is Outcome.CRASHED
+    assert len(boots) == 1
+
+
+@pytest.mark.parametrize("word", ["cut", "cut 1.5", "cut 1.5 1", "cut 1.5 x y", "cut 1.5 -1 2"])
+def test_a_power_cut_wants_its_window(word: str) -> None:
+    watch = Watch(Timeouts())
+    watch.hear(b"", f"regress: up\nregress: {word}\n".encode(), 5.0)
+    assert watch.window is None

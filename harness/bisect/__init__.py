@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.bisect.loop import Bench, Range, State, Watcher, seek
+from harness.bisect.loop import Bench, Range, SearchFor, State, Watcher, search_for, seek
 from harness.bisect.notebook import Notebook
 from harness.bisect.plan import Blend, Plan, Result, Status, Step
 from harness.bisect.proof import Blending, Proof
@@ -28,6 +28,7 @@ __all__ = [
     "Status",
     "Step",
     "Watcher",
+    "search_for",
     "seek",
 ]
 
@@ -37,13 +38,14 @@ class Bisection:
     """One bisection, from its ends to a proven culprit.
 
     Args:
-        bench: tries commits.
+        bench: tries commits.  search_for: makes the search of a range.
     """
 
     bench: Bench
+    search_for: SearchFor
 
     def __post_init__(self) -> None:
-        self.range = Range(self.bench)
+        self.range = Range(self.bench, self.search_for)
         self.notebook = self.bench.notebook
 
     def run(self) -> Result:
@@ -80,7 +82,7 @@ class Bisection:
         proof.revert()
         blend = None
         if len(proof.parents) > 1 and not self.bench.plan.first_parent:
-            blend = Blending(self.bench, found.commit, proof.parents).find()
+            blend = Blending(self.bench, self.search_for, found.commit, proof.parents).find()
         what = "fixes it" if plan.find_fix else "brought it"
         return self.result(
             *(Status.CULPRIT, f"{found.commit[:12]} {what}"),

@@ -24,7 +24,29 @@ from harness.search.graph import Graph
 from harness.search.halving import Halving
 from harness.search.posterior import posterior
 from harness.store import Built
-from harness.verdict import judge
+
+SearchFor = Callable[[History], Search]
+"""Makes a search of a history."""
+
+
+def search_for(plan: Plan, rates: Callable[[], Rates]) -> SearchFor:
+    """What makes the search that a plan asks for.
+
+    Args:
+        rates: gives what builds and boots take here.
+    """
+
+    def make(history: History) -> Search:
+        if plan.runs is not None:
+            return Halving(history, plan.runs)
+        costs = {f"{name}_seconds": value for name, value in asdict(rates()).items() if value}
+
+        def bayes(history: History) -> Search:
+            return Bayes(history, plan.confidence, **costs)
+
+        return Turned(history, bayes) if plan.find_fix else bayes(history)
+
+    return make
 
 
 @dataclass(frozen=True)
@@ -98,18 +120,6 @@ class Bench:
         self.git = Git(tree.worktree)
         self.commit = functools.cache(self.git.commit)
 
-    def search_for(self, history: History) -> Search:
-        """The search of a history that the plan asks for."""
-        plan = self.plan
-        if plan.runs is not None:
-            return Halving(history, plan.runs)
-        costs = {f"{name}_seconds": value for name, value in asdict(self.notebook.rates()).items() if value}
-
-        def bayes(history: History) -> Search:
-            return Bayes(history, plan.confidence, **costs)
-
-        return Turned(history, bayes) if plan.find_fix else bayes(history)
-
     def attempt(self, sha: str, runs: int, role: str = "commit") -> None:
         """Build a commit and try it up to `runs` times; what comes of it is in the notebook.
 
@@ -149,14 +159,14 @@ class Bench:
             before, done = done, self.notebook.of(sha, role)
             if done == before:
                 break  # it has the image of another commit, which answers for it
-        verdict = judge(done, self.lab.scenario.expect) if done else self.notebook.verdict(sha)
+        verdict = self.lab.judge(done) if done else self.notebook.verdict(sha)
         assert verdict is not None
         self.watcher.tried(self.commit(sha), role, verdict)
         return verdict
 
     def _wanted(self, done: Sequence[Trial], runs: int, crashes: int) -> int:
         """How many more trials are wanted after these."""
-        words = {judge([trial], self.lab.scenario.expect).word for trial in done}
+        words = {self.lab.judge([trial]).word for trial in done}
         if words <= {Word.GOOD}:
             return max(0, runs - len(done))
         return int(words == {Word.BAD} and len(done) < crashes)
@@ -166,15 +176,15 @@ class Range:
     """Finds the range to search: from the ends that were given, their merge bases, or release tags.
 
     Args:
-        bench: tries commits.
+        bench: tries commits.  search_for: makes the search of a range.
 
     Attributes:
         history: the range that was searched last.  search: its search.
         notes: what was found out on the way.
     """
 
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
+    def __init__(self, bench: Bench, search_for: SearchFor) -> None:
+        self.bench, self.search_for = bench, search_for
         self.plan, self.git = bench.plan, bench.git
         self.notes: list[str] = []
         self.history = History((), {}, ())
@@ -283,7 +293,7 @@ class Range:
     def _search(self, new: str, old: tuple[str, ...]) -> Culprit | Inconclusive:
         above = self.git.history(new, old, self.plan.paths, first_parent=self.plan.first_parent)
         self.history = History(tuple(above), above, old)
-        self.search = self.bench.search_for(self.history)
+        self.search = self.search_for(self.history)
         return self.go_on()
 
     def go_on(self) -> Culprit | Inconclusive:

@@ -26,13 +26,15 @@ class Notebook:
 
     Args:
         run: the journal's run; what it holds already is taken over.
-        expected: the crash that means "bad".
+        expected: the crash that means "bad".  failure: whether the script's own "failed" does.
         plan: what is looked for.
         share: a commit without trials of its own takes those of a commit with the same image.
     """
 
-    def __init__(self, run: Run, expected: Expectation | None, plan: Plan, *, share: bool) -> None:
-        self.run, self.expected, self.plan, self.share = run, expected, plan, share
+    def __init__(
+        self, run: Run, expected: Expectation | None, plan: Plan, *, share: bool, failure: bool | None = None
+    ) -> None:
+        self.run, self.expected, self.failure, self.plan, self.share = run, expected, failure, plan, share
         self.kernels: dict[str, Built] = run.kernels()
         self.trials: dict[str, list[Tried]] = {}
         self.order: list[str] = []
@@ -51,6 +53,9 @@ class Notebook:
         if tried.trial.outcome is not Outcome.INFRASTRUCTURE:
             self._mention(tried.sha)
             self.trials.setdefault(tried.sha, []).append(tried)
+
+    def _judge(self, trials: Sequence[Trial]) -> Verdict:
+        return judge(trials, self.expected, self.failure)
 
     def trial(self, sha: str, role: str, trial: Trial) -> None:
         """Take a finished trial; on return it is in the journal."""
@@ -78,9 +83,9 @@ class Notebook:
     def verdict(self, sha: str) -> Verdict | None:
         """What is known of a commit; None where it was not tried."""
         if trials := self.of(sha):
-            return judge(trials, self.expected)
+            return self._judge(trials)
         if twin := self.twin(sha):
-            told = judge(self.of(twin), self.expected)
+            told = self._judge(self.of(twin))
             return Verdict(told.word, f"same image as {twin[:12]}: {told.reason}", told.confidence)
         if sha in self.log:
             return Verdict(self.log[sha], "as the log says", 1.0)
@@ -90,7 +95,7 @@ class Notebook:
         """The same, counted: crashes and quiet trials."""
         trials = self.of(sha) or self.of(self.twin(sha) or "")
         if trials:
-            return weigh(trials, self.expected)
+            return weigh(trials, self.expected, self.failure)
         return self._from_log(self.log[sha]) if sha in self.log else None
 
     def evidence(self, sha: str) -> Evidence | None:
@@ -123,13 +128,13 @@ class Notebook:
 
     def shown(self, shas: Sequence[str]) -> tuple[int, int]:
         """Crashes and quiet trials over some commits."""
-        seen = [weigh(self.of(sha), self.expected) for sha in shas]
+        seen = [weigh(self.of(sha), self.expected, self.failure) for sha in shas]
         return sum(one.bad for one in seen), sum(one.quiet for one in seen)
 
     def crash(self, sha: str | None) -> Trial | None:
         """A trial that showed the expected crash: of this commit, else of any."""
         trials = [*self.of(sha or ""), *(trial for other in self.trials for trial in self.of(other))]
-        return next((trial for trial in trials if judge([trial], self.expected).word is Word.BAD), None)
+        return next((trial for trial in trials if self._judge([trial]).word is Word.BAD), None)
 
     def boots(self) -> int:
         """How many boots there were."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.bisect.loop import Bench, Range, seek
+from harness.bisect.loop import Bench, Range, SearchFor, seek
 from harness.bisect.plan import Blend
 from harness.git import Conflict
 from harness.model import Word
@@ -161,11 +161,12 @@ class Blending:
     """Finds out which change of the one side of a merge does it together with which of the other.
 
     Args:
-        bench: tries commits.
+        bench: tries commits.  search_for: makes searches.
         merge: a merge with the regression (or the fix), both of whose parents are without.
     """
 
     bench: Bench
+    search_for: SearchFor
     merge: str
     parents: Mapping[str, Word]
 
@@ -230,7 +231,7 @@ class Blending:
             assert verdict is not None
             self.bench.watcher.tried(self.git.commit(test.commit), "merged", verdict)
 
-        found = seek(self.bench.search_for(history), lambda: known, lambda: notebook.built, attempt)
+        found = seek(self.search_for(history), lambda: known, lambda: notebook.built, attempt)
         return found.commit if isinstance(found, Culprit) else None
 
     def _merged(self, one: str, other: str) -> str | None:

@@ -20,11 +20,17 @@ COMMANDS = {
     "run": "try a scenario on its known commits, and say whether the regression shows",
     "bisect": "find the commit that brought the regression, or ended it, and prove it",
     "step": "try the commit that git bisect has checked out; for `git bisect run`",
+    "try": "try patches on a scenario's bad commit: a table of patches by scenarios",
+    "import": "make a draft scenario of a mailing-list thread, a message or a console log",
     "list": "the scenarios",
+    "new": "write a scenario to start from",
     "show": "what a scenario runs, on what, and what it expects",
     "oops": "the crashes in a console log",
     "doctor": "what this machine has and lacks",
 }
+
+MODULES = {"import": "import_", "list": "list_", "try": "try_"}
+"""The modules of commands whose names Python keeps for itself."""
 
 STOP = 128
 """What makes `git bisect run` stop."""
@@ -65,7 +71,7 @@ def _parsed(arguments: Sequence[str], named: str | None) -> argparse.Namespace:
         command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         if name == named:
             # Only the command in hand is imported: a start costs what that command needs.
-            module = importlib.import_module(f"harness.cli.{'list_' if name == 'list' else name}")
+            module = importlib.import_module(f"harness.cli.{MODULES.get(name, name)}")
             module.configure(command)
             command.set_defaults(run=module.run)
     return parser.parse_args(arguments)

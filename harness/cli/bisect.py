@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import catalog, store
-from harness.bisect import Bench, Bisection, Notebook, Plan, Result, Status, gitlog
+from harness.bisect import Bench, Bisection, Notebook, Plan, Result, Status, gitlog, search_for
 from harness.bisect.turned import is_line
 from harness.cli import workshop
 from harness.cli.view import View
@@ -103,8 +103,12 @@ def _bisect(shop: Workshop, view: View, tree: Tree, plan: Plan, stored: store.Ru
         stored.reopen()
         real = isinstance(lab.builder, KernelBuilder)
         # Evidence that is counted in probabilities must not be counted twice.
-        notebook = Notebook(stored, shop.scenario.expect, plan, share=real and plan.runs is not None)
-        bisection = Bisection(Bench(plan, tree, lab, notebook, view))
+        notebook = Notebook(
+            *(stored, shop.scenario.expect, plan),
+            share=real and plan.runs is not None,
+            failure=shop.scenario.failure,
+        )
+        bisection = Bisection(Bench(plan, tree, lab, notebook, view), search_for(plan, notebook.rates))
         view.begin(shop.scenario, tree, plan, stored.folder)
         result = bisection.result(Status.INTERRUPTED, "stopped before the first commit was tried")
         try:
@@ -128,8 +132,7 @@ def _finish(lab: Laboratory, tree: Tree, plan: Plan, stored: store.Run, result: 
     out = sys.stderr if json_wanted else sys.stdout
     try:
         if result.crash and scenario.machine_command is None:
-            folder = result.crash.folder.parent
-            repro.write(folder, scenario.machine, lab.guest(folder).append)
+            repro.write(result.crash.folder.parent, scenario)
         if result.culprit:
             people = maintainers(tree, result.culprit)
             write_atomically(top / "report.txt", report.mail(scenario, tree, plan, result, top, people))
@@ -147,6 +150,12 @@ class _Planning:
     def __init__(self, shop: Workshop, options: argparse.Namespace) -> None:
         self.shop, self.options, self.scenario = shop, options, shop.scenario
         self.digest = catalog.digest(shop.scenario)
+        if len(self.scenario.ways) > 1:
+            names = ", ".join(way.name for way in self.scenario.ways)
+            raise UserError(
+                f"{self.scenario.id} is booted in several ways ({names}), and each may have a culprit of its own: "
+                f"name one, as {self.scenario.id}:{self.scenario.ways[0].name}"
+            )
 
     def decide(self) -> tuple[Tree, Plan, store.Run | None]:
         """Tree, plan, and the run that goes on, if one does."""
@@ -204,7 +213,7 @@ class _Planning:
             bad, good = (taken.old, taken.new) if find_fix else (taken.new, taken.old)
         known = self.scenario.commits.get(tree.name)
         known_good = known and (known.fixed if find_fix else known.good)
-        bad_end = [Revision(name) for name in bad] or ([known.bad] if known else [])
+        bad_end = [Revision(name) for name in bad] or ([known.bad] if known and known.bad else [])
         good_end = [Revision(name) for name in good] or ([known_good] if known_good else [])
         if not bad_end:
             raise UserError(f"the scenario knows no bad commit of {tree.name}; name one with --bad")

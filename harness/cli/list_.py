@@ -22,7 +22,19 @@ def run(options: argparse.Namespace) -> int:
     found = catalog.scenarios(options.scenarios)
     if options.json:
         print(
-            json.dumps([{"id": s.id, "aliases": s.aliases, "title": s.title, "folder": str(s.folder)} for s in found])
+            json.dumps(
+                [
+                    {
+                        "id": s.id,
+                        "aliases": s.aliases,
+                        "title": s.title,
+                        "claim": s.claim,
+                        "variants": [way.name for way in s.variants],
+                        "folder": str(s.folder),
+                    }
+                    for s in found
+                ]
+            )
         )
         return 0
     width = max((len(s.id) for s in found), default=0)

@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     for name in names:
         try:
             with _opened(name) as file:
-                crashes = find_crashes(iter(lambda: file.read(BLOCK), b""))
+                crashes = find_crashes(iter(lambda: file.read(BLOCK), b""), notices=True)
         except OSError as error:
             # Whoever reads the documents counts on one for each file.
             status = 2
@@ -84,7 +84,7 @@ def _show_all(name: str, crashes: Sequence[Crash], options: argparse.Namespace) 
 
 
 def _follow(name: str, options: argparse.Namespace) -> None:
-    follower = Follower()
+    follower = Follower(notices=True)
     told: dict[int, Crash] = {}
 
     def tell(events: Sequence[object]) -> None:

@@ -15,13 +15,14 @@ from harness.model import Range, Revision
 from harness.reports import document, junit, repro, text
 from harness.reproduce import Answer, Laboratory, Status, Subject, conclude
 
-EXIT = {Status.SHOWS: 0, Status.INFRASTRUCTURE: 3}
+EXIT = {Status.SHOWS: 0, Status.HOLDS: 0, Status.INFRASTRUCTURE: 3}
 """Exit statuses; 1 for all others."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress run`."""
-    workshop.configure(parser)
+    workshop.configure(parser, named=False)
+    parser.add_argument("--all", action="store_true", help="every scenario that the tree has commits for; a table")
     parser.add_argument("--tree", metavar="NAME|PATH|URL", help="the kernel tree; default: mainline, else the replay")
     parser.add_argument(
         "--commit", metavar="REV", action="append", default=[], help="try this commit only (repeatable)"
@@ -35,9 +36,20 @@ def run(options: argparse.Namespace) -> int:
     """Try the scenario; see `harness.reproduce`."""
     if (options.good or options.bad) and options.commit:
         raise UserError("--commit does not go with --good and --bad")
-    shop = Workshop.of(options)
+    if options.all is (options.scenario is not None):
+        raise UserError("name one scenario, or say --all (`regress list` has the names)")
+    if options.all and (options.good or options.bad):
+        raise UserError("--good and --bad are one scenario's ends; with --all, name commits with --commit")
+    if options.all:
+        from harness.cli import run_all
+
+        return run_all.run(options)
+    one = Run(Workshop.of(options), options)
     with workshop.ended_cleanly():
-        return EXIT.get(Run(shop, options).run(), 1)
+        try:
+            return EXIT.get(one.run(), 1)
+        finally:
+            one.print_json()
 
 
 class Run:
@@ -47,6 +59,7 @@ class Run:
         self.shop, self.options = shop, options
         self.scenario, self.talk = shop.scenario, shop.talk
         self.answers: list[Answer] = []
+        self.result: dict[str, object] = {}
 
     def run(self) -> Status:
         """Try all; what was found out is told and stored, however it ends."""
@@ -58,7 +71,7 @@ class Run:
             try:
                 for subject in subjects:
                     self._answer(lab, subject)
-                status, reason = conclude(self.answers)
+                status, reason = conclude(self.answers, claim=self.scenario.claim is not None)
             except KeyboardInterrupt:
                 reason = f"after {len(self.answers)} of {len(subjects)} commits"
                 raise
@@ -73,13 +86,19 @@ class Run:
         self.talk.clear()
         print(line, file=sys.stderr if self.options.json else sys.stdout, flush=True)
 
+    def print_json(self) -> None:
+        """Print the result as JSON, if that was asked for and there is one."""
+        if self.options.json and self.result:
+            print(json.dumps(self.result, indent=2))
+
     def _subjects(self) -> list[Subject]:
         options, commits = self.options, dict(self.scenario.commits)
         given = [Revision(name) for name in (options.good, options.bad) if name]
         if options.good and options.bad:
-            commits = dict.fromkeys((*commits, options.tree or ""), Range(*given))
+            commits = dict.fromkeys((*commits, options.tree or ""), Range(given[0], given[1]))
         self.tree = self.shop.tree(options.tree, commits)
-        wanted = [("commit", Revision(name)) for name in options.commit] or self._known()
+        role = "commit" if self.scenario.claim is None else "claim"
+        wanted = [(role, Revision(name)) for name in options.commit] or self._known()
         return [Subject(role, self.tree.resolve(revision)) for role, revision in wanted]
 
     def _known(self) -> list[tuple[str, Revision]]:
@@ -95,7 +114,9 @@ class Run:
                 f"the scenario knows no commits of {self.tree.name} (it knows {trees}); "
                 "name some with --good and --bad, or with --commit"
             )
-        return [(role, revision) for role, revision in (("good", good), ("bad", bad), ("fixed", fixed)) if revision]
+        also = () if by_hand or not known else known.also_good
+        ends = (("good", good), *(("good", more) for more in also), ("bad", bad), ("fixed", fixed))
+        return [(role, revision) for role, revision in ends if revision]
 
     def _answer(self, lab: Laboratory, subject: Subject) -> None:
         folder = self.stored.folder / f"{subject.role}-{subject.commit.sha[:12]}"
@@ -107,13 +128,13 @@ class Run:
         )
         self.answers.append(answer)
         if answer.kernel and self.scenario.machine_command is None:
-            repro.write(folder, self.scenario.machine, lab.guest(folder).append)
+            repro.write(folder, self.scenario)
         self._say(text.row(answer))
 
     def _finish(self, status: Status, reason: str) -> None:
         """Whatever happened: what was found out is stored and told."""
         top = self.stored.folder
-        result = {
+        self.result = {
             "status": str(status),
             "reason": reason,
             "scenario": self.scenario.id,
@@ -125,7 +146,5 @@ class Run:
             "folder": str(top),
         }
         write_atomically(top / "junit.xml", junit.render(self.scenario.id, self.answers))
-        self.stored.close(str(status), reason, result)
+        self.stored.close(str(status), reason, self.result)
         self._say(text.conclusion(status, reason, top))
-        if self.options.json:
-            print(json.dumps(result, indent=2))

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from harness.model import Revision, Scenario
+from harness.model import PiDisk, Revision, Scenario
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,17 +25,25 @@ def _revision(revision: Revision | None) -> str | None:
     return f"{revision.name} ({revision.subject})" if revision.subject else revision.name
 
 
+def _disk(disk: PiDisk | None) -> dict[str, Any] | None:
+    if disk is None:
+        return None
+    return {"dif": disk.dif, "dix": disk.dix, "guard": disk.guard, "size_mib": disk.size}
+
+
 def describe(scenario: Scenario) -> dict[str, Any]:
     """A scenario as JSON data."""
-    machine, disk = scenario.machine, scenario.pi_disk
+    machine = scenario.machine
     return {
         "id": scenario.id,
         "aliases": list(scenario.aliases),
         "title": scenario.title,
+        "claim": scenario.claim,
         "links": list(scenario.links),
         "runs": str(scenario.folder / scenario.run),
         "needs": list(scenario.needs),
         "kconfig": list(scenario.kconfig),
+        "kernels": scenario.kernels or None,
         "machine": scenario.machine_command
         or {
             "memory_mib": machine.memory,
@@ -46,10 +54,22 @@ def describe(scenario: Scenario) -> dict[str, Any]:
                 "silence": machine.timeouts.silence,
             },
         },
-        "disk": disk and {"dif": disk.dif, "dix": disk.dix, "guard": disk.guard, "size_mib": disk.size},
-        "expects": str(scenario.expect) if scenario.expect else None,
+        "disk": _disk(scenario.pi_disk),
+        "image_mib": scenario.image,
+        "append": list(scenario.append),
+        "variants": {way.name: {"disk": _disk(way.pi_disk), "append": list(way.append)} for way in scenario.variants},
+        "expects": " or ".join(
+            [
+                *([str(scenario.expect)] if scenario.expect else []),
+                *(["the script's failure"] if scenario.failure else []),
+            ]
+        ),
         "commits": {
-            tree: {"good": _revision(r.good), "bad": _revision(r.bad), "fixed": _revision(r.fixed)}
+            tree: {
+                "good": ", ".join(str(_revision(one)) for one in (r.good, *r.also_good)),
+                "bad": _revision(r.bad),
+                "fixed": _revision(r.fixed),
+            }
             for tree, r in scenario.commits.items()
         },
     }
@@ -70,6 +90,10 @@ def run(options: argparse.Namespace) -> int:
                 for end, revision in ends.items():
                     if revision:
                         print(f"{'':11}{end:7}{revision}")
+        elif key == "variants":
+            for name, way in value.items():
+                disk = ", ".join(f"{k} {v}" for k, v in (way["disk"] or {}).items())
+                print(f"{'variant':9}{name:24}{disk}  {' '.join(way['append'])}".rstrip())
         elif value:
             text = "  ".join(map(str, value)) if isinstance(value, list) else value
             if isinstance(value, dict):

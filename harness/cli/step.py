@@ -42,7 +42,11 @@ def run(options: argparse.Namespace) -> int:
     options.tree, options.commit, options.good, options.bad = str(here.path), [revision], None, None
     with workshop.ended_cleanly():
         one = run_.Run(shop, options)
-        if one.run() is Status.INFRASTRUCTURE:
+        try:
+            status = one.run()
+        finally:
+            one.print_json()
+        if status is Status.INFRASTRUCTURE:
             raise InfrastructureError("the bisection can go on from here when the machinery is well again")
     options.verdict = EXIT[one.answers[0].verdict.word]
     return 0

@@ -25,9 +25,11 @@ from harness.model import Range, Scenario
 from harness.reproduce import Guest, Laboratory
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """The arguments that every command that tries commits has."""
-    parser.add_argument("scenario", metavar="SCENARIO", help="a name or an id, such as lr#35498d")
+def configure(parser: argparse.ArgumentParser, *, named: bool = True) -> None:
+    """The arguments that every command that tries commits has; with `named`, a scenario must be named."""
+    parser.add_argument(
+        "scenario", metavar="SCENARIO", nargs=None if named else "?", help="a name or an id, such as lr#35498d"
+    )
     parser.add_argument("--arch", choices=("x86_64", "i386"), default="x86_64", help="default: x86_64")
     parser.add_argument("--results", type=Path, metavar="DIR", help="where results go")
     parser.add_argument(
@@ -107,8 +109,8 @@ class Workshop:
         return found or self._replay()
 
     def _replay(self) -> Tree:
-        folder = self.scenario.folder / "replay"
-        if not folder.is_dir():
+        folder = self.scenario.replay
+        if folder is None or not folder.is_dir():
             raise UserError(f"{self.scenario.id} has no replay; name a kernel tree with --tree")
         series, cache = replay.read_series(folder), paths.cache()
         return replay.lay(series, replay.find_source(series.kernel, cache, self.talk), cache, self.talk)
@@ -123,7 +125,7 @@ class Workshop:
             else:
                 names = (self.arch, *self.scenario.kconfig)
                 fragments = tuple(catalog.KCONFIGS / f"{name}.config" for name in names)
-                builder = KernelBuilder(on, self.arch, fragments, paths.cache(), self.talk)
+                builder = KernelBuilder(on, self.arch, fragments, paths.cache(), self.talk, self.scenario.kernels)
             guest = functools.partial(self._guest, self._root())
             mend = Mender(on, self.scenario.mend, self.scenario.folder).mended
             yield Laboratory(self.scenario, builder, self._machine(), guest, self.arch, self.talk, mend)
@@ -139,7 +141,6 @@ class Workshop:
         return Vng(accelerator.probe(paths.cache(), self.talk).name)
 
     def _guest(self, root: Path, folder: Path) -> Guest:
-        disk = self.scenario.pi_disk
         if self.scenario.machine_command is None:
             rootfs.initramfs(self.scenario, root, folder / "initramfs.cpio")
-        return Guest(folder / "initramfs.cpio", disk.append if disk else ())
+        return Guest(folder / "initramfs.cpio", ())

@@ -11,22 +11,25 @@ from harness.console.frames import Pointer, base_name
 from harness.console.guilt import first_at_fault, is_interrupt_entry, looping, names_in_titles, sleeping
 from harness.console.lines import Line
 from harness.console.report import Report, facts, read_report
-from harness.console.rules import NO_CRASH, RULES, Blame, Rule
+from harness.console.rules import MARKS, NO_CRASH, RULES, Blame, Rule
 from harness.console.signature import signature
 
 # What changes from one crash to the next of the same kind, in titles made of free text.
 _VARIABLE = (
     (re.compile(r"\b([\w.]+)\+0x[0-9a-f]+/0x[0-9a-f]+"), r"\1"),
     (re.compile(r"\b(syz-executor|syzkaller)[.\d]*(?:[/:]\d+)*"), r"\1"),
-    (re.compile(r"(?<![A-Za-z0-9])(?:0x[0-9a-f]+|[0-9a-f]{8,16}\b)"), "ADDR"),
-    (re.compile(r"(?<![A-Za-z0-9])\d+(?![A-Za-z])"), "NUM"),
+    (re.compile(r"(?<![A-Za-z0-9])(?:0x[0-9a-f]+|(?=[a-f]*\d)[0-9a-f]{6,16})(?![A-Za-z0-9_])"), "ADDR"),
+    (re.compile(r"(?<![A-Za-z0-9_])\d+(?![A-Za-z0-9_])"), "NUM"),
 )
 _LONGEST_TITLE = 120
+_LONGEST_HEAD = 600
+_MARKED = re.compile("|".join(re.escape(mark.decode()) for mark in MARKS))
 
 
 def head_rules(text: str) -> list[Rule]:
     """The rules whose head a line is, in order; [] where it opens no crash."""
-    if NO_CRASH.search(text):
+    text = text[:_LONGEST_HEAD]
+    if not _MARKED.search(text) or NO_CRASH.search(text):
         return []
     return [rule for rule in RULES if rule.head.search(text)]
 
@@ -70,6 +73,7 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
         taint=told.taint,
         corrupted=corrupted,
         fatal=rule.fatal or told.panic is not None,
+        notice=rule.notice,
         signature=signature(rule.kind, function, report.functions()),
         panic=told.panic,
         hardware=told.hardware,
@@ -177,4 +181,5 @@ def _titled(pattern: str, name: str, groups: dict[str, str]) -> str:
     title = re.sub(r" ?\{\w+\}", "", title).strip()
     for changes, instead in _VARIABLE:
         title = changes.sub(instead, title)
-    return title[:_LONGEST_TITLE].removesuffix(" ]").rstrip()
+    title = "".join(sign if sign.isprintable() else " " for sign in title)
+    return " ".join(title.split())[:_LONGEST_TITLE].removesuffix(" ]").rstrip()

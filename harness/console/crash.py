@@ -79,6 +79,7 @@ class Crash:
         workqueue: the work function that ran, and `comm`, `pid`, `cpu`: which task, where.
         kernel: release.  taint: the letters, "" for none; `TAINT` says what they mean.
         corrupted: it was cut short, or something else was printed into it.
+        notice: it is one line such as `WARNING: support is incomplete`, of a driver's own making, and no report.
         fatal: the kernel (or at least the task) does not go on after it.
         signature: what it is, apart from addresses, compilers, architectures and versions.
         follows: the `start_line` of an earlier crash that it only follows from; None for a cause of its own.
@@ -103,6 +104,7 @@ class Crash:
     taint: str = ""
     corrupted: bool = False
     fatal: bool = True
+    notice: bool = False
     signature: str = ""
     follows: int | None = None
     panic: str | None = None

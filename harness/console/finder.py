@@ -73,11 +73,15 @@ class Follower:
 
     What it tells does not depend on how the stream is cut into pieces.
 
+    Args:
+        notices: tell lines that begin like a report and are none (`Crash.notice`) too.
+
     Attributes:
         reported: the number of the last line in which abrt, a crash reporter, logged that it had reported all
             crashes before it; 0 where there is none.
     """
 
+    notices: bool = False
     reported: int = 0
     _rest: bytes = b""
     _number: int = 0
@@ -137,6 +141,8 @@ class Follower:
         context = line.context
         crash = self._open.get(context)
         rules = head_rules(line.text)
+        if rules and rules[0].notice and not self.notices:
+            rules = []
         opens = bool(rules) and not (crash and _joins(rules[0], crash, line))
         if opens:
             if crash is not None:
@@ -193,8 +199,9 @@ class Follower:
 
     def _analysed(self, crash: _Open, *, cut: bool = False) -> Crash:
         found = analyse(crash.lines[: crash.last], cut=cut)
-        if self._died not in (None, found.start_line) and ("D" in found.taint or not found.taint):
-            return replace(found, follows=self._died)
+        died = self._died
+        if died is not None and died < found.start_line and ("D" in found.taint or not found.taint):
+            return replace(found, follows=died)
         if self._right_after(found):
             return replace(found, follows=self._before.start_line)  # type: ignore[union-attr]
         return found
@@ -244,16 +251,17 @@ def _joins(rule: Rule, crash: _Open, line: Line) -> bool:
     return not crash.framed and len(crash.lines) < EARLY
 
 
-def find_crashes(data: bytes | Iterable[bytes]) -> list[Crash]:
+def find_crashes(data: bytes | Iterable[bytes], *, notices: bool = False) -> list[Crash]:
     """The crashes in a console log.
 
     Args:
         data: the log, whole or in pieces.
+        notices: tell lines that begin like a report and are none (`Crash.notice`) too.
 
     Returns:
         The crashes, in the order in which they began; in a system log, without those that abrt has reported already.
     """
-    follower = Follower()
+    follower = Follower(notices)
     crashes: dict[int, Crash] = {}
     for piece in (data,) if isinstance(data, bytes) else data:
         crashes.update((event.crash.start_line, event.crash) for event in follower.feed(piece) if event.complete)

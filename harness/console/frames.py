@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from harness.console.crash import Frame
+from harness.console.rust import demangle
 
 # A symbol: C's, with the compiler's suffixes, or Rust's demangled (`<core::option::Option<T>>::unwrap`).
 SYMBOL = r"(?:<[\w<>:, &*\[\];']{1,200}>(?:::[\w<>]+)+|[A-Za-z_.$][\w.$]*(?:::[\w<>]+)*)"
@@ -51,9 +52,9 @@ class Pointer:
 
 
 def base_name(symbol: str) -> str:
-    """A function without what the compiler added: `f.isra.0.cold` is `f`."""
+    """A function without what the compiler added: `f.isra.0.cold` is `f`; Rust's by the name that people give it."""
     found = _SUFFIX.match(symbol)
-    return found[1] if found and "::" not in symbol else symbol
+    return demangle(found[1] if found and "::" not in symbol else symbol)
 
 
 def read_frame(text: str, stack: str | None = None) -> Frame | None:

@@ -17,7 +17,7 @@ el1_(?:sync|abort|dbg|undef)\w* el1h_\w+ el1t_\w+ program_check_\w+ do_program_c
 save_stack\w* \w*stack_trace_\w+ arch_stack_walk
 stack_depot\w* __stack_depot\w* spin_dump spin_bug rwlock_bug __schedule_bug assertfail assfail \w*assert_fail\w*
 __might_sleep ___might_sleep __might_resched might_sleep\w* __might_fault might_fault rust_helper_BUG
-\w*rust_begin_unwind \w*core9panicking\w*
+(?:\w+::)*rust_begin_unwind core::panicking::.*
 """
 # What instruments the kernel, and checks on its behalf:
 _CHECKING = r"""
@@ -45,10 +45,12 @@ _SERVING = r"""
 \w*copy_(?:to|from|in)_(?:user|iter)\w* copy_page_(?:to|from)_iter\w* \w*copy_user\w* \w*put_user\w* \w*get_user\w*
 \w*clear_user\w* __list_\w+ list_(?:add|del|replace|move|splice)\w* hlist_(?:add|del)\w* refcount_\w+
 \w*atomic\w*_(?:add|sub|inc|dec|set|read|fetch|cmpxchg|xchg|or|and|xor|try)\w* kref_(?:get|put)\w*
-iput igrab ihold (?:fast_)?dput (?:inc|drop|set|clear)_nlink __?mark_(?:buffer|inode)_dirty\w* mark_buffer_dirty\w*
+iput\w* igrab ihold klist_\w+ bcmp (?:fast_)?dput (?:inc|drop|set|clear)_nlink
+__?mark_(?:buffer|inode)_dirty\w* mark_buffer_dirty\w*
 \w*x86_indirect_thunk\w* __indirect_thunk\w* \w*retpoline\w*
 string string_nocheck pointer va_format format_decode \w*v?s[cn]*printf \w*kv?asprintf\w* hex_dump_to_buffer
-_?dev_(?:info|notice|warn|err|alert|crit|emerg|printk) xas_\w+ xa_(?:load|find|get|store|erase)\w*
+_?(?:net|net_|netif_)?dev_(?:info|notice|warn|err|alert|crit|emerg|printk) __dynamic_\w+dbg
+xas_\w+ xa_(?:load|find|get|store|erase)\w*
 \w*rb_(?:insert|erase|next|prev|replace|link)\w* read[bwlq](?:_relaxed)? write[bwlq](?:_relaxed)?
 __raw_(?:read|write)[bwlq] ioread\d+\w* iowrite\d+\w* in[bwl] out[bwl] logic_(?:in|out)[bwl] crc\d+\w* crc_\w+
 \w*test_and_(?:set|clear|change)_bit\w* \w*(?:set|clear|test|change)_bit \w*skb_(?:put|push|pull)\w*
@@ -63,7 +65,7 @@ post_alloc_hook \w*page_owner\w* prep_new_page allocate_slab new_slab\w* get_par
 """
 # What ends or removes a thing for its owner: the owner is at fault when the thing is gone, or does not end:
 _ENDING = r"""
-\w*del_timer\w* timer_delete\w* __flush_work flush_work \w*cancel_\w*work\w* flush_delayed_work try_to_grab_pending
+\w*del_timer\w* \w*timer_delete\w* __flush_work flush_work \w*cancel_\w*work\w* flush_delayed_work try_to_grab_pending
 \w*queue_(?:delayed_)?work\w* insert_work \w*flush_workqueue drain_workqueue destroy_workqueue kthread_stop\w*
 wait_for_completion\w* kobject_\w+ add_uevent_var get_device_parent
 \w*device_(?:add|del|unregister|destroy|release|remove_file|for_each_child)\w* devres_release\w* \w*sysfs_remove\w*
@@ -94,11 +96,11 @@ new_sync_(?:read|write) (?:ksys|do_vfs)_ioctl \w+_compat_ioctl do_iter_(?:read|w
 blkdev_(?:driver_)?ioctl
 call_(?:read|write)_iter call_mmap mmap_region do_mmap\w* do_dentry_open
 sock_(?:sendmsg|recvmsg|release|mmap|do_ioctl|ioctl)
-sock_sendmsg_nosec __sock_release __sys_(?:setsockopt|listen|accept4?|connect|socketpair) ___sys_\w+
+sock_sendmsg_nosec __sock_release __sys_(?:setsockopt|listen|accept4?|connect|socketpair)
 kernel_(?:setsockopt|listen|accept) sock_common_setsockopt do_sock_setsockopt sk_common_release compat_sock_ioctl
 \w*netlink_rcv\w* genl_\w*rcv\w* tasklet_\w*action\w*
-(?:compat_)?(?:SYSC|SyS|__do_sys|__se_sys|__x64_sys|__ia32_sys|__arm64_sys|sys)_(?:socketpair|connect|ioctl)
-__do_fault \w*handle_mm_fault \w*do_page_fault page_fault __fput task_work_run exit_to_user\w*
+(?:compat_)?(?:SYSC|SyS|__sys|___sys|__do_sys|__se_sys|__x64_sys|__ia32_sys|__arm64_sys|sys)_(?:socketpair|connect|ioctl)
+__do_fault \w*do_page_fault page_fault __fput task_work_run exit_to_user\w*
 """)
 _INTERRUPT = re.compile(
     r"(?:.*_)?(?:apic_timer_interrupt|sysvec_\w+|irq_svc|do_IRQ|common_interrupt\w*)(?:_.*)?|el1_irq|el1_interrupt|__irq_svc"

@@ -20,11 +20,13 @@ _NOISE = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\
 _QUOTED = re.compile(r"(?:[>|:] ?)+")
 _STAMP = r"\[ {0,12}\d{1,12}\.\d{1,9} ?\]"
 _CALLER = r"\[ {0,12}(?P<caller>[TC]\d{1,10}) ?\]"
-_HOST = r"(?:[\w.@-]{1,64} )?"
+_HOST = r"(?:[\w.@-]{1,64} )?(?:[a-z]+\d?\.[a-z]+ )?"
 _PREFIX = re.compile(
     r"(?:\*\* \d+ printk messages dropped \*\*\s*"  # printk's own note of what it lost
     r"|(?:\w+ )?login: (?=\[)"
-    rf"|(?:[A-Z][a-z]{{2}} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?|\d{{4}}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?) {_HOST}"
+    r"|(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?"
+    rf"(?:[A-Z][A-Za-z]{{2}} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?(?: \d{{4}})?"
+    rf"|\d{{4}}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?) {_HOST}"
     r"(?P<program>[\w.()/-]{1,64})(?:\[\d+\])?: ?"
     r"|kernel: ?"
     r"|(?:kern|user|daemon|syslog) *: ?\w+ *: ?"  # dmesg --decode

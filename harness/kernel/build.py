@@ -17,11 +17,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, cast
 
+from packaging.specifiers import SpecifierSet
+
 from harness.errors import BuildError, InfrastructureError, KernelError, ProgramFailed, RegressError, UserError
 from harness.files import locked, share, whole_folder, write_atomically
 from harness.git import Commit, Git
 from harness.kernel import config as kconfig
-from harness.kernel.toolchain import Toolchain, toolchain_for
+from harness.kernel.toolchain import Toolchain, release, toolchain_for
 from harness.kernel.tree import Tree
 from harness.model import Kernel
 from harness.process import Completed, run
@@ -108,6 +110,7 @@ class Builder(Protocol):
 
         Raises:
             BuildError: the commit does not build.
+            KernelError: the scenario cannot run on it: an option or the version that it wants is not there.
             InfrastructureError: the machine failed.
         """
 
@@ -122,6 +125,7 @@ class KernelBuilder:
         fragments: the configuration, over tinyconfig.
         cache: the folder for objects and images.
         progress: is told what is going on.
+        kernels: the versions that are wanted, such as `>=4.12`; empty for all.
         jobs: for `make -j`.
     """
 
@@ -130,12 +134,16 @@ class KernelBuilder:
     fragments: tuple[Path, ...]
     cache: Path
     progress: Progress
+    kernels: str = ""
     jobs: int = len(os.sched_getaffinity(0))
 
     def build(self, commit: Commit, folder: Path) -> Kernel:
         """See `Builder.build`; an image that was built before from the same source is taken as it is."""
         options = kconfig.compose(self.fragments)
         version = kernel_version(Git(self.tree.worktree).text("show", f"{commit.sha}:Makefile"))
+        # As in the toolchains' rules, a release candidate counts as its release.
+        if release(version) not in SpecifierSet(self.kernels):
+            raise KernelError(f"the scenario wants Linux {self.kernels}, this is {version}")
         toolchain = toolchain_for(version)
         flavour = _digest(self.arch, kconfig.render(options), toolchain.identity)
         kept = self.cache / "kernels" / _digest(commit.tree, flavour)

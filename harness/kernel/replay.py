@@ -219,23 +219,30 @@ def lay(series: Series, source: Source, cache: Path, progress: Progress) -> Tree
     stat = source.path.stat()
     over = hashlib.sha256(f"{source.path.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:8]
     target = cache / "worktrees" / f"replay-{series.kernel}-{series.digest()}-{over}"
-    with locked(target.with_name(f"{target.name}.lock"), progress):
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            for left in target.parent.glob(f".{target.name}.*"):
-                shutil.rmtree(left)  # what a killed run left: the lock is ours
-            new = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-            try:
-                new.chmod(0o755)
-                _Laying(series, source, new, progress).lay()
-                os.sync()
-                new.rename(target)
-            finally:
-                shutil.rmtree(new, ignore_errors=True)
+    if not target.exists():
+        # Whoever builds in the tree holds this lock too: a tree that is there is not waited for.
+        with locked(target.with_name(f"{target.name}.lock"), progress):
+            _lay_once(series, source, target, progress)
     repository = Git(target)
     version = kernel_version(repository.text("show", "replay:Makefile"))
     name = f"replay-{series.kernel}"
     return Tree(name, f"{name} ({source.name} {version})", repository, target)
+
+
+def _lay_once(series: Series, source: Source, target: Path, progress: Progress) -> None:
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.glob(f".{target.name}.*"):
+        shutil.rmtree(left)  # what a killed run left: the lock is ours
+    new = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    try:
+        new.chmod(0o755)
+        _Laying(series, source, new, progress).lay()
+        os.sync()
+        new.rename(target)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 @dataclass

@@ -114,6 +114,11 @@ def installed(commands: tuple[str, ...]) -> tuple[Compiler, ...]:
     return tuple(found)
 
 
+def release(kernel: str) -> str:
+    """The release that a version belongs to: `4.13` for `4.13-rc1`, `6.1.192` as it is."""
+    return str(Version(re.sub(r"^(\d+(?:\.\d+)*).*$", r"\1", kernel)))
+
+
 def choose(kernel: str, compilers: Sequence[Compiler], known: Sequence[Rule], linker: str = "") -> Toolchain:
     """The toolchain for a kernel.
 
@@ -126,7 +131,7 @@ def choose(kernel: str, compilers: Sequence[Compiler], known: Sequence[Rule], li
     Raises:
         InfrastructureError: no installed compiler suits this kernel.
     """
-    version = str(Version(re.sub(r"^(\d+(?:\.\d+)*).*$", r"\1", kernel)))
+    version = release(kernel)
     suited = []
     refused = []
     for compiler in compilers:

@@ -164,7 +164,7 @@ def initramfs(scenario: Scenario, root: Path, target: Path) -> None:
         shutil.copy(GUEST / "init", stage / "init")
         shutil.copy(GUEST / "lib.sh", stage / "lib/regress/lib.sh")
         (stage / "lib/regress/run").write_text(f"{scenario.run}\n", encoding="utf-8")
-        shutil.copytree(scenario.folder, stage / "scenario", ignore=shutil.ignore_patterns("replay", ".*"))
+        shutil.copytree(scenario.folder, stage / "scenario", ignore=shutil.ignore_patterns("replay", "proof", ".*"))
         pack(stage, target)
 
 

@@ -37,6 +37,15 @@ APPEND = (
 )
 
 
+def disk_options(image: Path | str) -> list[str]:
+    """QEMU's options for a disk image, which the guest sees as `/dev/vda`.
+
+    What QEMU has written is in the host's page cache, and so outlives QEMU, which is all that is ended.
+    """
+    drive = f"file={str(image).replace(',', ',,')},if=none,id=image,format=raw,cache=writeback"
+    return ["-drive", drive, "-device", "virtio-blk-pci,drive=image"]
+
+
 def command(boot: Boot, accelerator: str, status: Path, empty: Path) -> list[str]:
     """The vng command for a boot.
 
@@ -46,6 +55,8 @@ def command(boot: Boot, accelerator: str, status: Path, empty: Path) -> list[str
         empty: a folder without anything, for virtme-ng to export.
     """
     qemu = f"-no-reboot -initrd {shlex.quote(str(boot.initrd))} -serial file:{shlex.quote(str(status))}"
+    if boot.disk is not None:
+        qemu += " " + shlex.join(disk_options(boot.disk))
     return [
         *("vng", "--run", str(boot.image), "--verbose", "--root", str(empty), "--force-9p"),
         *("--disable-monitor", "--memory", f"{boot.memory}M", "--cpus", f"{boot.cpus},sockets={boot.cpus}"),

@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from harness.compare import Cell, Row
+from harness.git import Commit
 from harness.model import Trial
+from harness.patches import Rejected
 from harness.reproduce import Answer
 
 
 def trial(one: Trial, top: Path) -> dict[str, Any]:
     """A trial as JSON data; folders are relative to `top`."""
     return {
+        **({"variant": one.variant} if one.variant else {}),
         "outcome": str(one.outcome),
         "reason": one.reason,
         "seconds": round(one.seconds, 2),
@@ -40,5 +44,31 @@ def answer(one: Answer, top: Path) -> dict[str, Any]:
         },
         **({"mended": list(one.mended)} if one.mended else {}),
         "trials": [trial(t, top) for t in one.trials],
-        "folder": one.folder.name,
+        "folder": str(one.folder.relative_to(top)),
+    }
+
+
+def row(one: Row) -> dict[str, Any]:
+    """A row of patches by scenarios, as JSON data; the base has no patches."""
+    made = one.made
+    return {
+        "name": one.name,
+        "patches": [{"subject": p.subject, "author": p.author, "notes": list(p.notes)} for p in one.change.patches]
+        if one.change
+        else [],
+        "commit": made.sha if isinstance(made, Commit) else None,
+        "rejected": {"patch": made.patch.subject, "reason": made.reason, "hunk": made.hunk}
+        if isinstance(made, Rejected)
+        else None,
+    }
+
+
+def cell(one: Cell, top: Path) -> dict[str, Any]:
+    """A cell of patches by scenarios, as JSON data."""
+    return {
+        "row": one.row.name,
+        "scenario": one.scenario.id,
+        "as_expected": one.as_expected,
+        "in_doubt": one.in_doubt,
+        "answer": answer(one.answer, top) if one.answer else None,
     }

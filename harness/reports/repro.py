@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
-from harness.machine.vng import APPEND
-from harness.model import MachineSpec
+from harness.machine.vng import APPEND, disk_options
+from harness.model import Scenario
 
 _SCRIPT = """\
 #!/bin/sh
 # Boots the kernel beside this script with plain QEMU and runs the scenario in it.
 # The console comes to standard output; the guest's own word goes to status.txt and is shown at the end.
-# ACCEL=kvm is quicker where KVM works.
+# ACCEL=kvm is quicker where KVM works.{usage}
 cd "$(dirname "$0")" || exit 3
 rm -f status.txt
-qemu-system-x86_64 -accel "${{ACCEL:-tcg}}" -cpu max -m {memory}M -smp {cpus},sockets={cpus} \\
-    -display none -no-reboot -net none -monitor none \\
+{prepare}qemu-system-x86_64 -accel "${{ACCEL:-tcg}}" -cpu max -m {memory}M -smp {cpus},sockets={cpus} \\
+    -display none -no-reboot -net none -monitor none {disk}\\
     -kernel bzImage -initrd initramfs.cpio \\
     -append "{append}" \\
     -serial stdio -serial file:status.txt </dev/null
@@ -23,10 +24,31 @@ echo "--- the guest said:"
 cat status.txt
 """
 
+_USAGE = """
+# Its argument is the variant to boot: {names}."""
 
-def write(folder: Path, machine: MachineSpec, append: tuple[str, ...]) -> None:
+_DISK = """
+# The scenario wants its power cut: end QEMU at any moment, then start this again with BOOT=2, 3, ... in front."""
+
+
+def write(folder: Path, scenario: Scenario) -> None:
     """Write `repro.sh` into a commit's folder, beside `bzImage` and `initramfs.cpio`."""
-    words = " ".join((*APPEND, *append))
+    ways, machine = scenario.ways, scenario.machine
+    usage = _USAGE.format(names=", ".join(way.name for way in ways)) if len(ways) > 1 else ""
+    prepare, words = "", " ".join((*APPEND, *ways[0].words))
+    if len(ways) > 1:
+        cases = "".join(f"{way.name}) words='{' '.join(way.words)}' ;;\n" for way in ways)
+        prepare = f'case ${{1:-{ways[0].name}}} in\n{cases}*) echo "no variant $1" >&2; exit 2 ;;\nesac\n'
+        words = f"{' '.join(APPEND)} $words"
+    disk = ""
+    if scenario.image:
+        usage += _DISK
+        prepare += f"[ -e disk.img ] || truncate -s {scenario.image}M disk.img\n"
+        words += "${BOOT:+ BOOT=$BOOT}"
+        disk = f"{shlex.join(disk_options('disk.img'))} "
+    text = _SCRIPT.format(
+        usage=usage, prepare=prepare, memory=machine.memory, cpus=machine.cpus, disk=disk, append=words
+    )
     path = folder / "repro.sh"
-    path.write_text(_SCRIPT.format(memory=machine.memory, cpus=machine.cpus, append=words), encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     path.chmod(0o755)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.model import Scenario, Word
+from harness.model import Scenario, Trial, Word
 from harness.reproduce import Answer, Status
 
 
@@ -18,18 +18,32 @@ def row(answer: Answer) -> str:
     """One commit's line."""
     commit, trials, verdict = answer.subject.commit, answer.trials, answer.verdict
     word = {Word.GOOD: "passed", Word.BAD: "REPRODUCED", Word.SKIP: "cannot tell"}[verdict.word]
+    if verdict.word is Word.BAD and not any(one.crash for one in trials):
+        word = "FAILED"  # by the script's own word
     subject = commit.subject if len(commit.subject) <= 46 else commit.subject[:43] + "..."
     seconds = f"{trials[-1].seconds:6.1f} s" if answer.kernel and trials else " " * 8
+    if any(one.variant for one in trials):
+        seconds = f"{sum(one.seconds for one in trials):6.1f} s"
     note = "" if verdict.word is Word.GOOD else verdict.reason
+    if verdict.word is Word.GOOD and len(trials) == 1:
+        note = trials[0].reason  # the evidence
     if len(trials) > 1:
         note = f"{note}  ({len(trials)} trials)".strip()
-    return f"  {answer.subject.role:7}{commit.sha[:8]}  {subject:46}  {word:11}{seconds}  {note}".rstrip()
+    ways = "".join(f"\n{_way(one)}" for one in trials if one.variant)
+    return f"  {answer.subject.role:7}{commit.sha[:8]}  {subject:46}  {word:11}{seconds}  {note}".rstrip() + ways
+
+
+def _way(trial: Trial) -> str:
+    """One variant's line, with what the script told of itself."""
+    return f"    {trial.variant:24}{trial.outcome:12}{trial.seconds:6.1f} s  {trial.reason}".rstrip()
 
 
 def conclusion(status: Status, reason: str, folder: Path) -> str:
     """The last line: what it all says, and where the papers are."""
     said = {
         Status.SHOWS: "The regression shows.",
+        Status.HOLDS: "The claim holds.",
+        Status.DOES_NOT_HOLD: f"The claim does not hold: {reason}.",
         Status.DOES_NOT_SHOW: f"The regression does not show: {reason}.",
         Status.INCONCLUSIVE: f"Inconclusive: {reason}.",
         Status.INFRASTRUCTURE: f"Nothing can be said: {reason}.",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Set
 
 from harness.search import Culprit, Decision, Evidence, History, Inconclusive, Test
@@ -89,8 +90,9 @@ class Bayes:
         """The culprit, or the commits between which nothing can decide, where they are probable enough."""
         level = max(belief.levels, key=lambda level: level.weight * level.commits.bit_count())
         together, least = level.commits, self.confidence / level.weight
-        # Whatever can be tried parts its ancestors from the other commits.
-        for place in members(self._graph.everything & ~skipped):
+        # Whatever can be tried parts its ancestors from the other commits; those inside are sure to.
+        free = self._graph.everything & ~skipped
+        for place in (*members(together & free), *members(free & ~together)):
             if together.bit_count() < least:
                 return None
             inside = together & self._graph.reach[place]
@@ -120,9 +122,9 @@ class Bayes:
             for number, good in enumerate(history.good)
             if evidence[good].skip is None
         ]
-        odds = Odds(self._graph, evidence)
         # What is not in all that showed the crash is looked at only where nothing else tells a thing.
         for pool in (belief.candidates, self._graph.everything):
+            odds = Odds(self._graph, pool, evidence)
             masses = belief.masses(self._graph, pool)
             for place in self._shortlist(masses, skipped, odds, built):
                 under = [*belief.already, *belief.within(self._graph.reach[place])]
@@ -135,18 +137,19 @@ class Bayes:
 
     def _shortlist(self, masses: Mapping[int, float], skipped: int, odds: Odds, built: Set[str]) -> set[int]:
         """The places that are worth weighing, of those with this much of the probability in and before them."""
-        open_ = [(place, mass) for place, mass in masses.items() if not skipped >> place & 1]
+        open_ = [(mass, place) for place, mass in masses.items() if not skipped >> place & 1]
         # Near either side little is to be learned; they are looked at only where there is nothing else.
-        open_ = [item for item in open_ if 0.05 < item[1] < 0.95] or open_
+        open_ = sorted(item for item in open_ if 0.05 < item[0] < 0.95) or sorted(open_)
         short = {self._graph.place[sha] for sha in built if sha in self._graph.place}
         short = {place for place in short if place in masses and not skipped >> place & 1}
-        for split in SPLITS:
-
-            def evenness(item: tuple[int, float], split: float = split) -> float:
-                place, mass = item
-                return odds.of(place) * min(mass / split, (1 - mass) / (1 - split))
-
-            short.update(place for place, _ in heapq.nlargest(4, open_, key=evenness))
+        if odds.all_open:
+            for split in SPLITS:
+                at = bisect_left(open_, (split, 0))
+                short.update(place for _, place in open_[max(at - 2, 0) : at + 2])
+            return short
+        for split in SPLITS[::2]:
+            even = [(odds.of(place) * min(mass / split, (1 - mass) / (1 - split)), place) for mass, place in open_]
+            short.update(place for _, place in heapq.nlargest(6, even))
         return short
 
     def _names(self, places: Iterable[int]) -> tuple[str, ...]:
@@ -161,22 +164,27 @@ class Odds:
 
     Args:
         graph: the history.
+        pool: a set that holds the ancestors of all in it.
         evidence: what was tried.
+
+    Attributes:
+        all_open: whether nothing is known that cannot be tried.
     """
 
-    def __init__(self, graph: Graph, evidence: Mapping[str, Evidence]) -> None:
+    def __init__(self, graph: Graph, pool: int, evidence: Mapping[str, Evidence]) -> None:
         tried = {place: seen.skip is None for place, seen in known(graph, evidence)}
-        self._all_open = all(tried.values())
-        if self._all_open:
+        self.all_open = all(tried.values())
+        if self.all_open:
             return
+        places = members(pool)
         # The nearest that was tried among the ancestors, and among the descendants: how far, and whether it could be.
-        # The good ends lie before the first commits.
-        self._before: list[tuple[int, bool]] = []
-        self._after: list[tuple[int, bool]] = [(len(graph.parents), True)] * len(graph.parents)
-        for place, parents in enumerate(graph.parents):
-            far, fine = min((self._before[parent] for parent in parents), default=(0, True))
-            self._before.append((0, tried[place]) if place in tried else (far + 1, fine))
-        for place in reversed(range(len(graph.parents))):
+        # The good ends lie before the first commits, and the bad end after the last.
+        self._before: dict[int, tuple[int, bool]] = {}
+        self._after = dict.fromkeys(places, (len(places), True))
+        for place in places:
+            far, fine = min((self._before[parent] for parent in graph.parents[place]), default=(0, True))
+            self._before[place] = (0, tried[place]) if place in tried else (far + 1, fine)
+        for place in reversed(places):
             if place in tried:
                 self._after[place] = (0, tried[place])
             far, fine = self._after[place]
@@ -185,7 +193,7 @@ class Odds:
 
     def of(self, place: int) -> float:
         """For the commit at a place."""
-        if self._all_open:
+        if self.all_open:
             return OPEN
         (back, fine_before), (ahead, fine_after) = self._before[place], self._after[place]
         if fine_before == fine_after:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 from harness.search import History
+
+# From the digits of a binary number to the bytes 0 and 1.
+DIGITS = bytes.maketrans(b"01", b"\x00\x01")
 
 
 class Graph:
@@ -44,13 +48,8 @@ class Graph:
 
 def members(bits: int) -> list[int]:
     """The places that are in a set, oldest first."""
-    text = bin(bits)[:1:-1]
-    found = []
-    at = text.find("1")
-    while at >= 0:
-        found.append(at)
-        at = text.find("1", at + 1)
-    return found
+    digits = bin(bits)[:1:-1].encode().translate(DIGITS)
+    return list(itertools.compress(itertools.count(), digits))
 
 
 def as_set(places: Iterable[int]) -> int:

@@ -6,22 +6,23 @@ from harness.console import find_crashes
 from harness.console.analysis import head_rules
 from harness.console.rules import MARKS, RULES, Blame, Rule
 
+PREFIXES = ("[   12.345678] ", "[   12.345678][  T71] ", "<4>[   12.345678] ", "Mar  3 01:02:03 host kernel: ", "> : ")
 IDS = [f"{rule.kind}-{number}" for number, rule in enumerate(RULES)]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=IDS)
 def test_each_example_gives_its_own_title_and_kind(rule: Rule) -> None:
-    crashes = find_crashes(rule.example.encode())
+    crashes = find_crashes(rule.example.encode(), notices=True)
     assert [(crash.kind, crash.title) for crash in crashes] == [(rule.kind, rule.expect)]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=IDS)
 def test_each_example_survives_what_machines_put_before_it(rule: Rule) -> None:
-    plain = find_crashes(rule.example.encode())[0]
+    plain = find_crashes(rule.example.encode(), notices=True)[0]
     lines = rule.example.splitlines()
-    for prefix in ("[   12.345678] ", "[   12.345678][  T71] ", "<4>[   12.345678] ", "Mar  3 01:02:03 host kernel: ", "> : "):
+    for prefix in PREFIXES:
         noisy = "".join(f"{prefix}{line}\r\n" for line in lines)
-        crash = find_crashes(noisy.encode())[0]
+        crash = find_crashes(noisy.encode(), notices=True)[0]
         assert (crash.title, crash.kind, crash.function) == (plain.title, plain.kind, plain.function), prefix
         assert crash.end_line <= len(lines)
 
@@ -63,4 +64,4 @@ def test_titles_name_only_what_is_captured() -> None:
     ],
 )
 def test_words_that_only_sound_like_a_crash(line: str) -> None:
-    assert find_crashes(f"{line}\n".encode()) == []
+    assert find_crashes(f"{line}\n".encode(), notices=True) == []

@@ -1,10 +1,12 @@
 """The vng adapter with the real vng and the real QEMU; the kernel is a boot sector that says a word, or hangs."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -150,3 +152,12 @@ def test_the_accelerator_and_the_words_are_in_the_command(tmp_path: Path) -> Non
     assert "--disable-kvm" not in command(made, "kvm", tmp_path / "s", tmp_path)
     assert "oops=panic" in command(made, "kvm", tmp_path / "s", tmp_path)
     assert os.sep in str(made.image)
+
+
+def test_a_disk_image_is_a_disk_of_the_machine(tmp_path: Path) -> None:
+    without = boot_without_tools(tmp_path)
+    assert "virtio-blk" not in " ".join(command(without, "tcg", tmp_path / "s", tmp_path))
+    qemu = command(replace(without, disk=tmp_path / "a b,c.img"), "tcg", tmp_path / "s", tmp_path)[-1]
+    words = shlex.split(qemu.removeprefix("--qemu-opts="))
+    assert f"file={tmp_path}/a b,,c.img,if=none,id=image,format=raw,cache=writeback" in words
+    assert words[words.index("-device") + 1] == "virtio-blk-pci,drive=image"

@@ -34,7 +34,7 @@ def revision(number: int) -> str:
     """The commit of the replay that a patch became."""
     [patch] = REPLAY.glob(f"{number:04}-*.patch")
     mail = email.message_from_bytes(patch.read_bytes(), policy=email.policy.default)
-    return f"replay^{{/^{mail['Subject'].partition('] ')[2]}$}}"
+    return f"replay^{{/^{mail['Subject'].partition('] ')[2]}}}"
 
 
 @pytest.mark.real

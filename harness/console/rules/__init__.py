@@ -41,16 +41,22 @@ MARKS = (
     b"unregister_netdevice",
     b"VFS: ",
     b"rust_kernel:",
+    b"Kernel bug",
+    b"Badness at",
+    b"RTNL: assertion",
+    b"ilc:",
+    b" [#",
 )
 """What a head must hold one of, for a first pass over much text."""
 
 # Messages that begin like a crash and are none.
 NO_CRASH = re.compile(
-    r"INFO: (?:lockdep is turned off|Stall ended before state dump start|NMI handler|recovery required on"
-    r"|task .* blocked on an? |.*took too long|Slab 0x|Object 0x|0x"
+    r"INFO: (?:lockdep is turned off|(?:Expedited s|S)tall ended|NMI handler|recovery required on"
+    r"|task .* (?:is )?blocked on an? |.*took too long|Slab 0x|Object 0x|0x"
     r"|.*is not present in /proc/kallsyms|NMI watchdog|rcu_.*kthread)"
     r"|\w(?:DEBUG|BUG|INFO|WARNING):|DEBUG:"
-    r"|WARNING: (?:[`'].*|the mand mount option|workqueue cpumask|/etc/ssh/moduli|.*is deprecated|.*will be removed)"
+    r"|WARNING: (?:[`'].*|the mand mount option|workqueue cpumask|/etc/ssh/moduli|fbcon: Driver|Unsupported flag"
+    r"|.*is deprecated|.*will be removed)"
     r"|BUG: no syscalls|FAULT_INJECTION"
 )
 

@@ -267,14 +267,14 @@ Call Trace:
     ),
     rule(
         "work-leaks-lock",
-        r"BUG: workqueue leaked lock or atomic",
-        "BUG: workqueue leaked lock or atomic in {f}",
+        r"BUG: workqueue leaked (?P<what>lock or atomic|atomic, lock or RCU)",
+        "BUG: workqueue leaked {what} in {f}",
         """\
 BUG: workqueue leaked lock or atomic: kworker/0:1/0x00000000/71
      last function: address_check
 """,
         "BUG: workqueue leaked lock or atomic in address_check",
-        body=r"last function: (?P<f>\w+)",
+        body=r"(?:last function: |workfn=)(?P<f>\w+)",
         blame=Blame.NAMED,
         trace=False,
         fatal=False,

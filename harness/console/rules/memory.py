@@ -46,9 +46,47 @@ Call trace:
         also=_ACCESS,
     ),
     rule(
+        "null-deref",
+        r"Unable to handle kernel pointer dereference in virtual kernel address space",
+        _NULL,
+        """\
+Unable to handle kernel pointer dereference in virtual kernel address space
+Failing address: 0000000000000000 TEID: 0000000000000483
+Fault in home space mode while using kernel ASCE.
+Oops: 0004 ilc:2 [#1] SMP
+Krnl PSW : 0704c00180000000 00000000001123f2 (queue_drop+0x2a/0x60)
+           R:0 T:1 IO:0 EX:0 Key:0 M:1 W:0 P:0 AS:3 CC:0 PM:0 RI:0 EA:3
+Krnl GPRS: 0000000000000001 0000000000000000 0000000000000020 00000000001123e0
+Call Trace:
+ [<00000000001123f2>] queue_drop+0x2a/0x60
+([<00000000001123e0>] queue_drop+0x18/0x60)
+ [<0000000000112466>] queue_all+0x36/0x70
+Last Breaking-Event-Address:
+ [<0000000000112440>] queue_all+0x10/0x70
+""",
+        "BUG: unable to handle kernel NULL pointer dereference in queue_drop",
+        also=_ACCESS,
+        body=r"Failing address: 0{12}",
+    ),
+    rule(
+        "paging",
+        r"Unable to handle kernel pointer dereference in virtual kernel address space",
+        _PAGE,
+        """\
+Unable to handle kernel pointer dereference in virtual kernel address space
+Failing address: 6b6b6b6b6b6b6000 TEID: 6b6b6b6b6b6b6803
+Oops: 0038 ilc:2 [#1] SMP
+Krnl PSW : 0704c00180000000 00000000001123f2 (queue_drop+0x2a/0x60)
+Call Trace:
+ [<00000000001123f2>] queue_drop+0x2a/0x60
+""",
+        "BUG: unable to handle kernel paging request in queue_drop",
+        also=_ACCESS,
+    ),
+    rule(
         "paging",
         r"BUG: (?:unable to handle kernel paging request|unable to handle page fault for address"
-        r"|Unable to handle kernel (?:data access|instruction fetch))",
+        r"|Unable to handle (?:kernel (?:data access|instruction fetch|unaligned access)|unknown paging fault))",
         _PAGE,
         """\
 BUG: unable to handle page fault for address: ffffed1021400000

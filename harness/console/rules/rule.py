@@ -62,6 +62,11 @@ class Rule:
     expect: str
 
     @property
+    def notice(self) -> bool:
+        """Whether it takes a single line of any text that only begins like a report."""
+        return self.title in ("WARNING: {rest}", "INFO: {rest}")
+
+    @property
     def catch_all(self) -> bool:
         """Whether it takes any text after a word such as `BUG:`."""
         return self.title in ("BUG: {rest}", "WARNING: {rest}", "INFO: {rest}", "BUG: unable to handle kernel")

@@ -42,7 +42,7 @@ Call Trace:
  do_syscall_64+0x3b/0x90
 """,
         "BUG: hard lockup in queue_take",
-        also=_STALL,
+        also=(*_STALL, "kernel panic: Hard LOCKUP"),
         blame=Blame.LOOP,
         joins=True,
     ),
@@ -130,7 +130,7 @@ Call Trace:
     ),
     rule(
         "atomic",
-        r"BUG: scheduling (?:while|in) (?:atomic|IRQ)",
+        r"BUG: scheduling (?:while atomic|in a non-blocking section)",
         "BUG: scheduling while atomic in {f}",
         """\
 BUG: scheduling while atomic: dd/71/0x00000002

@@ -24,7 +24,6 @@ Call Trace:
 """,
         "attempt to subtract with overflow in node_update",
         body=r"panicked at [^\n]*\n(?P<message>[^\n]+)",
-        skip=r"\w*rust_helper_BUG\w* \w*rust_begin_unwind\w* core::panicking::.* \w*9panicking\w*",
     ),
     rule(
         "stack-overflow",
@@ -64,7 +63,7 @@ Call trace:
     ),
     rule(
         "bug",
-        r"kernel BUG at",
+        r"kernel BUG at|Kernel bug (?:detected|at)",
         "kernel BUG in {f}",
         """\
 kernel BUG at mm/rmap.c:1306!
@@ -207,8 +206,24 @@ Call trace:
         joins=True,
     ),
     rule(
+        "trap",
+        r"^(?:\W*Oops: )?(?P<what>overflow|bounds|coprocessor segment overrun|invalid TSS|segment not present"
+        r"|alignment check|fpu exception|simd exception|iret exception|control protection|spurious interrupt bug"
+        r"|illegal operation|[a-z]+ (?:event|exception)): (?:[0-9a-f]{4}|0x[0-9a-f]+) (?:ilc:\d )?\[#\d+\]",
+        "{what} in {f}",
+        """\
+illegal operation: 0001 ilc:1 [#1] SMP
+CPU: 0 PID: 71 Comm: dd Not tainted 6.1.0 #1
+Krnl PSW : 0704c00180000000 00000000001123f2 (queue_drop+0x2a/0x60)
+Call Trace:
+ [<00000000001123f2>] queue_drop+0x2a/0x60
+""",
+        "illegal operation in queue_drop",
+        joins=True,
+    ),
+    rule(
         "oops",
-        r"\bOops(?: ?:| \[#|: ?-? ?[\w ]+ ?\[#)",
+        r"\bOops\b.*\[#\d+\]|\bOops: (?:[0-9a-f]{4}\b|\w.*, sig: \d)",
         "Oops in {f}",
         """\
 Oops: 0002 [#44]
@@ -221,12 +236,21 @@ Call Trace:
     ),
     rule(
         "machine-check",
-        r"(?:\[Hardware Error\]: )?(?:CPU:? \d+:? ?)?Machine Check Exception"
-        r"|\[Hardware Error\]: Machine check(?: events logged|:)",
+        r"Machine Check Exception",
         "Machine check exception",
         "CPU 0: Machine Check Exception: 0000000000000007\n",
         "Machine check exception",
         blame=Blame.NONE,
+        joins=True,
+    ),
+    rule(
+        "machine-check",
+        r"\[Hardware Error\]: Machine check(?: events logged|:)|Machine check events logged",
+        "Machine check events logged",
+        "mce: [Hardware Error]: Machine check events logged\n",
+        "Machine check events logged",
+        blame=Blame.NONE,
+        fatal=False,
         joins=True,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.console.rules.rule import FUNCTION, Blame, rule
 
-_AT = r"WARNING: (?:CPU: \d+ PID: -?\d+ )?at "
+_AT = r"WARNING: (?:CPU: \d+ PID: -?\d+ )?(?:at )?"
 _USB = r"usb_submit_urb usb_start_wait_urb usb_bulk_msg usb_interrupt_msg usb_control_msg\w*"
 _START = r"^(?:[^\w<]*|.*\[ cut here \]-* *)"
 
@@ -128,7 +128,21 @@ Call Trace:
     ),
     rule(
         "warning",
-        rf"WARNING: .*\bat \S+(?::\d+)? (?:{FUNCTION})?|WARNING: .*\bat \S+\.[chS]:\d+",
+        rf"WARNING: \S+\.\w+:\d+ at (?:{FUNCTION})?",
+        "WARNING in {f}",
+        """\
+WARNING: block/bio.c:12 at bio_drop+0x10/0x20, CPU#0: dd/71
+CPU: 0 UID: 0 PID: 71 Comm: dd Not tainted 6.19.0 #1 PREEMPT(full)
+RIP: 0010:bio_drop+0x10/0x20
+Call Trace:
+ bio_done+0x71/0x80
+""",
+        "WARNING in bio_drop",
+        fatal=False,
+    ),
+    rule(
+        "warning",
+        rf"(?:WARNING: (?:CPU: .*? )?|Badness )at \S+ (?:{FUNCTION})?|WARNING: .*\bat \S+\.[chS]:\d+",
         "WARNING in {f}",
         """\
 WARNING: CPU: 0 PID: 71 at block/bio.c:12 bio_drop+0x10/0x20

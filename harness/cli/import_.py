@@ -1,0 +1,150 @@
+"""`regress import FILE`."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import zlib
+from collections.abc import Iterable
+from dataclasses import replace
+from gzip import BadGzipFile, GzipFile
+from pathlib import Path
+from typing import Any
+
+from harness import catalog, paths
+from harness.cli.progress import Talk
+from harness.errors import UserError
+from harness.files import whole_folder
+from harness.kernel.tree import find
+from harness.patches import repaired
+from harness.thread.draft import Draft, draft
+from harness.thread.message import printable
+from harness.thread.prose import Said
+from harness.thread.read import LONGEST, read
+from harness.thread.render import files
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `regress import`."""
+    parser.add_argument(
+        "file", metavar="FILE", type=Path, help="an mbox (.gz too), a message, a saved thread page, a log"
+    )
+    parser.add_argument(
+        "--output", metavar="DIR", type=Path, help="where the draft goes; default: a folder named by its id"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    parser.add_argument("--tree", metavar="NAME|PATH|URL", help="repair damaged patches by the files of this tree")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write a draft scenario, in a folder that is new or empty."""
+    made = draft(read(_bytes(options.file)), options.file.name)
+    if options.tree and any(patch.damaged for patch in made.patches):
+        made = _repaired(made, options.tree)
+    folder = (options.output or Path(made.id)).absolute()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is there already; nothing was written: name a new folder with --output")
+    fragments = [path.stem for path in catalog.KCONFIGS.glob("*.config")]
+    texts = files(made, fragments)
+    with whole_folder(folder) as new:
+        for name, data in texts.items():
+            (new / name).write_bytes(data)
+    if {path.name for path in folder.iterdir()} != texts.keys():
+        raise UserError(f"{folder} was filled by somebody else meanwhile; nothing was written")
+    catalog.load(folder)
+    if options.json:
+        print(json.dumps(_document(made, folder), indent=2))
+    else:
+        _tell(made, folder)
+    return 0
+
+
+def _document(made: Draft, folder: Path) -> dict[str, Any]:
+    """A draft as JSON data."""
+    facts = made.facts
+    return {
+        "id": made.id,
+        "aliases": list(made.aliases),
+        "title": made.title,
+        "messages": made.messages,
+        "links": list(facts.links),
+        "crashes": [
+            {"shown_by": found.message.name, "line": found.line or None, "crash": found.crash.to_json()}
+            for found in made.crashes
+        ],
+        "commits": [
+            {"sha": one.sha, "subject": one.subject, "blamed": one.blamed, "said": _sayings(one.said)}
+            for one in facts.suspects
+        ],
+        "versions": [{"name": one.name, "good": one.good, "said": _sayings(one.said)} for one in facts.versions],
+        "patches": [
+            {
+                "file": patch.file_name(number),
+                "author": patch.author,
+                "subject": patch.subject,
+                "damaged": not patch.diff.whole,
+                "notes": list(patch.notes),
+            }
+            for number, patch in enumerate(made.patches, 1)
+        ],
+        "claims": _sayings(facts.claims),
+        "unsure": list(made.unsure),
+        "folder": str(folder),
+    }
+
+
+def _sayings(said: Iterable[Said]) -> list[dict[str, str]]:
+    return [{"message": one.message.name, "text": one.text} for one in said]
+
+
+def _repaired(made: Draft, wanted: str) -> Draft:
+    """The draft with its damaged patches repaired as far as that can be done by a tree."""
+    named, default = catalog.tree_urls(paths.trees_config())
+    tree = find(wanted, {}, named, default, paths.cache(), Talk(), kernel=False)
+    if tree is None:
+        raise UserError(f"--tree {wanted}: a thread has no replay of its own; name a tree by its path")
+    # What the thread speaks of is nearest to what its patches are for.
+    versions = [f"v{version.name}" for version in reversed(made.facts.versions)]
+    shas = [suspect.sha for suspect in made.facts.suspects if suspect.blamed and suspect.sha]
+    revisions = [name for name in (*versions, *shas, "HEAD") if tree.repository.has(name)]
+    mended = (repaired(tree.repository, patch, revisions) if patch.damaged else patch for patch in made.patches)
+    return replace(made, patches=tuple(mended))
+
+
+def _bytes(path: Path) -> bytes:
+    """A file's content, unpacked where it is compressed.
+
+    Raises:
+        UserError: it cannot be read, or is far too long.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(LONGEST + 1)
+        if data.startswith(b"\x1f\x8b"):
+            data = GzipFile(fileobj=io.BytesIO(data)).read(LONGEST + 1)
+    except (EOFError, zlib.error, BadGzipFile) as error:
+        raise UserError(f"{path}: damaged gzip: {error}") from error
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}") from error
+    if len(data) > LONGEST:
+        raise UserError(f"{path}: longer than {LONGEST >> 20} MiB; cut out the thread that it is about")
+    return data
+
+
+def _tell(made: Draft, folder: Path) -> None:
+    print(f"{made.id}  {made.title}")
+    for found in made.crashes:
+        print(f"  crash    {printable(found.crash.title)}  [{len(found.crash.frames)} frames]")
+    for one in made.facts.suspects:
+        word = "blamed" if one.blamed else "named"
+        print(f"  {word:9}{one.sha or ''}{' ' if one.sha and one.subject else ''}{one.subject or ''}")
+    for version in made.facts.versions:
+        print(f"  version  {version.name}  {({True: 'good', False: 'bad', None: ''})[version.good]}".rstrip())
+    for number, patch in enumerate(made.patches, 1):
+        print(f"  patch    {patch.file_name(number)}  {printable(patch.author)}")
+        for note in patch.notes:
+            print(f"             {note}")
+    for doubt in made.unsure:
+        print(f"  unsure   {doubt}")
+    print(f"A draft: {folder}/ with {len(made.facts.claims)} claims as comments; its run.sh is yours to write")

@@ -1,0 +1,91 @@
+"""`regress new NAME`: a scenario to start from."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from harness import catalog
+from harness.errors import UserError
+from harness.files import whole_folder
+
+YAML = """\
+id: {name}
+title: {name}
+# One line: what is true of a kernel where all is well.  Without it, the scenario looks for a regression.
+claim: what is written to a disk is read back
+# Fragments of kconfigs/; the scenarios that count or stack share one list, and so one kernel.
+kconfig: [{kconfig}]
+kernels: ">=4.12"
+machine: {{memory: 512M, timeout: 60s}}
+disks: {{pi: {{dif: 1, dix: 1, size: 64M}}}}
+# Each variant is a boot of its own; the script finds its name in $VARIANT.
+# variants:
+#   dif1: {{pi: {{dif: 1}}}}
+#   dif3: {{pi: {{dif: 3}}, append: [slab_nomerge]}}
+needs: [dd]
+# What counts as bad: a crash (of this title, or any), the script's own `fail`, or both.
+expect:
+  crash: {{any: true}}
+  failure: true
+# The history that --tree replay means, and the known commits by tree: one good one or several, a bad one, a fixed one.
+replay: {replay}
+commits:
+  replay-6.1: {{good: [replay-good, replay-bad]}}
+"""
+
+SCRIPT = """\
+# shellcheck shell=sh
+# This test will read back what it wrote, and say how often the block layer verified it.
+pi_disk
+must_count verify bio_integrity_verify_fn
+step "write and read $DISK ($(pi_profile "$DISK"))"
+direct_write "$DISK" 16
+direct_read "$DISK" 16 || fail "what was read is not what was written"
+equal "verifications of 16 direct reads" "$(calls verify)" 16
+pass "16 blocks of 4 KiB read back as written, each verified once"
+"""
+
+SHARED = "base, scsi-debug-pi, dm-integrity, dm-crypt, aead, raid, counting, virtio-disk, target"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `regress new`."""
+    parser.add_argument("name", metavar="NAME", help="letters, digits, - and _")
+    parser.add_argument(
+        "--scenarios", type=Path, default=catalog.SCENARIOS, metavar="DIR", help="the folder that it goes into"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write a scenario that runs as it stands.
+
+    Raises:
+        UserError: the name will not do or is taken, or the folder cannot be written.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][\w-]*", options.name):
+        raise UserError(f"{options.name!r} is no name for a scenario: letters, digits, - and _, not - or _ first")
+    inside = options.scenarios.resolve() == catalog.SCENARIOS
+    extra = () if inside or not options.scenarios.is_dir() else (options.scenarios,)
+    replay = catalog.SCENARIOS / "lr-35498d" / "replay"
+    if inside:
+        replay = Path("..") / replay.relative_to(catalog.SCENARIOS)
+    text = YAML.format(name=options.name, kconfig=SHARED, replay=replay)
+    taken = {name: s for s in catalog.scenarios(extra) for name in (s.id, *s.aliases)}
+    folder = options.scenarios / options.name
+    if options.name in taken or folder.exists():
+        raise UserError(
+            f"{options.name!r} is taken by {taken[options.name].folder if options.name in taken else folder}"
+        )
+    try:
+        options.scenarios.mkdir(parents=True, exist_ok=True)
+        with whole_folder(folder) as new:
+            (new / "scenario.yaml").write_text(text, encoding="utf-8")
+            (new / "run.sh").write_text(SCRIPT, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{folder}: {error.strerror}") from error
+    more = "" if inside else f" --scenarios {options.scenarios}"
+    print(f"{folder}/: scenario.yaml says what it needs, run.sh is what runs in the guest (guest/README.md)")
+    print(f"try it: regress run {options.name}{more} --tree replay --commit replay-good")
+    return 0

@@ -1,0 +1,190 @@
+"""Patches as people send them, as commits on top of another commit, in the program's own repository."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.errors import UserError
+from harness.git import Commit, Conflict, Git
+from harness.thread.diff import FileDiff
+from harness.thread.message import printable
+from harness.thread.patch import BROKEN, NAMELESS, Patch, patches
+from harness.thread.read import read
+from harness.thread.repair import Old, Unclear, repair
+
+_NUMBER = re.compile(
+    r"\[[^\]]*?(?:\bv(?P<version>\d+)\b)?[^\]]*?\b(?P<number>\d+)/(?P<count>\d+)[^\]]*\]", re.IGNORECASE
+)
+_FAILED = re.compile(r"patch failed: (?P<path>.*):(?P<line>\d+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one file changes: a patch, or a series of them, applied one after the other."""
+
+    name: str
+    patches: tuple[Patch, ...]
+
+    @property
+    def subject(self) -> str:
+        """What it says it does; of a series, its first patch."""
+        first = self.patches[0].title
+        return f"{first} (and {len(self.patches) - 1} more)" if len(self.patches) > 1 else first
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A patch that does not apply.
+
+    Attributes:
+        patch: which of the change's.  reason: git's.  hunk: the one that failed, where it was one.
+    """
+
+    patch: Patch
+    reason: str
+    hunk: str | None
+
+
+def read_change(path: Path) -> Change:
+    """The patches in a file: a mail, a series in an mbox, a plain diff.
+
+    Raises:
+        UserError: it cannot be read, has no patch, or more than one series.
+    """
+    try:
+        thread = read(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    found = [patch for message in thread.messages for patch in patches(message)]
+    if not found:
+        raise UserError(f"{path}: there is no patch in it")
+    named = [replace(patch, subject=path.name) if patch.subject == NAMELESS else patch for patch in found]
+    return Change(path.name, tuple(_in_order(path, named)))
+
+
+def _in_order(path: Path, found: Sequence[Patch]) -> list[Patch]:
+    """The patches of a series by their numbers, whatever the order in which they arrived."""
+    numbered = [(_NUMBER.search(patch.subject), patch) for patch in found]
+    if len(found) == 1 or not any(number for number, _ in numbered):
+        return list(found)
+    series = {(number["version"], number["count"]) if number else None for number, _ in numbered}
+    numbers = [int(number["number"]) for number, _ in numbered if number]
+    if len(series) > 1 or len(set(numbers)) < len(numbers):
+        hint = "`regress import` makes a file of each"
+        raise UserError(f"{path}: there is more than one series in it, and nothing says which is meant; {hint}")
+    return [patch for _, patch in sorted(numbered, key=lambda one: int(one[0]["number"]) if one[0] else 0)]
+
+
+def apply(git: Git, base: Commit, change: Change) -> Commit | Rejected:
+    """A commit with a change on top of another commit.  Made twice, it is the same commit.
+
+    git's own rules hold: nothing outside of the tree or in `.git` can be named, and files that moved
+    a little are found by a three-way merge.  No file is touched, only objects are written.
+
+    Args:
+        git: a repository of the program's own.
+    """
+    now = base
+    for patch in change.patches:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "patch"
+            file.write_bytes(patch.diff.text().encode("utf-8", "surrogateescape"))
+            tree = git.patched_tree(now.sha, file)
+            if isinstance(tree, Conflict):
+                return _rejected(git, now, patch, file, str(tree))
+        if link := _link_out(git, now.sha, tree):
+            return Rejected(patch, f"it makes a symbolic link that leads out of the tree: {printable(link)}", None)
+        message = f"{printable(patch.title)}\n\n{patch.message}\n".encode("utf-8", "replace").decode()
+        now = git.make_commit(tree, [now.sha], message.replace("\0", ""))
+    return now
+
+
+def _link_out(git: Git, old: str, new: str) -> str | None:
+    """A symbolic link in the difference of two trees that leads out of the tree, or nowhere."""
+    for line in git.run("diff-tree", "-r", "-z", "--no-renames", old, new).stdout.split("\0:"):
+        facts, _, path = line.lstrip(":").rstrip("\0").partition("\0")
+        mode, blob = facts.split()[1:4:2] if facts else ("", "")
+        if mode == "120000":
+            target = git.run("cat-file", "blob", blob).stdout
+            place = posixpath.normpath(posixpath.join(posixpath.dirname(path), target or ".."))
+            if place.startswith(("/", "..")) or "\0" in target or ".git" in place.split("/"):
+                return f"{path} -> {target or 'nothing'}"
+    return None
+
+
+def check(git: Git, commit: str, diff: bytes, blobs: Mapping[str, str] | None = None) -> str | None:
+    """Whether a diff applies to a commit as it is, without a merge: None, or git's word for why not.
+
+    Args:
+        blobs: files that are to be others than the commit's, by path.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        git.run("read-tree", commit, env=env)
+        for path, blob in (blobs or {}).items():
+            git.run("update-index", "--add", "--cacheinfo", f"100644,{git.text('rev-parse', blob)},{path}", env=env)
+        done = git.run("apply", "--cached", "--check", "--whitespace=nowarn", "-", env=env, input=diff, check=False)
+    return None if done.returncode == 0 else done.stderr
+
+
+def repaired(git: Git, patch: Patch, revisions: Sequence[str]) -> Patch:
+    """A damaged patch with the white space that its files have, and a note of what was done or why not.
+
+    The files are those that the diff names by their hashes, where they are here, else those of the first
+    revision that they fit.  What comes of it applies to them by `git apply --check`, else it is not taken.
+
+    Args:
+        revisions: which to look at, in this order.
+    """
+    whys: list[str] = []
+    for revision in revisions:
+        commit = git.commit(revision)
+        try:
+            done = repair(patch.diff, lambda file, at=commit.sha: _old(git, file, at))  # type: ignore[misc]
+        except Unclear as unclear:
+            whys.append(f"{revision}: {unclear}")
+            continue
+        known = {one.path: one.blob for one in patch.diff.files if one.path and one.blob and _has_blob(git, one.blob)}
+        said = check(git, commit.sha, done.diff.text().encode("utf-8", "surrogateescape"), known)
+        if said is not None:
+            whys.append(f"{revision}: what came of it does not apply: {printable(said)}")
+            continue
+        exact = len(known) == len(patch.diff.files)
+        files = "the very files that it was made for" if exact else f"{revision} ({commit.sha[:12]})"
+        notes = [f"repaired by {files}; git apply --check finds nothing wrong with that"]
+        if done.laid_out:
+            notes.append(f"the white space of {done.laid_out} added lines is told nowhere: they were laid out anew")
+        if done.placed:
+            notes.append(f"at {done.placed} places an empty line may belong on the other side of what is added")
+        return patch.noted(*notes, diff=done.diff)
+    return patch.noted(f"not repaired, left as it was found: {'; '.join(whys) or 'no revision to repair it by'}")
+
+
+def _has_blob(git: Git, blob: str) -> bool:
+    return git.run("cat-file", "-e", f"{blob}^{{blob}}", check=False).returncode == 0
+
+
+def _old(git: Git, file: FileDiff, revision: str) -> Old | None:
+    """The file that a part of a diff is for."""
+    exact = file.blob is not None and _has_blob(git, file.blob)
+    done = git.run("show", file.blob if exact and file.blob else f"{revision}:{file.path}", check=False)
+    return Old(done.stdout.split("\n")[:-1], exact) if done.returncode == 0 else None
+
+
+def _rejected(git: Git, commit: Commit, patch: Patch, file: Path, merged: str) -> Rejected:
+    """Why a patch does not apply: the hunk that git says failed."""
+    said = check(git, commit.sha, file.read_bytes()) or merged
+    lines = [line.removeprefix("error: ") for line in said.splitlines() if line.startswith("error: ")]
+    reason = printable("; ".join(lines) or merged)
+    if not patch.diff.whole:
+        reason = f"{BROKEN} (`regress import --tree` may repair them): {reason}"
+    for failed in _FAILED.finditer(said):
+        for hunk in (hunk for one in patch.diff.files if one.path == failed["path"] for hunk in one.hunks):
+            if hunk.old[0] == int(failed["line"]):
+                return Rejected(patch, reason, "\n".join((hunk.head, *hunk.lines)))
+    return Rejected(patch, reason, None)

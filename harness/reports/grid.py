@@ -1,0 +1,81 @@
+"""Patches by scenarios as a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.compare import Cell, Row, Standing
+from harness.model import Word
+from harness.patches import Rejected
+from harness.thread.message import printable
+
+_WORDS = {Word.GOOD: "passed", Word.BAD: "REPRODUCED", Word.SKIP: "cannot tell"}
+
+
+def word(cell: Cell) -> str:
+    """What a cell says: its verdict, and whether that is as expected."""
+    if cell.answer is None:
+        return "does not apply"
+    if cell.broken:
+        return "does not build"
+    if cell.in_doubt:
+        return "cannot tell"
+    expected = {True: ", as expected", False: ", NOT as expected", None: ""}[cell.as_expected]
+    return f"{_WORDS[cell.answer.verdict.word]}{expected}"
+
+
+def progress(cell: Cell) -> str:
+    """One cell on a line of its own."""
+    seconds = f"  {cell.answer.trials[-1].seconds:.1f} s" if cell.answer and cell.answer.trials else ""
+    return f"  {cell.row.name} in {cell.scenario.id}: {word(cell)}{seconds}"
+
+
+def render(cells: Sequence[Cell]) -> str:
+    """The table, a row a patch, the base first; below it what needs more words than one."""
+    rows = list(dict.fromkeys(cell.row.name for cell in cells))
+    columns = list(dict.fromkeys(cell.scenario.id for cell in cells))
+    at = {(cell.row.name, cell.scenario.id): word(cell) for cell in cells}
+    first = max(map(len, rows), default=0)
+    widths = {c: max([len(c), *(len(at.get((r, c), "")) for r in rows)]) for c in columns}
+    lines = ["  ".join([" " * first, *(f"{c:{widths[c]}}" for c in columns)]).rstrip()]
+    lines += [
+        "  ".join([f"{r:{first}}", *(f"{at.get((r, c), ''):{widths[c]}}" for c in columns)]).rstrip() for r in rows
+    ]
+    return "\n".join([*lines, "", *_reasons(cells), *_rejects(cells)]).rstrip()
+
+
+def _reasons(cells: Sequence[Cell]) -> list[str]:
+    return [
+        f"{cell.row.name} in {cell.scenario.id}: {printable(cell.in_doubt or cell.answer.verdict.reason)}"
+        for cell in cells
+        if cell.answer and (cell.in_doubt or cell.answer.verdict.word is not Word.GOOD)
+    ]
+
+
+def _rejects(cells: Sequence[Cell]) -> list[str]:
+    rows: dict[str, Row] = {cell.row.name: cell.row for cell in cells}
+    lines: list[str] = []
+    for row in rows.values():
+        if isinstance(made := row.made, Rejected):
+            lines.append(f"{row.name} does not apply ({printable(made.patch.subject)}): {made.reason}")
+            lines += [f"    {printable_line(line)}" for line in (made.hunk or "").splitlines()]
+    return lines
+
+
+def printable_line(line: str) -> str:
+    """A line of a patch with its tabs and spaces, and nothing else that a terminal would act on."""
+    return "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line)
+
+
+def conclusion(standing: Standing, reason: str, folder: Path) -> str:
+    """The last line: what it all says, and where the papers are."""
+    said = {
+        Standing.AS_EXPECTED: f"{reason[0].upper()}{reason[1:]}.",
+        Standing.NOT_AS_EXPECTED: f"{reason[0].upper()}{reason[1:]}.",
+        Standing.NOT_REPRODUCED: f"Not reproduced: {reason}.",
+        Standing.INCONCLUSIVE: f"Inconclusive: {reason}.",
+        Standing.INFRASTRUCTURE: f"Nothing can be said: {reason}.",
+        Standing.INTERRUPTED: f"Interrupted: {reason}.",
+    }[standing]
+    return f"{said}   consoles, patches, JUnit: {folder}/"

@@ -1,0 +1,1 @@
+"""Mailing-list threads: bytes -> messages -> facts, patches and a draft scenario.  Pure."""

@@ -1,0 +1,113 @@
+"""A thread -> what a draft scenario is made of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.console import Crash, find_crashes
+from harness.thread.facts import Facts, gather
+from harness.thread.message import Message, printable, quoted
+from harness.thread.patch import Patch, patches
+from harness.thread.read import Kind, Thread
+
+
+@dataclass(frozen=True)
+class Found:
+    """A crash, the message that shows it, and the line of the file that it begins at (0: not known)."""
+
+    crash: Crash
+    message: Message
+    line: int
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a thread gives.
+
+    Attributes:
+        source: the file's name, for people.  messages: how many there were.
+        id, aliases, title: of the scenario.
+        facts, crashes, patches: what was found.
+        unsure: what a person has to look at, one sentence each.
+    """
+
+    source: str
+    messages: int
+    id: str
+    aliases: tuple[str, ...]
+    title: str
+    facts: Facts
+    crashes: tuple[Found, ...]
+    patches: tuple[Patch, ...]
+    unsure: tuple[str, ...]
+
+
+def draft(thread: Thread, source: str) -> Draft:
+    """All that is found in a thread; pure.
+
+    Args:
+        source: the file's name, for people.
+    """
+    facts = gather(thread.messages)
+    crashes = tuple(_crashes(thread.messages))
+    if thread.kind is Kind.TEXT and crashes:
+        facts.claims = []  # a console log has no sentences, only lines
+    title = _title(thread, facts, crashes)
+    ids = list(facts.ids)
+    name = _slug(ids[0] if ids else title or "draft")
+    return Draft(
+        source=printable(source),
+        messages=len(thread.messages),
+        id=name,
+        aliases=tuple(one for one in ids if one != name),
+        title=title or "(the thread has no subject)",
+        facts=facts,
+        crashes=crashes,
+        patches=tuple(patch for message in thread.messages for patch in patches(message)),
+        unsure=tuple(_unsure(thread, facts, crashes, title)),
+    )
+
+
+def _unsure(thread: Thread, facts: Facts, crashes: Sequence[Found], title: str) -> Iterator[str]:
+    if not facts.ids:
+        yield "the id is made of the title: there is no tracker's id in the thread"
+    if not title:
+        yield "there is nothing to make a title of"
+    if not crashes:
+        yield "no crash was found: `expect` is left out, so only the script's own word counts"
+    if facts.introduced is None and any(one.blamed for one in facts.suspects):
+        yield "which commit is to blame is what the thread says, not what was tried"
+    if facts.introduced is None and any(one.good is not None for one in facts.versions):
+        yield "which version is good and which is bad was taken from the words around them"
+    for message in thread.messages:
+        yield from (f"{message.name}: {note}" for note in message.notes)
+
+
+def _slug(text: str) -> str:
+    words = re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")
+    return words[:50].strip("-") or "draft"
+
+
+def _title(thread: Thread, facts: Facts, crashes: Sequence[Found]) -> str:
+    if facts.title:
+        return facts.title.text
+    subjects = (printable(message.title, 120) for message in thread.messages)
+    return next(filter(None, subjects), printable(crashes[0].crash.title) if crashes else "")
+
+
+def _crashes(messages: Sequence[Message]) -> Iterator[Found]:
+    """The crashes that messages show, each once: quoted ones only where nobody shows them himself."""
+    seen: set[tuple[str, str | None]] = set()
+    for own in (True, False):
+        for message in messages:
+            for number, lines in enumerate(message.texts()):
+                kept = [line if not own or not quoted(line) else "" for line in lines]
+                for crash in find_crashes("\n".join(kept).encode("utf-8", "surrogateescape")):
+                    if (crash.title, crash.workqueue) not in seen:
+                        seen.add((crash.title, crash.workqueue))
+                        line = message.line + crash.start_line - 1 if message.line and number == 0 else 0
+                        yield Found(crash, message, line)
+        if seen:
+            return

@@ -1,0 +1,108 @@
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UserError
+from harness.kernel.decode import decode
+from tests.conftest import ROOT
+
+GOLDEN = Path(__file__).parent / "golden"
+BAD, GOOD = GOLDEN / "x86_64-6.1-replay-bad.log", GOLDEN / "x86_64-6.1-replay-good.log"
+Regress = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_one_document_a_file_whatever_happens(regress: Regress, tmp_path: Path) -> None:
+    done = regress("oops", "--json", str(BAD), str(tmp_path / "none"), str(GOOD))
+    assert done.returncode == 2
+    bad, none, good = map(json.loads, done.stdout.splitlines())
+    assert [crash["function"] for crash in bad["crashes"]] == ["bio_integrity_process"]
+    assert (none["crashes"], none["error"]) == ([], "No such file or directory")
+    assert "none: No such file" in done.stderr
+    assert good == {"file": str(GOOD), "crashes": []}
+
+
+def test_crashes_are_no_failure(regress: Regress) -> None:
+    done = regress("oops", str(BAD), str(GOOD))
+    assert done.returncode == 0
+    assert "x86_64-6.1-replay-bad.log: 1 crash" in done.stdout
+    assert "bio_integrity_process, which called a null pointer" in done.stdout
+    assert "running work bio_integrity_verify_fn" in done.stdout
+    assert "x86_64-6.1-replay-good.log: no crash" in done.stdout
+
+
+def test_standard_input(regress: Regress) -> None:
+    with BAD.open("rb") as file:
+        done = subprocess.run([ROOT / "regress", "oops"], stdin=file, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("standard input: 1 crash\n")
+
+
+def test_a_pipe_is_followed_to_its_end() -> None:
+    with BAD.open("rb") as file:
+        done = subprocess.run(
+            [ROOT / "regress", "oops", "--follow", "--json"], stdin=file, capture_output=True, text=True, check=True
+        )
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert events[0]["event"] == "head"
+    assert events[0]["title"].endswith("in corrupted")
+    assert events[-1]["event"] == "crash"
+    assert events[-1]["function"] == "bio_integrity_process"
+
+
+def test_a_file_that_grows_is_followed(tmp_path: Path) -> None:
+    log = tmp_path / "console.log"
+    data = BAD.read_bytes()
+    log.write_bytes(data[: len(data) - 700])
+    with subprocess.Popen(
+        [ROOT / "regress", "oops", "--follow", "--json", str(log)], stdout=subprocess.PIPE, text=True
+    ) as follower:
+        assert follower.stdout is not None
+        assert json.loads(follower.stdout.readline())["event"] == "head"
+        with log.open("ab") as file:
+            file.write(data[len(data) - 700 :])
+        told = json.loads(follower.stdout.readline())
+        assert (told["event"], told["function"]) == ("crash", "bio_integrity_process")
+        follower.terminate()
+
+
+def test_follow_takes_one_file(regress: Regress) -> None:
+    done = regress("oops", "--follow", str(BAD), str(GOOD))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--follow takes one FILE" in done.stderr
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A kernel tree whose faddr2line knows one function."""
+    (tmp_path / "vmlinux").touch()
+    script = tmp_path / "scripts" / "faddr2line"
+    script.parent.mkdir()
+    script.write_text(
+        '#!/bin/sh\ntop=$(dirname "$1")\nshift\nfor frame; do case $frame in bio_integrity_process*)\n'
+        'printf "%s:\\nbio_begin at %s/include/bio.h:7\\n (inlined by) bio_integrity_process at '
+        '%s/block/bio-integrity.c:171\\n\\n" "$frame" "$top" "$top";; '
+        '*) echo "no match for $frame" >&2;; esac; done\n'
+    )
+    script.chmod(0o755)
+    return tmp_path
+
+
+def test_frames_are_decoded_by_the_trees_own_script(tree: Path, regress: Regress) -> None:
+    wanted = "bio_integrity_process+0x142/0x19c"
+    places = ["bio_begin at include/bio.h:7", "bio_integrity_process at block/bio-integrity.c:171"]
+    assert decode(tree, [wanted, "none+0x1/0x2"]) == {wanted: places}
+    done = regress("oops", "--source", str(tree / "vmlinux"), str(BAD))
+    assert "bio_integrity_process at block/bio-integrity.c:171" in done.stdout
+
+
+def test_a_source_that_cannot_decode_says_why(tmp_path: Path, regress: Regress) -> None:
+    with pytest.raises(UserError, match="no vmlinux is there"):
+        decode(tmp_path, ["f+0x1/0x2"])
+    (tmp_path / "vmlinux").touch()
+    with pytest.raises(UserError, match="no scripts/faddr2line"):
+        decode(tmp_path, ["f+0x1/0x2"])
+    done = regress("oops", "--source", str(tmp_path), str(BAD))
+    assert done.returncode == 2
+    assert "no scripts/faddr2line" in done.stderr

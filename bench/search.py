@@ -24,6 +24,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import random
 import signal
 import statistics
@@ -36,7 +37,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.common import machine, table
-from bench.histories import SHAPES, Case, make
+from bench.histories import SHAPES, Case, Kind, make
 from harness.git import Git
 from harness.search import Culprit, Decision, Evidence, History, Search, Test
 from harness.search.bayes import Bayes
@@ -45,7 +46,7 @@ from harness.testing import play
 
 BUILD, BOOT = 180.0, 15.0
 RATES = (1.0, 0.5, 0.2, 0.1)
-SMALLEST, LARGEST = 50, 20_000
+SMALLEST, LONG, LARGEST = 50, 1000, 20_000
 KINDS = ("--runs auto", "--runs 1", "--runs 10", "--runs 20")
 BAYESECT = ("-m", "uv", "run", "--no-project", "--quiet", "--with", "git-bayesect==1.2", "python")
 
@@ -83,7 +84,7 @@ class Score:
     """
 
     method: str
-    case: Case
+    kind: Kind
     word: str
     confidence: float | None
     builds: int
@@ -96,10 +97,11 @@ class Score:
 
 
 def cases(count: int, largest: int, seed: int) -> Iterator[Case]:
-    """Made-up cases: each shape with each rate by turns, many short histories and few long ones."""
+    """Made-up cases: each shape with each rate by turns, one in ten is long."""
     for number in range(count):
         chance = random.Random(f"{seed}/{number}")
-        size = round(SMALLEST * (largest / SMALLEST) ** (chance.random() ** 2))
+        bounds = (SMALLEST, min(LONG, largest)) if chance.random() < 0.9 else (min(LONG, largest), largest)
+        size = round(math.exp(chance.uniform(*map(math.log, bounds))))
         shape = list(SHAPES)[number % len(SHAPES)]
         yield make(shape, size, RATES[number // len(SHAPES) % len(RATES)], chance)
 
@@ -115,7 +117,7 @@ def score(method: str, case: Case, number: int) -> Score:
     elif decision.not_reproduced:
         word = "missed" if case.made_up.culprits else "right"
     confidence = decision.confidence if isinstance(decision, Culprit) and method != GIT else None
-    return Score(method, case, word, confidence, played.builds, played.boots)
+    return Score(method, case.kind, word, confidence, played.builds, played.boots)
 
 
 def as_line(case: Case, number: int, *, real: bool = False) -> dict[str, object]:
@@ -142,36 +144,31 @@ def of_bayesect(asked: Mapping[str, object], told: Mapping[str, int | None], cas
     """The score of git-bayesect."""
     named = told["named"]
     word = "open" if named is None else "right" if named == asked["first"] else "wrong"
-    return Score(OTHER, case, word, None, told["builds"] or 0, told["boots"] or 0)
+    return Score(OTHER, case.kind, word, None, told["builds"] or 0, told["boots"] or 0)
 
 
 class Bayesect:
-    """git-bayesect in a process of its own, which is given all cases at once."""
+    """git-bayesect in a process of its own: it works on a case while we do."""
 
-    def __init__(self, asked: Iterable[Mapping[str, object]]) -> None:
-        self._input = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  it lives as long as the process
-        self._input.writelines(json.dumps(one) + "\n" for one in asked)
-        self._input.seek(0)
-        script = Path(__file__).with_name("bayesect.py")
-        argv = [sys.executable, *BAYESECT, str(script)]
-        # Read by its name: a shared descriptor would share its place in the file.
-        self._output = tempfile.NamedTemporaryFile()  # noqa: SIM115
-        self._process = subprocess.Popen(argv, stdin=self._input, stdout=self._output)
+    def __init__(self) -> None:
+        argv = [sys.executable, *BAYESECT, str(Path(__file__).with_name("bayesect.py"))]
+        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdin
+        assert self._process.stdout
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
 
-    def answers(self, wanted: int) -> list[dict[str, int | None]]:
-        """What it made of each; this waits until there are so many."""
-        told: list[dict[str, int | None]] = []
-        while len(told) < wanted and self._process.poll() is None:
-            time.sleep(1)
-            told = self._read()
-        if self._process.poll():
+    def ask(self, asked: Mapping[str, object]) -> None:
+        """Hand it a case."""
+        self._stdin.write(json.dumps(asked) + "\n")
+        self._stdin.flush()
+
+    def answer(self) -> dict[str, int | None]:
+        """What it made of the case."""
+        line = self._stdout.readline()
+        if not line:
             raise SystemExit("git-bayesect did not run; see above")
-        self._process.terminate()
-        return self._read()
-
-    def _read(self) -> list[dict[str, int | None]]:
-        lines = Path(self._output.name).read_text(encoding="utf-8").splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        told: dict[str, int | None] = json.loads(line)
+        return told
 
 
 def git_itself(case: Case, number: int) -> bool:
@@ -230,8 +227,8 @@ def sheet(scores: list[Score], methods: Iterable[str]) -> str:
         share = {
             word: sum(one.word == word for one in mine) / len(mine) for word in ("right", "wrong", "missed", "open")
         }
-        told = sum(one.word == "open" and one.case.tellable for one in mine)
-        sound = [one for one in mine if one.case.made_up.culprits]
+        told = sum(one.word == "open" and one.kind.tellable for one in mine)
+        sound = [one for one in mine if one.kind.sound]
         rows.append(
             (
                 method,
@@ -284,36 +281,36 @@ def main() -> None:
     # In the background of a script it would be ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     began = time.monotonic()
-    made = list(cases(options.histories, options.largest, options.seed))
-    asked = [as_line(case, number) for number, case in enumerate(made)]
-    lines = [number for number, case in enumerate(made) if case.plain and len(case.first_parents) <= 300][:10]
-    # The real runs come first, so that they are there when the rest is stopped.
-    bayesect = Bayesect([*(as_line(made[number], number, real=True) for number in lines), *asked])
+    bayesect = Bayesect()
     scores: list[Score] = []
+    gits: list[bool] = []
+    bayesects: list[bool] = []
+    done = 0
     try:
-        for number, case in enumerate(made):
+        for number, case in enumerate(cases(options.histories, options.largest, options.seed)):
             if number % 50 == 0:
-                print(f"{number} of {len(made)}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-            scores += [score(method, case, number) for method in (GIT, *OURS)]
+                print(f"{number} of {options.histories}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+            bayesect.ask(asked := as_line(case, number))
+            ours = [score(method, case, number) for method in (GIT, *OURS)]
+            answer = bayesect.answer()
+            small = len(case.made_up.history.commits) <= 400
+            if small and len(gits) < 60:
+                gits.append(git_itself(case, number))
+            if small and case.kind.plain and len(bayesects) < 10:
+                bayesect.ask(as_line(case, number, real=True))
+                bayesects.append(bayesect.answer() == answer)
+            scores += [*ours, of_bayesect(asked, answer, case)]
+            done += 1
     except KeyboardInterrupt:
-        done = len(scores) // (1 + len(OURS))
-        print(f"stopped after {done} of {len(made)}", file=sys.stderr)
-        made = made[:done]
-        scores = scores[: done * (1 + len(OURS))]
-    told = bayesect.answers(len(lines) + len(made))
-    real, told = told[: len(lines)], told[len(lines) :]
-    scores += [of_bayesect(one, answer, case) for one, answer, case in zip(asked, told, made, strict=False)]
-    small = [(number, case) for number, case in enumerate(made) if len(case.made_up.history.commits) <= 400][:60]
-    alike = [git_itself(case, number) for number, case in small]
-    print(f"{len(made)} histories of {SMALLEST} to {options.largest} commits; {machine()}\n")
-    print(f"git itself answers as the model does in {sum(alike)} of {len(alike)}.")
-    same = [told[number] == answer for number, answer in zip(lines, real, strict=True) if number < len(told)]
-    print(f"git bayesect run answers as its library, step by step, in {sum(same)} of {len(same)}.\n")
+        print(f"stopped after {done}", file=sys.stderr)
+    print(f"{done} histories of {SMALLEST} to {options.largest} commits; {machine()}\n")
+    print(f"git itself answers as the model does in {sum(gits)} of {len(gits)}.")
+    print(f"git bayesect run answers as its library, step by step, in {sum(bayesects)} of {len(bayesects)}.\n")
     methods = (*OURS, GIT, OTHER)
     for rate in RATES:
-        here = [one for one in scores if one.case.made_up.rate == rate]
+        here = [one for one in scores if one.kind.rate == rate]
         print(f"### The crash comes with probability {rate:g}\nAll histories:\n\n{sheet(here, methods)}\n")
-        print(f"Lines without other hazards:\n\n{sheet([one for one in here if one.case.plain], methods)}\n")
+        print(f"Lines without other hazards:\n\n{sheet([one for one in here if one.kind.plain], methods)}\n")
     print(f"### What a confidence is worth\n{calibration(scores)}")
 
 

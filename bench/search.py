@@ -22,6 +22,7 @@ Each trial is a throw of the dice. A build is taken for 180 s, a boot for 15 s. 
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import json
 import math
@@ -33,6 +34,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,14 +98,13 @@ class Score:
         return self.builds * BUILD + self.boots * BOOT
 
 
-def cases(count: int, largest: int, seed: int) -> Iterator[Case]:
-    """Made-up cases: each shape with each rate by turns, one in ten is long."""
-    for number in range(count):
-        chance = random.Random(f"{seed}/{number}")
-        bounds = (SMALLEST, min(LONG, largest)) if chance.random() < 0.9 else (min(LONG, largest), largest)
-        size = round(math.exp(chance.uniform(*map(math.log, bounds))))
-        shape = list(SHAPES)[number % len(SHAPES)]
-        yield make(shape, size, RATES[number // len(SHAPES) % len(RATES)], chance)
+def case_of(number: int, largest: int, seed: int) -> Case:
+    """The made-up case of this number: each shape with each rate by turns; one in 25 is long."""
+    chance = random.Random(f"{seed}/{number}")
+    bounds = (SMALLEST, min(LONG, largest)) if chance.random() < 0.96 else (min(LONG, largest), largest)
+    size = round(math.exp(chance.uniform(*map(math.log, bounds))))
+    shape = list(SHAPES)[number % len(SHAPES)]
+    return make(shape, size, RATES[number // len(SHAPES) % len(RATES)], chance)
 
 
 def score(method: str, case: Case, number: int) -> Score:
@@ -271,39 +272,75 @@ def calibration(scores: list[Score]) -> str:
     return table(head, rows)
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What came of one case.
+
+    Attributes:
+        scores: of each search.
+        git: whether git itself answered as its model; None where it was not asked.
+        bayesect: whether `git bayesect run` answered as its library; None where it was not asked.
+    """
+
+    scores: tuple[Score, ...]
+    git: bool | None
+    bayesect: bool | None
+
+
+@functools.cache
+def bayesect() -> Bayesect:
+    """The one of this process."""
+    return Bayesect()
+
+
+def check(number: int, largest: int, seed: int) -> Checked:
+    """Let every search have one case."""
+    case = case_of(number, largest, seed)
+    bayesect().ask(asked := as_line(case, number))
+    ours = [score(method, case, number) for method in (GIT, *OURS)]
+    answer = bayesect().answer()
+    small = len(case.made_up.history.commits) <= 400
+    real = None
+    if small and case.kind.plain and number % 100 == 0:
+        bayesect().ask(as_line(case, number, real=True))
+        real = bayesect().answer() == answer
+    git = git_itself(case, number) if small and number % 50 == 0 else None
+    return Checked((*ours, of_bayesect(asked, answer, case)), git, real)
+
+
+def all_of(options: argparse.Namespace) -> Iterator[Checked]:
+    """What came of each case, as they are done; Ctrl-C ends it."""
+    began = time.monotonic()
+    todo = list(range(options.histories))
+    # They leave Ctrl-C to this process.
+    ready = (signal.SIGINT, signal.SIG_IGN)
+    with ProcessPoolExecutor(options.jobs, initializer=signal.signal, initargs=ready) as pool:
+        waiting = [pool.submit(check, number, options.largest, options.seed) for number in todo]
+        try:
+            for done, one in enumerate(as_completed(waiting), 1):
+                if done % 50 == 0:
+                    print(f"{done} of {len(todo)}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+                yield one.result()
+        except KeyboardInterrupt:
+            print("stopped", file=sys.stderr)
+            pool.shutdown(cancel_futures=True)
+
+
 def main() -> None:
     """Run the benchmark and print its tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--histories", type=int, default=2000, help="how many (default: 2000)")
     parser.add_argument("--largest", type=int, default=LARGEST, help="commits in the largest (default: 20000)")
     parser.add_argument("--seed", type=int, default=1, help="another number makes up other histories")
+    parser.add_argument("--jobs", type=int, default=2, help="how many at a time (default: 2)")
     options = parser.parse_args()
     # In the background of a script it would be ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    began = time.monotonic()
-    bayesect = Bayesect()
-    scores: list[Score] = []
-    gits: list[bool] = []
-    bayesects: list[bool] = []
-    done = 0
-    try:
-        for number, case in enumerate(cases(options.histories, options.largest, options.seed)):
-            if number % 50 == 0:
-                print(f"{number} of {options.histories}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-            bayesect.ask(asked := as_line(case, number))
-            ours = [score(method, case, number) for method in (GIT, *OURS)]
-            answer = bayesect.answer()
-            small = len(case.made_up.history.commits) <= 400
-            if small and len(gits) < 60:
-                gits.append(git_itself(case, number))
-            if small and case.kind.plain and len(bayesects) < 10:
-                bayesect.ask(as_line(case, number, real=True))
-                bayesects.append(bayesect.answer() == answer)
-            scores += [*ours, of_bayesect(asked, answer, case)]
-            done += 1
-    except KeyboardInterrupt:
-        print(f"stopped after {done}", file=sys.stderr)
-    print(f"{done} histories of {SMALLEST} to {options.largest} commits; {machine()}\n")
+    done = list(all_of(options))
+    scores = [one for checked in done for one in checked.scores]
+    gits = [one.git for one in done if one.git is not None]
+    bayesects = [one.bayesect for one in done if one.bayesect is not None]
+    print(f"{len(done)} histories of {SMALLEST} to {options.largest} commits; {machine()}\n")
     print(f"git itself answers as the model does in {sum(gits)} of {len(gits)}.")
     print(f"git bayesect run answers as its library, step by step, in {sum(bayesects)} of {len(bayesects)}.\n")
     methods = (*OURS, GIT, OTHER)

@@ -48,11 +48,17 @@ def judge(trials: Sequence[Trial], expected: Expectation | None, failure: bool |
 def weigh(trials: Sequence[Trial], expected: Expectation | None, failure: bool | None = None) -> Evidence:
     """What trials of one commit are worth to a search.
 
-    A trial in which the machine failed counts for nothing.  One that cannot be told makes the commit
-    one to skip, unless the expected crash was seen in another.
+    A trial in which the machine failed counts for nothing.  A commit is one to skip where the last trial could
+    not be told and none showed the expected crash.
     """
     told = [trial for trial in trials if trial.outcome is not Outcome.INFRASTRUCTURE]
     words = [judge([trial], expected, failure) for trial in told]
     bad = sum(one.word is Word.BAD for one in words)
-    skip = next((one.reason for one in words if one.word is Word.SKIP), None)
-    return Evidence(bad, sum(one.word is Word.GOOD for one in words), None if bad else skip)
+    skip = words[-1].reason if words and not bad and words[-1].word is Word.SKIP else None
+    return Evidence(bad, sum(one.word is Word.GOOD for one in words), skip)
+
+
+def telling(trials: Sequence[Trial], expected: Expectation | None, failure: bool | None = None) -> tuple[Trial, ...]:
+    """The trials that a verdict is given by: where the last could be told, those that could; else all."""
+    told = tuple(trial for trial in trials if judge([trial], expected, failure).word is not Word.SKIP)
+    return told if told and told[-1] is trials[-1] else tuple(trials)

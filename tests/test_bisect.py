@@ -52,6 +52,21 @@ def test_only_skipped_commits_left_are_candidates_with_reasons(repo: Repo, lab: 
     assert all(done["candidate_reasons"][sha].startswith("skip: ") for sha in shas[4:7])
 
 
+def test_a_boot_that_fails_once_is_tried_again(repo: Repo, lab: Lab) -> None:
+    """A machine that is short of time fails now and then: every third boot is lost."""
+    count = lab.top / "boots"
+    (lab.folder / "boot.sh").write_text(
+        f"echo >>{count}\ntest $(( $(wc -l <{count}) % 3 )) -ne 0 || exit 0\nexec sh console.sh\n"
+    )
+    text = (lab.folder / "scenario.yaml").read_text()
+    (lab.folder / "scenario.yaml").write_text(text.replace("sh console.sh", f"sh {lab.folder}/boot.sh"))
+    shas = repo.line("good*6 bad*7")
+    done = lab.bisect(repo, *ends(shas))
+    assert (done.status, done["culprit"]) == (0, shas[6]), done.err
+    assert "skip" not in done.verdicts().values()
+    assert done["checks"]["revert_on_bad"] == "good"
+
+
 def test_mislabelled_ends_are_not_reproduced(repo: Repo, lab: Lab) -> None:
     shas = repo.line("good*3 bad*3 good*2")
     for good, bad in ((0, 7), (4, 5), (0, 2)):

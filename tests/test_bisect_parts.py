@@ -28,7 +28,7 @@ from harness.reproduce import Guest, Laboratory
 from harness.search import Decision, Evidence, History
 from harness.search import Test as Wanted
 from harness.testing import FakeBuilder, ScriptedMachine
-from harness.verdict import weigh
+from harness.verdict import telling, weigh
 from tests.bisect_tools import Repo
 
 CRASH = (
@@ -111,6 +111,10 @@ def test_what_trials_are_worth(tmp_path: Path) -> None:
     failed = trial(Outcome.FAILED)
     assert weigh([quiet, quiet, lost], None) == Evidence(0, 2)
     assert weigh([quiet, hung], None) == Evidence(0, 1, "hung: so")
+    # What could be told when it was tried again can be told.
+    assert weigh([hung, quiet], None) == Evidence(0, 1)
+    assert telling([hung, quiet], None) == (quiet,)
+    assert telling([quiet, hung], None) == (quiet, hung)
     assert weigh([failed, quiet, hung], None) == Evidence(1, 1)
     assert weigh([failed], Expectation(any=True)) == Evidence(0, 0, "failed: so")
 

@@ -25,6 +25,9 @@ from harness.search.halving import Halving
 from harness.search.posterior import posterior
 from harness.store import Built
 
+UNSURE = (Outcome.BOOT_FAILED, Outcome.HUNG, Outcome.LOST)
+"""What a machine that is short of time does to a good kernel too (its timers fail, limits pass): two in a row count."""
+
 SearchFor = Callable[[History], Search]
 """Makes a search of a history."""
 
@@ -142,7 +145,13 @@ class Bench:
         notebook.kernel(sha, Built(kernel.signature, kernel.seconds, kernel.built, mended.by))
         if known is None and notebook.twin(sha) is not None:
             return
-        trials = self.lab.trials(kernel, subject, folder, runs, lambda trial: notebook.trial(sha, role, trial))
+        finished, lost, wanted = functools.partial(notebook.trial, sha, role), 0, runs
+        while wanted > 0 and lost < 2:
+            trials = self.lab.trials(kernel, subject, folder, wanted, finished)
+            quiet = sum(trial.outcome is Outcome.PASSED for trial in trials)
+            if trials[-1].outcome not in UNSURE:
+                break
+            lost, wanted = (1 if quiet else lost + 1), wanted - quiet
         if trials[-1].outcome is Outcome.INFRASTRUCTURE:
             raise InfrastructureError(f"{sha[:12]} cannot be told: {trials[-1].reason}")
 
@@ -153,10 +162,10 @@ class Bench:
             runs: how many quiet trials are enough.
             crashes: how many crashes are, where one comes at each trial.
         """
-        done = self.notebook.of(sha, role)
+        done = self.notebook.telling(sha, role)
         while wanted := self._wanted(done, runs, crashes):
             self.attempt(sha, wanted, role)
-            before, done = done, self.notebook.of(sha, role)
+            before, done = done, self.notebook.telling(sha, role)
             if done == before:
                 break  # it has the image of another commit, which answers for it
         verdict = self.lab.judge(done) if done else self.notebook.verdict(sha)

@@ -10,7 +10,7 @@ from harness.console import Expectation
 from harness.model import Outcome, Trial, Verdict, Word
 from harness.search import Evidence
 from harness.store import Built, Run, Tried
-from harness.verdict import judge, weigh
+from harness.verdict import judge, telling, weigh
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,10 @@ class Notebook:
             self._mention(tried.sha)
             self.trials.setdefault(tried.sha, []).append(tried)
 
+    def telling(self, sha: str, *roles: str) -> tuple[Trial, ...]:
+        """The trials of a commit (in some roles) that a verdict is given by; see `harness.verdict.telling`."""
+        return telling(self.of(sha, *roles), self.expected, self.failure)
+
     def _judge(self, trials: Sequence[Trial]) -> Verdict:
         return judge(trials, self.expected, self.failure)
 
@@ -82,10 +86,10 @@ class Notebook:
 
     def verdict(self, sha: str) -> Verdict | None:
         """What is known of a commit; None where it was not tried."""
-        if trials := self.of(sha):
+        if trials := self.telling(sha):
             return self._judge(trials)
         if twin := self.twin(sha):
-            told = self._judge(self.of(twin))
+            told = self._judge(self.telling(twin))
             return Verdict(told.word, f"same image as {twin[:12]}: {told.reason}", told.confidence)
         if sha in self.log:
             return Verdict(self.log[sha], "as the log says", 1.0)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from harness.search import History
-from harness.search.graph import Graph, members
+from harness.search.graph import Graph, as_set, members
 from harness.testing import MadeUp
 
 GOOD = 0
@@ -86,26 +86,37 @@ def _length(chance: random.Random, size: int) -> int:
 
 
 @dataclass(frozen=True)
-class Case:
-    """A made-up regression, and what can be told of it.
+class Kind:
+    """What sort of case one is.
 
     Attributes:
         shape: its name in `SHAPES`.
-        made_up: the regression.
-        first_parents: the commits of the range that a search along first parents sees, oldest first.
+        rate: how probable the crash is at each trial of a bad commit.
+        sound: whether a commit of the range brings the crash.
         tellable: whether somebody with endless time could name the culprit, or see that there is none.
+        plain: whether there is no hazard but the rate: a line, all of it testable, with sound ends.
     """
 
     shape: str
+    rate: float
+    sound: bool
+    tellable: bool
+    plain: bool
+
+
+@dataclass(frozen=True)
+class Case:
+    """A made-up regression.
+
+    Attributes:
+        kind: what sort it is.
+        made_up: the regression.
+        first_parents: the commits of the range that a search along first parents sees, oldest first.
+    """
+
+    kind: Kind
     made_up: MadeUp
     first_parents: tuple[str, ...]
-    tellable: bool
-
-    @property
-    def plain(self) -> bool:
-        """Whether there is no hazard but the crash's coming only sometimes: a line, all of it testable, sound ends."""
-        one = self.made_up
-        return self.shape == "linear" and bool(one.culprits) and not one.broken and not one.elsewhere
 
 
 def make(shape: str, size: int, rate: float, chance: random.Random) -> Case:
@@ -132,7 +143,9 @@ def make(shape: str, size: int, rate: float, chance: random.Random) -> Case:
     broken = _stretches(graph, commits, chance, 0.34 * chance.random()) if chance.random() < 0.33 else set()
     elsewhere = _stretches(graph, commits, chance, 0.1 * chance.random()) if chance.random() < 0.2 else set()
     made_up = MadeUp(history, frozenset(culprits), rate, everywhere, frozenset(broken), frozenset(elsewhere - broken))
-    return Case(shape, made_up, first_parents, all(_tellable(graph, made_up, sha) for sha in culprits))
+    tellable = all(_tellable(graph, made_up, sha) for sha in culprits)
+    plain = shape == "linear" and bool(culprits) and not broken and not elsewhere
+    return Case(Kind(shape, rate, bool(culprits), tellable, plain), made_up, first_parents)
 
 
 def _history(growth: Growth) -> tuple[History, tuple[str, ...]]:
@@ -166,9 +179,14 @@ def _stretches(graph: Graph, commits: Sequence[str], chance: random.Random, shar
         length = max(1, int(whole * share * chance.random()))
         mended = min(first + length, whole - 1)
         stretch = 0
+        marked, unmarked = {first}, {mended}
         for place in range(first, whole):
-            if graph.reach[place] >> first & 1 and not graph.reach[place] >> mended & 1:
-                stretch |= 1 << place
+            parents = graph.parents[place]
+            if not unmarked.isdisjoint(parents):
+                unmarked.add(place)
+            if place not in unmarked and (place == first or not marked.isdisjoint(parents)):
+                marked.add(place)
+        stretch = as_set(marked - unmarked)
         if (found | stretch).bit_count() <= share * whole:
             found |= stretch
     for _ in range(int(share * whole / 20)):

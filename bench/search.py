@@ -22,8 +22,10 @@ Each trial is a throw of the dice. A build is taken for 180 s, a boot for 15 s. 
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import json
+import math
 import random
 import signal
 import statistics
@@ -32,11 +34,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.common import machine, table
-from bench.histories import SHAPES, Case, make
+from bench.histories import SHAPES, Case, Kind, make
 from harness.git import Git
 from harness.search import Culprit, Decision, Evidence, History, Search, Test
 from harness.search.bayes import Bayes
@@ -45,7 +48,7 @@ from harness.testing import play
 
 BUILD, BOOT = 180.0, 15.0
 RATES = (1.0, 0.5, 0.2, 0.1)
-SMALLEST, LARGEST = 50, 20_000
+SMALLEST, LONG, LARGEST = 50, 1000, 20_000
 KINDS = ("--runs auto", "--runs 1", "--runs 10", "--runs 20")
 BAYESECT = ("-m", "uv", "run", "--no-project", "--quiet", "--with", "git-bayesect==1.2", "python")
 
@@ -83,7 +86,7 @@ class Score:
     """
 
     method: str
-    case: Case
+    kind: Kind
     word: str
     confidence: float | None
     builds: int
@@ -95,13 +98,13 @@ class Score:
         return self.builds * BUILD + self.boots * BOOT
 
 
-def cases(count: int, largest: int, seed: int) -> Iterator[Case]:
-    """Made-up cases: each shape with each rate by turns, many short histories and few long ones."""
-    for number in range(count):
-        chance = random.Random(f"{seed}/{number}")
-        size = round(SMALLEST * (largest / SMALLEST) ** (chance.random() ** 2))
-        shape = list(SHAPES)[number % len(SHAPES)]
-        yield make(shape, size, RATES[number // len(SHAPES) % len(RATES)], chance)
+def case_of(number: int, largest: int, seed: int) -> Case:
+    """The made-up case of this number: each shape with each rate by turns; one in 25 is long."""
+    chance = random.Random(f"{seed}/{number}")
+    bounds = (SMALLEST, min(LONG, largest)) if chance.random() < 0.96 else (min(LONG, largest), largest)
+    size = round(math.exp(chance.uniform(*map(math.log, bounds))))
+    shape = list(SHAPES)[number % len(SHAPES)]
+    return make(shape, size, RATES[number // len(SHAPES) % len(RATES)], chance)
 
 
 def score(method: str, case: Case, number: int) -> Score:
@@ -115,7 +118,7 @@ def score(method: str, case: Case, number: int) -> Score:
     elif decision.not_reproduced:
         word = "missed" if case.made_up.culprits else "right"
     confidence = decision.confidence if isinstance(decision, Culprit) and method != GIT else None
-    return Score(method, case, word, confidence, played.builds, played.boots)
+    return Score(method, case.kind, word, confidence, played.builds, played.boots)
 
 
 def as_line(case: Case, number: int, *, real: bool = False) -> dict[str, object]:
@@ -142,36 +145,31 @@ def of_bayesect(asked: Mapping[str, object], told: Mapping[str, int | None], cas
     """The score of git-bayesect."""
     named = told["named"]
     word = "open" if named is None else "right" if named == asked["first"] else "wrong"
-    return Score(OTHER, case, word, None, told["builds"] or 0, told["boots"] or 0)
+    return Score(OTHER, case.kind, word, None, told["builds"] or 0, told["boots"] or 0)
 
 
 class Bayesect:
-    """git-bayesect in a process of its own, which is given all cases at once."""
+    """git-bayesect in a process of its own: it works on a case while we do."""
 
-    def __init__(self, asked: Iterable[Mapping[str, object]]) -> None:
-        self._input = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  it lives as long as the process
-        self._input.writelines(json.dumps(one) + "\n" for one in asked)
-        self._input.seek(0)
-        script = Path(__file__).with_name("bayesect.py")
-        argv = [sys.executable, *BAYESECT, str(script)]
-        # Read by its name: a shared descriptor would share its place in the file.
-        self._output = tempfile.NamedTemporaryFile()  # noqa: SIM115
-        self._process = subprocess.Popen(argv, stdin=self._input, stdout=self._output)
+    def __init__(self) -> None:
+        argv = [sys.executable, *BAYESECT, str(Path(__file__).with_name("bayesect.py"))]
+        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdin
+        assert self._process.stdout
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
 
-    def answers(self, wanted: int) -> list[dict[str, int | None]]:
-        """What it made of each; this waits until there are so many."""
-        told: list[dict[str, int | None]] = []
-        while len(told) < wanted and self._process.poll() is None:
-            time.sleep(1)
-            told = self._read()
-        if self._process.poll():
+    def ask(self, asked: Mapping[str, object]) -> None:
+        """Hand it a case."""
+        self._stdin.write(json.dumps(asked) + "\n")
+        self._stdin.flush()
+
+    def answer(self) -> dict[str, int | None]:
+        """What it made of the case."""
+        line = self._stdout.readline()
+        if not line:
             raise SystemExit("git-bayesect did not run; see above")
-        self._process.terminate()
-        return self._read()
-
-    def _read(self) -> list[dict[str, int | None]]:
-        lines = Path(self._output.name).read_text(encoding="utf-8").splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        told: dict[str, int | None] = json.loads(line)
+        return told
 
 
 def git_itself(case: Case, number: int) -> bool:
@@ -230,8 +228,8 @@ def sheet(scores: list[Score], methods: Iterable[str]) -> str:
         share = {
             word: sum(one.word == word for one in mine) / len(mine) for word in ("right", "wrong", "missed", "open")
         }
-        told = sum(one.word == "open" and one.case.tellable for one in mine)
-        sound = [one for one in mine if one.case.made_up.culprits]
+        told = sum(one.word == "open" and one.kind.tellable for one in mine)
+        sound = [one for one in mine if one.kind.sound]
         rows.append(
             (
                 method,
@@ -274,46 +272,82 @@ def calibration(scores: list[Score]) -> str:
     return table(head, rows)
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What came of one case.
+
+    Attributes:
+        scores: of each search.
+        git: whether git itself answered as its model; None where it was not asked.
+        bayesect: whether `git bayesect run` answered as its library; None where it was not asked.
+    """
+
+    scores: tuple[Score, ...]
+    git: bool | None
+    bayesect: bool | None
+
+
+@functools.cache
+def bayesect() -> Bayesect:
+    """The one of this process."""
+    return Bayesect()
+
+
+def check(number: int, largest: int, seed: int) -> Checked:
+    """Let every search have one case."""
+    case = case_of(number, largest, seed)
+    bayesect().ask(asked := as_line(case, number))
+    ours = [score(method, case, number) for method in (GIT, *OURS)]
+    answer = bayesect().answer()
+    small = len(case.made_up.history.commits) <= 400
+    real = None
+    if small and case.kind.plain and number % 100 == 0:
+        bayesect().ask(as_line(case, number, real=True))
+        real = bayesect().answer() == answer
+    git = git_itself(case, number) if small and number % 50 == 0 else None
+    return Checked((*ours, of_bayesect(asked, answer, case)), git, real)
+
+
+def all_of(options: argparse.Namespace) -> Iterator[Checked]:
+    """What came of each case, as they are done; Ctrl-C ends it."""
+    began = time.monotonic()
+    todo = list(range(options.histories))
+    # They leave Ctrl-C to this process.
+    ready = (signal.SIGINT, signal.SIG_IGN)
+    with ProcessPoolExecutor(options.jobs, initializer=signal.signal, initargs=ready) as pool:
+        waiting = [pool.submit(check, number, options.largest, options.seed) for number in todo]
+        try:
+            for done, one in enumerate(as_completed(waiting), 1):
+                if done % 50 == 0:
+                    print(f"{done} of {len(todo)}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+                yield one.result()
+        except KeyboardInterrupt:
+            print("stopped", file=sys.stderr)
+            pool.shutdown(cancel_futures=True)
+
+
 def main() -> None:
     """Run the benchmark and print its tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--histories", type=int, default=2000, help="how many (default: 2000)")
     parser.add_argument("--largest", type=int, default=LARGEST, help="commits in the largest (default: 20000)")
     parser.add_argument("--seed", type=int, default=1, help="another number makes up other histories")
+    parser.add_argument("--jobs", type=int, default=2, help="how many at a time (default: 2)")
     options = parser.parse_args()
     # In the background of a script it would be ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    began = time.monotonic()
-    made = list(cases(options.histories, options.largest, options.seed))
-    asked = [as_line(case, number) for number, case in enumerate(made)]
-    lines = [number for number, case in enumerate(made) if case.plain and len(case.first_parents) <= 300][:10]
-    # The real runs come first, so that they are there when the rest is stopped.
-    bayesect = Bayesect([*(as_line(made[number], number, real=True) for number in lines), *asked])
-    scores: list[Score] = []
-    try:
-        for number, case in enumerate(made):
-            if number % 50 == 0:
-                print(f"{number} of {len(made)}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-            scores += [score(method, case, number) for method in (GIT, *OURS)]
-    except KeyboardInterrupt:
-        done = len(scores) // (1 + len(OURS))
-        print(f"stopped after {done} of {len(made)}", file=sys.stderr)
-        made = made[:done]
-        scores = scores[: done * (1 + len(OURS))]
-    told = bayesect.answers(len(lines) + len(made))
-    real, told = told[: len(lines)], told[len(lines) :]
-    scores += [of_bayesect(one, answer, case) for one, answer, case in zip(asked, told, made, strict=False)]
-    small = [(number, case) for number, case in enumerate(made) if len(case.made_up.history.commits) <= 400][:60]
-    alike = [git_itself(case, number) for number, case in small]
-    print(f"{len(made)} histories of {SMALLEST} to {options.largest} commits; {machine()}\n")
-    print(f"git itself answers as the model does in {sum(alike)} of {len(alike)}.")
-    same = [told[number] == answer for number, answer in zip(lines, real, strict=True) if number < len(told)]
-    print(f"git bayesect run answers as its library, step by step, in {sum(same)} of {len(same)}.\n")
+    done = list(all_of(options))
+    scores = [one for checked in done for one in checked.scores]
+    gits = [one.git for one in done if one.git is not None]
+    bayesects = [one.bayesect for one in done if one.bayesect is not None]
+    print(f"{len(done)} histories of {SMALLEST} to {options.largest} commits; {machine()}\n")
+    print(f"git itself answers as the model does in {sum(gits)} of {len(gits)}.")
+    print(f"git bayesect run answers as its library, step by step, in {sum(bayesects)} of {len(bayesects)}.\n")
     methods = (*OURS, GIT, OTHER)
     for rate in RATES:
-        here = [one for one in scores if one.case.made_up.rate == rate]
+        here = [one for one in scores if one.kind.rate == rate]
         print(f"### The crash comes with probability {rate:g}\nAll histories:\n\n{sheet(here, methods)}\n")
-        print(f"Lines without other hazards:\n\n{sheet([one for one in here if one.case.plain], methods)}\n")
+        print(f"Lines without other hazards:\n\n{sheet([one for one in here if one.kind.plain], methods)}\n")
     print(f"### What a confidence is worth\n{calibration(scores)}")
 
 

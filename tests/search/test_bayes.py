@@ -136,7 +136,7 @@ def test_as_few_builds_as_a_halving_needs() -> None:
         assert isinstance(ours.decision, Culprit)
         assert ours.decision.commit == range_.commits[culprit]
         assert ours.builds <= halved.builds + 2
-        assert ours.boots <= 3 * halved.boots
+        assert ours.boots <= 4 * halved.boots
 
 
 @pytest.mark.parametrize("rate", [0.7, 0.25])

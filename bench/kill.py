@@ -154,7 +154,7 @@ def main() -> None:
                 continue
             target.done(process)
             seen, open_ = target.look(seen), False
-        repeated = sum(number - 1 for number in target.trials().values())
+        repeated = beyond(target.trials())
         boots = len((target.top / "boots").read_text(encoding="utf-8").splitlines())
     print(f"{machine()}; an undisturbed bisection takes {whole:.1f} s\n\n    python -m bench.kill {kills}\n")
     rows: list[tuple[str, object]] = [("kills", phases.total()), *((f"... {k}", n) for k, n in sorted(phases.items()))]
@@ -167,6 +167,15 @@ def main() -> None:
         print(fault, file=sys.stderr)
     bad = repeated or boots > target.booted + kills or target.faults or any(target.counts[name] for name in names[1:])
     sys.exit(1 if bad else 0)
+
+
+def beyond(trials: Counter[tuple[str, str, str]]) -> int:
+    """How many trials there are beyond those that the first bisection, which nobody disturbed, made in each role."""
+    runs: dict[str, Counter[tuple[str, str]]] = {}
+    for (run, sha, role), number in sorted(trials.items()):
+        runs.setdefault(run, Counter())[sha, role] += number
+    first, *others = runs.values()
+    return sum((other - first).total() for other in others)
 
 
 def _has(database: sqlite3.Connection, name: str) -> bool:

@@ -23,9 +23,8 @@ from bench.common import machine, table
 from bench.histories import Case, Kind
 from bench.search import BOOT, BUILD, case_of
 from harness import store
-from harness.bisect import Bench, Bisection, Notebook, Plan, State, Status
+from harness.bisect import Bench, Bisection, Notebook, Plan, State, Status, search_for
 from harness.bisect.notebook import Rates
-from harness.cli.bisect import search_for
 from harness.console import expectation_from
 from harness.git import Commit, Git
 from harness.kernel.tree import Tree

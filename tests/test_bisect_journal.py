@@ -138,6 +138,7 @@ def test_git_replays_the_log(repo: Repo, lab: Lab, how: tuple[str, ...]) -> None
     said = repo.git.text("bisect", "replay", f"{done['folder']}/bisect.log")
     assert f"{shas[8]} is the first bad commit" in said
     assert f"# first bad commit: [{shas[8]}]" in repo.git.text("bisect", "log")
+    assert "commit 9" in repo.git.text("bisect", "visualize", "--oneline", "--no-patch")
 
 
 def test_git_replays_the_log_of_a_fix(repo: Repo, lab: Lab) -> None:

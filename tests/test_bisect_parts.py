@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from harness import store
-from harness.bisect import Bench, Bisection, Notebook, Plan, State, gitlog, seek
+from harness.bisect import Bench, Bisection, Notebook, Plan, State, gitlog, search_for, seek
 from harness.bisect.notebook import Rates
 from harness.bisect.plan import Step
 from harness.bisect.proof import enough
@@ -27,7 +27,6 @@ from harness.progress import Silent
 from harness.reproduce import Guest, Laboratory
 from harness.search import Decision, Evidence, History
 from harness.search import Test as Wanted
-from harness.search.halving import Halving
 from harness.testing import FakeBuilder, ScriptedMachine
 from harness.verdict import weigh
 from tests.bisect_tools import Repo
@@ -81,7 +80,7 @@ def test_a_commit_with_the_image_of_another_is_not_booted(tmp_path: Path, share:
     run = store.start(tmp_path / "results", "toy", "tree", "x86_64")
     notebook = Notebook(run, scenario.expect, plan, share=share)
     tree = Tree("tree", "tree", repo.git, repo.path)
-    result = Bisection(Bench(plan, tree, lab, notebook, Unheard()), lambda history: Halving(history)).run()
+    result = Bisection(Bench(plan, tree, lab, notebook, Unheard()), search_for(plan, notebook.rates)).run()
     assert result.culprit == shas[9]
     steps = {step.commit: step for step in result.steps}
     shared = [step for step in result.steps if step.reason.startswith("same image as")]

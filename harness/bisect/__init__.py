@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.bisect.loop import Bench, Range, SearchFor, State, Watcher, seek
+from harness.bisect.loop import Bench, Range, SearchFor, State, Watcher, search_for, seek
 from harness.bisect.notebook import Notebook
 from harness.bisect.plan import Blend, Plan, Result, Status, Step
 from harness.bisect.proof import Blending, Proof
@@ -28,6 +28,7 @@ __all__ = [
     "Status",
     "Step",
     "Watcher",
+    "search_for",
     "seek",
 ]
 

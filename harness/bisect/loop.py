@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 from harness.bisect import gitlog
 from harness.bisect.notebook import Notebook, Rates
 from harness.bisect.plan import Plan
-from harness.bisect.turned import in_words_of_a_fix
+from harness.bisect.turned import Turned, in_words_of_a_fix
 from harness.errors import InfrastructureError, KernelError
 from harness.files import write_atomically
 from harness.git import Commit, Git
@@ -19,12 +19,34 @@ from harness.kernel.tree import Tree
 from harness.model import Outcome, Trial, Verdict, Word
 from harness.reproduce import Laboratory, Subject
 from harness.search import Culprit, Evidence, History, Inconclusive, Search, Test
+from harness.search.bayes import Bayes
 from harness.search.graph import Graph
+from harness.search.halving import Halving
 from harness.search.posterior import posterior
 from harness.store import Built
 
 SearchFor = Callable[[History], Search]
 """Makes a search of a history."""
+
+
+def search_for(plan: Plan, rates: Callable[[], Rates]) -> SearchFor:
+    """What makes the search that a plan asks for.
+
+    Args:
+        rates: gives what builds and boots take here.
+    """
+
+    def make(history: History) -> Search:
+        if plan.runs is not None:
+            return Halving(history, plan.runs)
+        costs = {f"{name}_seconds": value for name, value in asdict(rates()).items() if value}
+
+        def bayes(history: History) -> Search:
+            return Bayes(history, plan.confidence, **costs)
+
+        return Turned(history, bayes) if plan.find_fix else bayes(history)
+
+    return make
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness import catalog, store
-from harness.bisect import Bench, Bisection, Notebook, Plan, Result, Status, gitlog
-from harness.bisect.loop import SearchFor
-from harness.bisect.notebook import Rates
-from harness.bisect.turned import Turned, is_line
+from harness.bisect import Bench, Bisection, Notebook, Plan, Result, Status, gitlog, search_for
+from harness.bisect.turned import is_line
 from harness.cli import workshop
 from harness.cli.view import View
 from harness.cli.workshop import Workshop
@@ -26,9 +23,6 @@ from harness.model import Range, Revision, Word
 from harness.reports import bisect as report
 from harness.reports import repro
 from harness.reproduce import Laboratory
-from harness.search import History, Search
-from harness.search.bayes import Bayes
-from harness.search.halving import Halving
 
 EXIT = {Status.CULPRIT: 0, Status.INFRASTRUCTURE: 3}
 """Exit statuses; 1 for all others."""
@@ -84,26 +78,6 @@ def _confidence(text: str) -> float:
     if not 0.5 < value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no probability between 0.5 and 1")
     return value
-
-
-def search_for(plan: Plan, rates: Callable[[], Rates]) -> SearchFor:
-    """What makes the search that a plan asks for.
-
-    Args:
-        rates: gives what builds and boots take here.
-    """
-
-    def make(history: History) -> Search:
-        if plan.runs is not None:
-            return Halving(history, plan.runs)
-        costs = {f"{name}_seconds": value for name, value in asdict(rates()).items() if value}
-
-        def bayes(history: History) -> Search:
-            return Bayes(history, plan.confidence, **costs)
-
-        return Turned(history, bayes) if plan.find_fix else bayes(history)
-
-    return make
 
 
 def run(options: argparse.Namespace) -> int:

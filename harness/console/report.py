@@ -19,7 +19,10 @@ _OLD_TASK = re.compile(
     r"Pid: (?P<pid>\d+), comm: +(?P<comm>.*?) (?:Not tainted|Tainted: (?P<taint>[A-Z ]*[A-Z])) +\(?(?P<kernel>\d\S*)"
 )
 _TAINT = re.compile(r"Tainted: (?P<taint>[A-Z](?:[A-Z ]*[A-Z])?)\b")
-_LOCKDEP = re.compile(r"(?P<kernel>\d+\.\d+\S*) #\d\S* (?:Not tainted|Tainted: (?P<taint>[A-Z](?:[A-Z ]*[A-Z])?))\b")
+_LOCKDEP = re.compile(
+    r"\b(?P<kernel>\d{1,4}\.\d{1,4}\S{0,80}) #\d\S* "
+    r"(?:Not tainted|Tainted: (?P<taint>[A-Z](?:[A-Z ]*[A-Z])?))\b"
+)
 _CPU = re.compile(r"(?:CPU:? ?#?|on cpu )(?P<cpu>\d+)\b")
 _BY_TASK = re.compile(r"(?:by task |^INFO: task |Process )(?P<comm>[^:(]{1,40}?)(?:/|:| \(pid: )(?P<pid>\d+)")
 _IN_TASK = re.compile(

@@ -29,7 +29,7 @@ _IN_TASK = re.compile(
     r"(?:^|code: |atomic: |, )(?P<comm>[^\s,].{0,30}?)/(?P<pid>\d{1,10})"
     r"(?: is (?:trying|leaving|freeing)| still has| \[HC|/0x[0-9a-f]{8}\b|$)"
 )
-_WORKQUEUE = re.compile(r"^Workqueue: (?:\S+ )?(?P<function>[A-Za-z_][\w.$]*)\s*(?:\(|$)")
+_WORKQUEUE = re.compile(r"^Workqueue: (?:\S+ )?(?P<function>[A-Za-z_][\w.$]*)(?: \[[\w-]+\])?\s*(?:\(|$)")
 _HARDWARE = re.compile(r"^Hardware name: (?P<name>.+)")
 _MODULES = re.compile(r"^Modules linked in: ?(?P<names>.*)")
 _REGISTER = re.compile(r"\b([A-Za-z][A-Za-z0-9_]{0,9}|GPR\d\d)\s?: ?([0-9a-f]{8,16})\b")

@@ -5,13 +5,12 @@ An error names the file, the line, the key, and the nearest right word.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import yaml
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -19,118 +18,13 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from harness.console import Expectation, expectation_from
 from harness.errors import UserError
 from harness.model import MachineSpec, Mend, PiDisk, Range, Revision, Scenario, Timeouts, Variant
+from harness.yamlfile import Node, nearest, read_yaml
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 SCENARIOS = ROOT / "scenarios"
 KCONFIGS = ROOT / "kconfigs"
 ARCHES = ("x86_64", "i386")
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """A hint for a misspelt word: `; did you mean 'x'?`, or the list of the right ones."""
-    known = sorted(words)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
-
-
-@dataclass(frozen=True)
-class Node:
-    """A value in a YAML file, which knows its place for the sake of errors.
-
-    Attributes:
-        node: as PyYAML composed it.  path: the file.  key: dotted name of the value.
-    """
-
-    node: yaml.Node
-    path: Path
-    key: str
-
-    def error(self, message: str, node: yaml.Node | None = None) -> UserError:
-        """An error at this place: `FILE:LINE: KEY: message`."""
-        line = (node or self.node).start_mark.line + 1
-        return UserError(f"{self.path}:{line}: {self.key + ': ' if self.key else ''}{message}")
-
-    def entries(self, keys: Iterable[str] | None = None) -> dict[str, Node]:
-        """The entries of a mapping, in order; with `keys`, any other key is an error."""
-        if not isinstance(self.node, yaml.MappingNode):
-            raise self.error("a mapping is wanted here (key: value)")
-        allowed = None if keys is None else set(keys)
-        found: dict[str, Node] = {}
-        for key, value in self.node.value:
-            name = str(key.value)
-            if allowed is not None and name not in allowed:
-                raise self.error(f"unknown key {name!r}{nearest(name, allowed)}", key)
-            if name in found:
-                raise self.error(f"key {name!r} stands here twice", key)
-            found[name] = Node(value, self.path, f"{self.key}.{name}" if self.key else name)
-        return found
-
-    def items(self) -> list[Node]:
-        """The members of a list."""
-        if not isinstance(self.node, yaml.SequenceNode):
-            raise self.error("a list is wanted here ([a, b])")
-        return [Node(member, self.path, self.key) for member in self.node.value]
-
-    def text(self) -> str:
-        """A scalar as it is written."""
-        if not isinstance(self.node, yaml.ScalarNode) or not self.node.value:
-            raise self.error("a word or a number is wanted here")
-        return str(self.node.value)
-
-    def texts(self) -> tuple[str, ...]:
-        """A list of scalars."""
-        return tuple(member.text() for member in self.items())
-
-    def plain(self) -> Any:
-        """The value as plain Python data."""
-        loader = yaml.SafeLoader("")
-        return loader.construct_document(self.node)
-
-    def choice(self, *words: str) -> str:
-        """One of a few words."""
-        if self.text() not in words:
-            raise self.error(f"{self.text()!r} is none of {', '.join(words)}")
-        return self.text()
-
-    def number(self, least: int) -> int:
-        """A whole number."""
-        if not re.fullmatch(r"\d+", self.text()) or int(self.text()) < least:
-            raise self.error(f"{self.text()!r} is not a whole number of {least} or more")
-        return int(self.text())
-
-    def size(self) -> int:
-        """A size with its unit, M or G, in MiB."""
-        if not (found := re.fullmatch(r"([1-9]\d*)([MG])", self.text())):
-            raise self.error(f"{self.text()!r} is not a size; write it like 64M or 1G")
-        return int(found[1]) * {"M": 1, "G": 1024}[found[2]]
-
-    def duration(self) -> float:
-        """A time with its unit, s or min, in seconds."""
-        if not (found := re.fullmatch(r"(\d+(?:\.\d+)?)(s|min)", self.text())) or not float(found[1]):
-            raise self.error(f"{self.text()!r} is not a time; write it like 120s or 2min")
-        return float(found[1]) * {"s": 1, "min": 60}[found[2]]
-
-
-def read_yaml(path: Path) -> Node:
-    """The one document of a YAML file.
-
-    Raises:
-        UserError: it cannot be read, or is not YAML, or is empty.
-    """
-    try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{line}: not YAML: {getattr(error, 'problem', error)}") from error
-    if node is None:
-        raise UserError(f"{path}: the file is empty")
-    return Node(node, path, "")
 
 
 def _machine(node: Node) -> tuple[MachineSpec, str | None]:

@@ -138,7 +138,8 @@ class Git:
             For each commit its parents among these commits, the first parent first.
         """
         lines = self.text(
-            *("rev-list", "--topo-order", "--reverse", "--parents", *(["--first-parent"] if first_parent else [])),
+            # The order in which git itself bisects, but that parents come first where a clock was wrong.
+            *("rev-list", "--date-order", "--reverse", "--parents", *(["--first-parent"] if first_parent else [])),
             *(new, *(f"^{sha}" for sha in old), "--", *paths),
         ).splitlines()
         above = {sha: parents for sha, *parents in map(str.split, lines)}

@@ -13,10 +13,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.catalog import read_yaml
 from harness.errors import InfrastructureError, ProgramFailed, TimedOut
 from harness.process import run
 from harness.progress import Progress
+from harness.yamlfile import read_yaml
 
 DATA = Path(__file__).with_name("prerequisites.yaml")
 OS_RELEASE = Path("/etc/os-release")

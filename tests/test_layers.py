@@ -12,7 +12,7 @@ LAYERS = (
     {"errors", "progress", "console", "search", "VERSION"},
     {"model", "verdict", "thread"},
     {
-        *("process", "files", "git", "patches", "paths", "catalog", "kernel", "machine", "fleet", "store"),
+        *("process", "files", "git", "patches", "paths", "yamlfile", "catalog", "kernel", "machine", "fleet", "store"),
         *("prerequisites", "testing"),
     },
     {"trial"},

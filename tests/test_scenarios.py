@@ -120,7 +120,7 @@ def test_the_scripts_of_the_claims() -> None:
         assert all("$" in line for line in script.splitlines() if line.strip().startswith("pass ")), folder
         scenario = load(folder)
         assert scenario.kernels
-        assert scenario.machine.timeouts.scenario <= 60
+        assert scenario.machine.timeouts.scenario <= 180
         kconfigs.add(scenario.kconfig)
     # One configuration, and so one build a commit.
     assert len(kconfigs) == 1

@@ -18,7 +18,7 @@ claim: what is written to a disk is read back
 # Fragments of kconfigs/; the scenarios that count or stack share one list, and so one kernel.
 kconfig: [{kconfig}]
 kernels: ">=4.12"
-machine: {{memory: 512M, timeout: 60s}}
+machine: {{memory: 512M, boot_timeout: 120s, timeout: 180s}}    # on a busy machine; under a minute on a free one
 disks: {{pi: {{dif: 1, dix: 1, size: 64M}}}}
 # Each variant is a boot of its own; the script finds its name in $VARIANT.
 # variants:

@@ -84,11 +84,11 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
 
 def _classify(report: Report) -> tuple[Rule, dict[str, str]]:
     """The rule for a report, and what its patterns captured."""
-    text = report.lines[0].text
+    text = report.lines[0].text[:_LONGEST_HEAD]
     rules = head_rules(text)
     if rules[0].catch_all and len(report.lines) > 1:
         # A head may be cut in two, by a printk() in two parts or by a new line in a task's name.
-        whole = f"{text} {report.lines[1].text}"
+        whole = f"{text} {report.lines[1].text}"[:_LONGEST_HEAD]
         if (joined := head_rules(whole)) and not joined[0].catch_all:
             text, rules = whole, joined
     for rule in rules:

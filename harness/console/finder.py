@@ -138,6 +138,11 @@ class Follower:
             # A head that was cut comes again, whole.
             self._open = {context: crash for context, crash in self._open.items() if len(crash.lines) > 1}
             return
+        if BOOT.search(line.text):
+            for context in sorted(self._open, key=lambda context: self._open[context].start):
+                yield from self._close(context)
+            self._died = self._before = None
+            return
         context = line.context
         crash = self._open.get(context)
         rules = head_rules(line.text)
@@ -172,10 +177,6 @@ class Follower:
     def _continue(self, context: str, line: Line, *, part: bool) -> Iterator[Event]:
         crash = self._open[context]
         text = line.text[:1000]
-        if BOOT.search(text):
-            self._died = self._before = None
-            yield from self._close(context)
-            return
         if OTHER_TRACE.search(text):
             yield from self._close(context, cut=not crash.framed)
             return

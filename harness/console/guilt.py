@@ -66,8 +66,8 @@ post_alloc_hook \w*page_owner\w* prep_new_page allocate_slab new_slab\w* get_par
 # What ends or removes a thing for its owner: the owner is at fault when the thing is gone, or does not end:
 _ENDING = r"""
 \w*del_timer\w* \w*timer_delete\w* __flush_work flush_work \w*cancel_\w*work\w* flush_delayed_work try_to_grab_pending
-\w*queue_(?:delayed_)?work\w* insert_work \w*flush_workqueue drain_workqueue destroy_workqueue kthread_stop\w*
-wait_for_completion\w* kobject_\w+ add_uevent_var get_device_parent
+(?:__)?queue_(?:delayed_|rcu_)?work(?:_on|_node)? insert_work drain_workqueue destroy_workqueue kthread_stop\w*
+\w*flush_workqueue wait_for_completion\w* kobject_\w+ add_uevent_var get_device_parent
 \w*device_(?:add|del|unregister|destroy|release|remove_file|for_each_child)\w* devres_release\w* \w*sysfs_remove\w*
 \w*kernfs_(?:remove|find)\w*_ns i2c_del_adapter __unregister_client hwrng_unregister unregister_netdev\w*
 rollback_registered\w* usb_(?:kill|poison)_(?:anchored_)?urbs? usb_control_msg\w* usb_bulk_msg

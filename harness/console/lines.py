@@ -28,7 +28,8 @@ _PREFIX = re.compile(
     rf"(?:[A-Z][A-Za-z]{{2}} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?(?: \d{{4}})?"
     rf"|\d{{4}}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?) {_HOST}"
     r"(?P<program>[\w.()/-]{1,64})(?:\[\d+\])?: ?"
-    r"|kernel: ?"
+    r"|(?:[\w.-]{1,64} )?kernel(?:\[\d+\])?: ?"
+    r"|\[\d{4}-\d\d-\d\d[ T][\d:.,+Z-]+\] ?"  # loggers of serial lines
     r"|(?:kern|user|daemon|syslog) *: ?\w+ *: ?"  # dmesg --decode
     r"|<\d{1,3}>"
     rf"|{_STAMP} ?"
@@ -73,7 +74,7 @@ def read_line(raw: bytes, number: int) -> Line:
         at = found.end()
         program = found["program"] or program
         caller = found["caller"] or caller
-        stamped |= found["program"] == "kernel" or found[0].startswith(("[", "<", "kern", "**"))
+        stamped |= found["program"] == "kernel" or "kernel" in found[0] or found[0].startswith(("[", "<", "kern", "**"))
     if not stamped and (found := _LATE.search(text)):
         at, caller, stamped = found.end(), found["caller"] or "", True
     if program and program != "kernel" and not stamped:

@@ -50,7 +50,7 @@ OTHER_TRACE = re.compile(
 """A message with a trace of its own that is no crash: it ends what was before."""
 REPLAY = re.compile(r"replaying previous printk message")
 """A head that was cut comes again, whole."""
-BOOT = re.compile(r"Linux version \d|Booting Linux on|Decompressing Linux\.\.\.|Booting the kernel\.")
+BOOT = re.compile(r"^(?:Linux version \d|Booting Linux on|Decompressing Linux\.\.\.|Booting the kernel\.)")
 """A kernel begins."""
 REPORTED = re.compile(r"Kerneloops: Reported \d+ kernel oops")
 """What abrt logs when it has reported the crashes before."""

@@ -19,14 +19,17 @@ _OLD_TASK = re.compile(
     r"Pid: (?P<pid>\d+), comm: +(?P<comm>.*?) (?:Not tainted|Tainted: (?P<taint>[A-Z ]*[A-Z])) +\(?(?P<kernel>\d\S*)"
 )
 _TAINT = re.compile(r"Tainted: (?P<taint>[A-Z](?:[A-Z ]*[A-Z])?)\b")
-_LOCKDEP = re.compile(r"(?P<kernel>\d+\.\d+\S*) #\d\S* (?:Not tainted|Tainted: (?P<taint>[A-Z](?:[A-Z ]*[A-Z])?))\b")
+_LOCKDEP = re.compile(
+    r"\b(?P<kernel>\d{1,4}\.\d{1,4}\S{0,80}) #\d\S* "
+    r"(?:Not tainted|Tainted: (?P<taint>[A-Z](?:[A-Z ]*[A-Z])?))\b"
+)
 _CPU = re.compile(r"(?:CPU:? ?#?|on cpu )(?P<cpu>\d+)\b")
 _BY_TASK = re.compile(r"(?:by task |^INFO: task |Process )(?P<comm>[^:(]{1,40}?)(?:/|:| \(pid: )(?P<pid>\d+)")
 _IN_TASK = re.compile(
     r"(?:^|code: |atomic: |, )(?P<comm>[^\s,].{0,30}?)/(?P<pid>\d{1,10})"
     r"(?: is (?:trying|leaving|freeing)| still has| \[HC|/0x[0-9a-f]{8}\b|$)"
 )
-_WORKQUEUE = re.compile(r"^Workqueue: (?:\S+ )?(?P<function>[A-Za-z_][\w.$]*)\s*(?:\(|$)")
+_WORKQUEUE = re.compile(r"^Workqueue: (?:\S+ )?(?P<function>[A-Za-z_][\w.$]*)(?: \[[\w-]+\])?\s*(?:\(|$)")
 _HARDWARE = re.compile(r"^Hardware name: (?P<name>.+)")
 _MODULES = re.compile(r"^Modules linked in: ?(?P<names>.*)")
 _REGISTER = re.compile(r"\b([A-Za-z][A-Za-z0-9_]{0,9}|GPR\d\d)\s?: ?([0-9a-f]{8,16})\b")

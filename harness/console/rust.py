@@ -8,32 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_BASIC = dict(
-    word.split("=")
-    for word in [
-        "a=i8",
-        "b=bool",
-        "c=char",
-        "d=f64",
-        "e=str",
-        "f=f32",
-        "h=u8",
-        "i=isize",
-        "j=usize",
-        "l=i32",
-        "m=u32",
-        "n=i128",
-        "o=u128",
-        "s=i16",
-        "t=u16",
-        "u=()",
-        "v=...",
-        "x=i64",
-        "y=u64",
-        "z=!",
-        "p=_",
-    ]
-)
+_INTEGERS = ("i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "i128", "u128", "isize", "usize")
+_BASIC = {"b": "bool", "c": "char", "e": "str", "u": "()", "v": "...", "z": "!", "p": "_", "d": "f64", "f": "f32"}
+_BASIC |= dict(zip("ahstlmxynoij", _INTEGERS, strict=True))
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _DEEPEST = 100
 
@@ -47,7 +24,7 @@ def demangle(symbol: str) -> str:
     if not symbol.startswith("_R"):
         return symbol
     try:
-        return _Reader(symbol[2:]).path()
+        return _Reader(symbol[2:]).path() or symbol
     except (_Unknown, IndexError, ValueError):
         return symbol
 

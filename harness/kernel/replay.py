@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.catalog import Node, read_yaml
 from harness.errors import InfrastructureError, ProgramFailed, Unavailable, UserError
 from harness.files import locked
 from harness.git import Git
@@ -25,6 +24,7 @@ from harness.kernel.build import kernel_version
 from harness.kernel.tree import Tree
 from harness.process import run
 from harness.progress import Progress
+from harness.yamlfile import Node, read_yaml
 
 FIXED = {
     "GIT_CONFIG_GLOBAL": os.devnull,

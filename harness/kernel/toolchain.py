@@ -13,9 +13,9 @@ from pathlib import Path
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-from harness.catalog import Node, read_yaml
 from harness.errors import InfrastructureError
 from harness.process import run
+from harness.yamlfile import Node, read_yaml
 
 DATA = Path(__file__).with_name("toolchains.yaml")
 

@@ -14,12 +14,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.catalog import nearest
 from harness.errors import InfrastructureError, ProgramFailed, TimedOut, Unavailable, UserError
 from harness.files import locked
 from harness.git import Commit, Git
 from harness.model import Range, Revision
 from harness.progress import Progress
+from harness.yamlfile import nearest
 
 ANSWER_TIME = 10.0
 """Seconds that a server has to answer before the default falls back to the replay."""

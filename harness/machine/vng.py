@@ -34,6 +34,9 @@ APPEND = (
     "panic=-1",
     # Without ACPI the TSC is the only good clock; an emulated one runs too unevenly for its watchdog.
     "tsc=reliable",
+    # On a busy host an emulated timer may tick too late for the kernel's check of it ("IO-APIC + timer doesn't
+    # work!"), which would pass for a kernel that does not boot.
+    "no_timer_check",
 )
 
 

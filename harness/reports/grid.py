@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.compare import Cell, Row, Standing
-from harness.model import Word
+from harness.model import Outcome, Word
 from harness.patches import Rejected
+from harness.reproduce import Answer
 from harness.thread.message import printable
 
 _WORDS = {Word.GOOD: "passed", Word.BAD: "REPRODUCED", Word.SKIP: "cannot tell"}
@@ -21,13 +22,18 @@ def word(cell: Cell) -> str:
         return "does not build"
     if cell.in_doubt:
         return "cannot tell"
+    # By the script's own word, where there was no crash.
+    failed = cell.answer.verdict.word is Word.BAD and not any(trial.crash for trial in cell.answer.trials)
+    said = "FAILED" if failed else _WORDS[cell.answer.verdict.word]
     expected = {True: ", as expected", False: ", NOT as expected", None: ""}[cell.as_expected]
-    return f"{_WORDS[cell.answer.verdict.word]}{expected}"
+    return f"{said}{expected}"
 
 
 def progress(cell: Cell) -> str:
     """One cell on a line of its own."""
-    seconds = f"  {cell.answer.trials[-1].seconds:.1f} s" if cell.answer and cell.answer.trials else ""
+    trials = cell.answer.trials if cell.answer else ()
+    boots = f", {len(trials)} boots" if len(trials) > 1 else ""
+    seconds = f"  {sum(trial.seconds for trial in trials):.1f} s{boots}" if trials else ""
     return f"  {cell.row.name} in {cell.scenario.id}: {word(cell)}{seconds}"
 
 
@@ -47,10 +53,17 @@ def render(cells: Sequence[Cell]) -> str:
 
 def _reasons(cells: Sequence[Cell]) -> list[str]:
     return [
-        f"{cell.row.name} in {cell.scenario.id}: {printable(cell.in_doubt or cell.answer.verdict.reason)}"
+        f"{cell.row.name} in {cell.scenario.id}: "
+        f"{printable(cell.in_doubt or cell.answer.verdict.reason)}{_ways(cell.answer)}"
         for cell in cells
         if cell.answer and (cell.in_doubt or cell.answer.verdict.word is not Word.GOOD)
     ]
+
+
+def _ways(answer: Answer) -> str:
+    """Which of several ways to boot did not pass."""
+    ways = [trial.variant for trial in answer.trials if trial.variant and trial.outcome is not Outcome.PASSED]
+    return f"  ({', '.join(ways)}: {len(ways)} of {len(answer.trials)} boots)" if ways else ""
 
 
 def _rejects(cells: Sequence[Cell]) -> list[str]:

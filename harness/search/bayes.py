@@ -72,7 +72,8 @@ class Bayes:
             return Test(history.bad, MOST_RUNS, left)
         belief = posterior(history, self._graph, evidence)
         if belief is None:
-            return Inconclusive("no one commit can have brought it: those that show it have none in common")
+            shown = ", ".join(sha[:12] for sha, seen in evidence.items() if seen.bad)
+            return Inconclusive(f"no one commit can have brought it: those that show it have none in common ({shown})")
         for number, good in enumerate(history.good):
             if not evidence.get(good, NOTHING).quiet:
                 scale = Scale(belief.bad, self.build_seconds, self.boot_seconds)

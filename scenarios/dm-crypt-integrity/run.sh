@@ -4,8 +4,8 @@
 pi_disk
 equal "the profile of $DISK" "$(pi_profile "$DISK")" none
 must_count verify bio_integrity_verify_fn
-# The disk and the script name the sector size: luks2-512, dmsetup-4096.
-size=${VARIANT#*-} stacks=0
+# The variant's name ends in the sector size.
+size=${VARIANT##*-} stacks=0
 # Since v6.11 a profile has no name of its own.
 since 6.11 && profile=nop || profile=DM-DIF-EXT-TAG
 
@@ -42,9 +42,11 @@ by_hand() {
 }
 
 case $VARIANT in
-luks2-*)
+luks2-xts-*)
     luks2 "hmac-sha256, aes-xts-plain64" hmac-sha256 aes-xts-plain64 512
     luks2 "hmac-sha256, aes-xts-random" hmac-sha256 aes-xts-random 512
+    ;;
+luks2-aead-*)
     luks2 "aes-gcm-random" aead aes-gcm-random 256
     luks2 "chacha20-random, poly1305" poly1305 chacha20-random 256
     ;;

@@ -8,9 +8,9 @@ SECTORS=1024 CUTS=3 DISK=/dev/vda
 need dmsetup
 [ -b "$DISK" ] || skip "there is no $DISK"
 [ "$VARIANT" = direct ] && mode=D || mode=J
-# A journal that is smaller than a pass is committed in its midst.
-options="internal_hash:crc32c journal_sectors:256 buffer_sectors:1"
-target="integrity /dev/mapper/part 0 4 $mode 3 $options"
+# The journal is committed each 50 ms, and so in the midst of a pass.
+options="internal_hash:crc32c journal_sectors:1024 buffer_sectors:1 commit_time:50"
+target="integrity /dev/mapper/part 0 4 $mode 4 $options"
 size=$(blockdev --getsz "$DISK")
 
 # note, noted: what outlives the power, on a line of its own.

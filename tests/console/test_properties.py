@@ -21,6 +21,12 @@ PREFIXES = [
 LINES = st.one_of(
     st.sampled_from(PARTS),
     st.sampled_from([b"", b"---[ end trace 0000000000000000 ]---", b"Kernel panic - not syncing: Fatal exception"]),
+    st.builds(
+        lambda line, tail, times: line + tail * times,
+        st.sampled_from(PARTS),
+        st.binary(max_size=9),
+        st.integers(0, 900),
+    ),
     st.binary(max_size=60),
 )
 LOGS = st.lists(st.tuples(st.sampled_from(PREFIXES), LINES, st.sampled_from([b"\n", b"\r\n", b""])), max_size=60).map(

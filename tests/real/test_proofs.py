@@ -43,6 +43,7 @@ def patched(repository: Git, base: str, patch: Path, index: Path) -> str:
     return repository.run("commit-tree", tree, "-p", base, "-m", f"proof: {patch.stem}", env=env).stdout.strip()
 
 
+@pytest.mark.real
 @pytest.mark.proof
 @pytest.mark.parametrize(("name", "proof"), PROOFS)
 def test_the_scenario_fails_under_its_fault(tmp_path: Path, name: str, proof: dict[str, Any]) -> None:

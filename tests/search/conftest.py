@@ -79,18 +79,8 @@ def in_git(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Parents], tupl
         git.run(
             "fast-import", "--quiet", "--force", input=f"feature done\nreset refs/heads/main\n{stream}done\n".encode()
         )
-        return git, read(git)
+        start = git.text("rev-list", "--max-parents=0", "main")
+        above = git.history(git.commit("main").sha, (start,))
+        return git, History(tuple(above), above, (start,))
 
     return lay
-
-
-def read(git: Git) -> History:
-    """The whole history of the main branch but for its root."""
-    root = git.text("rev-list", "--max-parents=0", "main")
-    lines = [line.split() for line in git.text("rev-list", "--reverse", "--parents", f"{root}..main").splitlines()]
-    ours = {line[0] for line in lines}
-    return History(
-        tuple(line[0] for line in lines),
-        {line[0]: tuple(parent for parent in line[1:] if parent in ours) for line in lines},
-        (root,),
-    )

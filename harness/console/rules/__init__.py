@@ -46,8 +46,9 @@ MARKS = (
     b"RTNL: assertion",
     b"ilc:",
     b" [#",
+    b"Linux version ",
 )
-"""What a head must hold one of, for a first pass over much text."""
+"""What a head, or the first line of another boot, must hold one of: for a first pass over much text."""
 
 # Messages that begin like a crash and are none.
 NO_CRASH = re.compile(

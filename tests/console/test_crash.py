@@ -1,0 +1,136 @@
+import subprocess
+import sys
+
+from harness.console import Crash, Follower, find_crashes
+from tests.conftest import ROOT
+
+OOPS = """\
+[    7.100000][   T30] BUG: kernel NULL pointer dereference, address: 0000000000000010
+[    7.100001][   T30] #PF: supervisor read access in kernel mode
+[    7.100002][   T30] Oops: 0000 [#1] PREEMPT SMP NOPTI
+[    7.100003][   T30] CPU: 1 PID: 30 Comm: kworker/1:0H Tainted: G        W  OE      6.1.0-rc3+ #1
+[    7.100004][   T30] Hardware name: QEMU Standard PC (i440FX + PIIX, 1996), BIOS 1.16.2-1 04/01/2014
+[    7.100005][   T30] Workqueue: kintegrityd queue_work_fn [queues]
+[    7.100006][   T30] RIP: 0010:queue_drop.isra.0+0x44/0x90 [queues]
+[    7.100007][   T30] RSP: 0018:ffff8880054ebe10 EFLAGS: 00000286
+[    7.100008][   T30] RAX: ffff88801ffb1000 RBX: 0000000000001000 RCX: ffff888000000000
+[    7.100009][   T30] Call Trace:
+[    7.100010][   T30]  <IRQ>
+[    7.100011][   T30]  queue_step+0x11/0x20 [queues]
+[    7.100012][   T30]  </IRQ>
+[    7.100013][   T30]  <TASK>
+[    7.100014][   T30]  ? stale_frame+0x1/0x2
+[    7.100015][   T30]  queue_work_fn.cold+0x3c/0x50 [queues]
+[    7.100016][   T30]  process_one_work+0x156/0x1f0
+[    7.100017][   T30]  </TASK>
+[    7.100018][   T30] Modules linked in: queues(OE) dm_mod [last unloaded: loop]
+[    7.100019][   T30] ---[ end trace 0000000000000000 ]---
+"""
+AFTER = """\
+[    7.200000][   T30] BUG: sleeping function called from invalid context at kernel/locking/rwsem.c:1
+[    7.200001][   T30] in_atomic(): 1, irqs_disabled(): 1, non_block: 0, pid: 30, name: kworker/1:0H
+[    7.200002][   T30] CPU: 1 PID: 30 Comm: kworker/1:0H Tainted: G      D W  OE      6.1.0-rc3+ #1
+[    7.200003][   T30] Call Trace:
+[    7.200004][   T30]  dump_stack_lvl+0x34/0x44
+[    7.200005][   T30]  __might_resched.cold+0x13f/0x160
+[    7.200006][   T30]  task_leaves+0x21/0x30
+"""
+PANIC = "[    7.300000][   T30] Kernel panic - not syncing: Fatal exception in interrupt\n"
+
+
+def one(log: str) -> Crash:
+    [crash] = find_crashes(log.encode())
+    return crash
+
+
+def test_the_facts() -> None:
+    crash = one(OOPS)
+    assert (crash.function, crash.workqueue, crash.null_ip) == ("queue_drop", "queue_work_fn", False)
+    assert (crash.comm, crash.pid, crash.cpu, crash.kernel) == ("kworker/1:0H", 30, 1, "6.1.0-rc3+")
+    assert crash.taint == "WOE"
+    assert crash.hardware == "QEMU Standard PC (i440FX + PIIX, 1996), BIOS 1.16.2-1 04/01/2014"
+    assert crash.modules == ("queues", "dm_mod")
+    assert crash.registers["RAX"] == "ffff88801ffb1000"
+    assert (crash.start_line, crash.end_line, crash.corrupted, crash.fatal) == (1, 20, False, True)
+
+
+def test_the_frames() -> None:
+    told = [(f.function, f.offset, f.size, f.module, f.reliable, f.stack) for f in one(OOPS).frames]
+    assert told == [
+        ("queue_drop.isra.0", 0x44, 0x90, "queues", True, None),
+        ("queue_step", 0x11, 0x20, "queues", True, "IRQ"),
+        ("stale_frame", 1, 2, None, False, None),
+        ("queue_work_fn.cold", 0x3C, 0x50, "queues", True, None),
+        ("process_one_work", 0x156, 0x1F0, None, True, None),
+    ]
+
+
+def test_a_signature_holds_across_builds() -> None:
+    other = OOPS.replace(".isra.0", ".constprop.3").replace("_fn.cold", "_fn").replace("0x44", "0x7")
+    other = other.replace("6.1.0-rc3+", "6.12.1").replace("[queues]", "").replace("[    7", "[   99")
+    assert one(other).signature == one(OOPS).signature == "null-deref:queue_drop<queue_step<queue_work_fn"
+
+
+def test_what_comes_after_a_death_follows_from_it() -> None:
+    first, second = find_crashes((OOPS + AFTER).encode())
+    assert (first.follows, second.follows) == (None, first.start_line)
+    assert second.function == "task_leaves"
+
+
+def test_another_boot_is_another_matter() -> None:
+    boot = "[    0.000000][    T0] Linux version 6.1.0-rc3+ (a@b) (gcc) #1 SMP\n"
+    first, second = find_crashes((OOPS + boot + OOPS).encode())
+    assert (first.follows, second.follows) == (None, None)
+
+
+def test_a_panic_belongs_to_the_crash_that_it_ends() -> None:
+    crash = one(OOPS + PANIC)
+    assert (crash.panic, crash.end_line) == ("Fatal exception in interrupt", 21)
+
+
+def test_live_a_crash_is_told_at_its_head_and_at_its_end() -> None:
+    follower = Follower()
+    head, rest = OOPS.encode().split(b"\n", 1)
+    [began] = follower.feed(head + b"\n")
+    assert (began.complete, began.crash.kind) == (False, "null-deref")
+    assert follower.feed(rest[:300]) == []
+    [ended] = follower.feed(rest[300:])
+    assert (ended.complete, ended.crash.function) == (True, "queue_drop")
+    assert follower.feed(PANIC.encode()) == []
+    [again] = follower.finish()
+    assert (again.crash.start_line, again.crash.panic) == (1, "Fatal exception in interrupt")
+
+
+def test_a_crash_without_its_trace_says_so() -> None:
+    crash = one("".join(OOPS.splitlines(keepends=True)[:5]))
+    assert (crash.function, crash.corrupted) == (None, True)
+    assert crash.title == "BUG: unable to handle kernel NULL pointer dereference in corrupted"
+
+
+def test_one_line_that_only_sounds_like_a_report() -> None:
+    line = b"WARNING: support for this device is incomplete\n"
+    assert find_crashes(line) == []
+    [crash] = find_crashes(line, notices=True)
+    assert (crash.notice, crash.fatal) == (True, False)
+
+
+def test_a_reporter_that_has_told_the_rest_is_believed_in_a_whole_log_only() -> None:
+    oops = "".join(f"Jan 12 19:08:41 host kernel: {line.split('] ', 1)[-1]}" for line in OOPS.splitlines(keepends=True))
+    note = "Jan 12 19:09:00 host abrt: Kerneloops: Reported 1 kernel oopses to Abrt\n"
+    assert find_crashes((oops + note).encode()) == []
+    assert len(find_crashes((note + oops).encode())) == 1
+    follower = Follower()
+    assert any(event.complete for event in follower.feed((oops + note).encode()))
+    assert follower.reported
+
+
+def test_it_works_without_the_automaton() -> None:
+    code = (
+        "import sys; sys.modules['ahocorasick_rs'] = None\n"
+        "from harness.console import find_crashes\n"
+        "print(find_crashes(sys.stdin.buffer.read())[0].function)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, input=OOPS, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "queue_drop\n"

@@ -52,6 +52,7 @@ class _Open:
         last: how many of `lines` are known to be its own; what follows may be noise.
         framed: a frame was seen.  nmi: other processors are made to show their traces too.
         ended: its end was told.
+        within: the first line of the crash during whose report it began.
     """
 
     rule: Rule
@@ -60,6 +61,7 @@ class _Open:
     framed: bool = False
     nmi: bool = False
     ended: bool = False
+    within: int | None = None
 
     @property
     def start(self) -> int:
@@ -171,7 +173,8 @@ class Follower:
     def _begin(self, rule: Rule, line: Line) -> Iterator[Event]:
         if len(self._open) >= AT_ONCE:
             yield from self._close(min(self._open, key=lambda context: self._open[context].start), cut=True)
-        crash = self._open[line.context] = _Open(rule, [line])
+        around = self._open.get(line.context + _AROUND)
+        crash = self._open[line.context] = _Open(rule, [line], within=around.start if around else None)
         yield Event(self._analysed(crash), complete=False)
 
     def _continue(self, context: str, line: Line, *, part: bool) -> Iterator[Event]:
@@ -203,6 +206,8 @@ class Follower:
         died = self._died
         if died is not None and died < found.start_line and ("D" in found.taint or not found.taint):
             return replace(found, follows=died)
+        if crash.within is not None:
+            return replace(found, follows=crash.within)
         if self._right_after(found):
             return replace(found, follows=self._before.start_line)  # type: ignore[union-attr]
         return found

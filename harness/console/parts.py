@@ -13,7 +13,8 @@ PART = re.compile(
     |CPU:\s*\d|Pid:\ \d|(?:Not\ t|T)ainted
     |^\s*(?:Hardware\ name|Modules\ linked\ in|task|Workqueue|Process|Thread|comm)\b
     |^\s*(?:Code|Kernel\ Offset|Dumping\ ftrace|Rebooting\ in|Krnl|last\ sysfs\ file|Oops|\#PF|in_atomic|caller\ is)\b
-    |\(ftrace\ buffer\ empty\)|last\ function:|Preemption\ disabled|"echo\ 0\ >|not\ syncing|\.{3}\ the\ code\ is\ fine
+    |\(ftrace\ buffer\ empty\)|last\ function:
+    |^note:\ .*exited\ with|Preemption\ disabled|"echo\ 0\ >|not\ syncing|\.{3}\ the\ code\ is\ fine
     # registers and memory
     |\b(?:[RE][A-Z][A-Z0-9]|R\d\d|[CD]R\d|[CDEFGS]S|PGD|PUD|PMD|P4D|pgd|x\d+\ ?|r\d+\ ?|s[0-9p]\ *|pc|lr|psr|pstate
         |epc|ra|gp|tp|a\d|t\d|status|badaddr|cause|GPR\d\d|CFAR|MSR|NIP|LR|CTR)\s*[:=]

@@ -35,3 +35,9 @@ def test_a_log_gives_what_stands_beside_it(log: Path, pytestconfig: pytest.Confi
 
 def test_no_answer_without_its_log() -> None:
     assert {path.stem for path in GOLDEN.glob("*.json")} == {log.stem for log in LOGS}
+
+
+def test_one_bug_has_one_signature() -> None:
+    same = ("i386-4.13-quoted-in-mail", "i386-6.1-replay-bad", "x86_64-6.1-replay-bad")
+    signatures = {find_crashes((GOLDEN / f"{name}.log").read_bytes())[0].signature for name in same}
+    assert signatures == {"null-deref:bio_integrity_process<bio_integrity_verify_fn"}

@@ -12,11 +12,11 @@ from rich.console import Console
 from harness import store
 from harness.bisect import Bench, Bisection, Notebook, Plan, State, gitlog, search_for, seek
 from harness.bisect.notebook import Rates
-from harness.bisect.plan import Step
+from harness.bisect.plan import Result, Status, Step
 from harness.bisect.proof import enough
 from harness.bisect.turned import probability
 from harness.cli.view import View, drawn, likely, span, time_left, where
-from harness.console import Expectation
+from harness.console import Expectation, find_crashes
 from harness.errors import UserError
 from harness.git import Commit
 from harness.kernel.maintainers import maintainers
@@ -24,6 +24,7 @@ from harness.kernel.tree import Tree
 from harness.machine import Chunk
 from harness.model import Boot, Kernel, Outcome, Scenario, Trial, Verdict, Word
 from harness.progress import Silent
+from harness.reports import bisect as report
 from harness.reproduce import Guest, Laboratory
 from harness.search import Decision, Evidence, History
 from harness.search import Test as Wanted
@@ -238,3 +239,16 @@ def test_who_is_told(tmp_path: Path) -> None:
     assert maintainers(tree, found) == ("A <a@example.org>", "M <m@example.org>", "linux-block@example.org")
     failing = repo.commit({script: "die;\n"})
     assert maintainers(tree, failing) == ("A <a@example.org>",)
+
+
+def test_the_crash_is_cut_out_of_a_serial_console(tmp_path: Path) -> None:
+    folder = tmp_path / "commit" / "trial-1"
+    folder.mkdir(parents=True)
+    console = b"one\r\r\ntwo\r\r\n" + CRASH.replace(b"\n", b"\r\r\n") + b"after\r\r\n"
+    (folder / "console.log").write_bytes(console)
+    [crash] = find_crashes(console)
+    result = Result(Status.CULPRIT, "", crash=Trial(Outcome.CRASHED, "", 1.0, folder, crash))
+    lines = report._oops(result)
+    assert lines[2] == "BUG: kernel NULL pointer dereference, address: 0000000000000000"
+    assert "---[ end trace 0000000000000000 ]---" in lines
+    assert not {"one", "two", "after"} & set(lines)

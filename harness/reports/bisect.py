@@ -190,7 +190,8 @@ def _oops(result: Result) -> list[str]:
     console, folder = trial.folder / "console.log", trial.folder.parent
     lines: list[str] = []
     if trial.crash and console.exists():
-        text = console.read_text(encoding="utf-8", errors="replace").splitlines()
-        lines = text[trial.crash.start_line - 1 : trial.crash.end_line]
+        # Lines are counted by their newlines; a serial console puts carriage returns before these.
+        text = console.read_bytes().decode(errors="replace").split("\n")
+        lines = [line.rstrip("\r") for line in text[trial.crash.start_line - 1 : trial.crash.end_line]]
     papers = (("Console", console), ("Config", folder / "config"), ("Reproducer", folder / "repro.sh"))
     return ["The crash:", "", *lines, "", *(f"{name}: {path}" for name, path in papers if path.exists())]

@@ -18,8 +18,8 @@ def row(answer: Answer) -> str:
     """One commit's line."""
     commit, trials, verdict = answer.subject.commit, answer.trials, answer.verdict
     word = {Word.GOOD: "passed", Word.BAD: "REPRODUCED", Word.SKIP: "cannot tell"}[verdict.word]
-    if verdict.word is Word.BAD and not any(one.crash for one in trials):
-        word = "FAILED"  # by the script's own word
+    if verdict.word is Word.BAD and (answer.subject.role == "claim" or not any(one.crash for one in trials)):
+        word = "FAILED"  # nothing was to be reproduced, or it is the script's own word
     subject = commit.subject if len(commit.subject) <= 46 else commit.subject[:43] + "..."
     seconds = f"{trials[-1].seconds:6.1f} s" if answer.kernel and trials else " " * 8
     if any(one.variant for one in trials):

@@ -91,23 +91,25 @@ def plain(image: Path, name: str) -> float:
     disk = scenario().pi_disk
     assert disk is not None
     argv = [
-        *("vng", "--run", str(image), "--memory", "512M", "--cpus", "2"),
+        *("vng", "--verbose", "--run", str(image), "--memory", "512M", "--cpus", "2"),
         *(["--disable-kvm"] if name == "tcg" else []),
         *(word for append in disk.append for word in ("--append", append)),
         *("--exec", str(Path(__file__).with_name("plain.sh"))),
     ]
-    said = b""
-
-    def read(descriptor: int) -> bytes:
-        nonlocal said
-        data = os.read(descriptor, 65536)
-        said += data
-        return b""
-
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    said, (master, terminal) = b"", pty.openpty()
     began = time.monotonic()
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    pty.spawn(argv, read, lambda _: b"")
+    with subprocess.Popen(
+        ["setsid", "--ctty", *argv], stdin=terminal, stdout=terminal, stderr=terminal, env={**os.environ, "PATH": path}
+    ) as process:
+        os.close(terminal)
+        # A terminal tells the end by an error.
+        with contextlib.suppress(OSError):
+            while data := os.read(master, 65536):
+                said += data
+        process.wait()
     seconds = time.monotonic() - began
+    os.close(master)
     if b"scenario passed" not in said:
         raise SystemExit(f"plain vng did not pass:\n{said.decode(errors='replace')}")
     return seconds

@@ -46,7 +46,7 @@ class Plan:
     first_parent: bool = False
     find_fix: bool = False
     runs: int | None = 1
-    confidence: float = 0.95
+    confidence: float = 0.99
     log: tuple[tuple[str, Word], ...] = ()
 
     @property

@@ -18,10 +18,10 @@ from harness.search.posterior import stays_quiet
 CONFLICT = "conflict"
 """What a check says where the change does not apply."""
 
-QUIET_RUNS = 3
+QUIET_RUNS = 5
 """Trials at least, in a proof, of what ought to be quiet: a parent that is quiet by chance makes a wrong culprit."""
 
-CRASHES = 2
+CRASHES = 3
 """Crashes in a row, in a proof, of what ought to crash where one trial a commit was thought enough."""
 
 MOST = 200

@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="boots of each commit, or as many as it takes (default: 1)",
     )
     parser.add_argument(
-        "--confidence", type=_confidence, metavar="P", help="when --runs auto has enough (default: 0.95)"
+        "--confidence", type=_confidence, metavar="P", help="when --runs auto has enough (default: 0.99)"
     )
     parser.add_argument(
         *("--resume", "-r"),

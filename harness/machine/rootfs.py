@@ -5,6 +5,7 @@ Nothing else is in it, and the guest sees nothing of the host besides.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -21,7 +22,7 @@ from harness.progress import Progress
 
 GUEST = ROOT / "guest"
 BASE = ("busybox",)
-I386_PACKAGES = ("busybox-static", "cryptsetup-bin", "dmsetup")
+I386_PACKAGES = ("busybox-static", "coreutils", "cryptsetup-bin", "dmsetup")
 
 _BIN = ("bin", "sbin", "usr/bin", "usr/sbin")
 _LIB = ("lib", "lib64", "usr/lib", "usr/lib64", "lib32", "usr/lib32")
@@ -86,7 +87,7 @@ def i386_root(cache: Path, progress: Progress) -> Path:
         ProgramMissing: mmdebstrap is not installed.
         ProgramFailed: the packages cannot be had.
     """
-    root = cache / "rootfs" / "i386"
+    root = cache / "rootfs" / f"i386-{hashlib.sha256(' '.join(I386_PACKAGES).encode()).hexdigest()[:8]}"
     with locked(root.with_suffix(".lock"), progress):
         if not root.exists():
             progress.note("making a root file system of i386 packages")

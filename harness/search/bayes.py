@@ -40,7 +40,7 @@ class Bayes:
     def __init__(
         self,
         history: History,
-        confidence: float = 0.95,
+        confidence: float = 0.99,
         build_seconds: float = 180.0,
         boot_seconds: float = 15.0,
         rarest: float = 0.05,

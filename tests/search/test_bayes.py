@@ -158,7 +158,7 @@ def test_the_bad_end_first_until_it_is_known_how_often_it_crashes() -> None:
     range_ = line(30)
     first = Bayes(range_).decide({})
     assert isinstance(first, Try)
-    assert (first.commit, first.runs) == (range_.bad, 59)
+    assert (first.commit, first.runs) == (range_.bad, 90)
     again = Bayes(range_).decide({range_.bad: Evidence(bad=1, quiet=4)})
     assert isinstance(again, Try)
     assert again.commit == range_.bad
@@ -188,7 +188,7 @@ def test_a_bad_end_that_never_crashes() -> None:
     end = play(Bayes(range_), MadeUp(range_, frozenset()), random.Random(4))
     assert isinstance(end.decision, Inconclusive)
     assert end.decision.not_reproduced
-    assert "ran 59 times without the crash" in end.decision.reason
+    assert "ran 90 times without the crash" in end.decision.reason
     assert end.builds == 1
 
 

@@ -167,7 +167,8 @@ class Vng:
             tty.setraw(terminal)
             try:
                 process = subprocess.Popen(
-                    ["setsid", "--ctty", *argv],
+                    # Under nohup the hang-up would be ignored by all that are started from here.
+                    ["env", "--default-signal=HUP", "setsid", "--ctty", *argv],
                     stdin=terminal,
                     stdout=terminal,
                     stderr=terminal,

@@ -111,7 +111,7 @@ with Vng("tcg").boot(Boot(folder / "bzImage", "x86_64", folder / "initrd", (), 1
     while guest.read(1.0) is not None:
         pass
 """
-    controller = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    controller = subprocess.Popen(["nohup", sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not (pids := qemus(tmp_path)) and time.monotonic() < deadline:
         time.sleep(0.1)

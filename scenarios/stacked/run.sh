@@ -28,7 +28,7 @@ md() {
         echo $((SECTORS / 2)) >"$md/dev-${DISK##*/}$((slot + 1))/size" 2>/dev/null || :
         echo "$slot" >"$md/dev-${DISK##*/}$((slot + 1))/slot"
     done
-    [ "$1" = raid0 ] || { echo $((SECTORS / 2)) >$md/component_size; echo 0 >$md/resync_start; }
+    [ "$1" = raid0 ] || { echo $((SECTORS / 2)) >$md/component_size; echo none >$md/resync_start; }
     echo active >$md/array_state || echo clean >$md/array_state
     TOP=/dev/md127
 }

@@ -169,8 +169,8 @@ def _crash(text: str | None) -> Crash | None:
     if text is None:
         return None
     data = json.loads(text)
-    frames = tuple(Frame(**frame) for frame in data["frames"])
-    return Crash(**{**data, "frames": frames, "alt_titles": tuple(data["alt_titles"])})
+    lists = {name: tuple(data[name]) for name in ("alt_titles", "modules")}
+    return Crash(**{**data, **lists, "frames": tuple(Frame(**frame) for frame in data["frames"])})
 
 
 class _opened:  # noqa: N801  used as a function

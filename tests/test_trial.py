@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.console import expectation_from
+from harness.console import expectation_from, find_crashes
 from harness.errors import InfrastructureError, RegressError
 from harness.machine import Chunk
 from harness.model import Boot, Outcome, Timeouts, Trial
 from harness.testing import ScriptedMachine
-from harness.trial import MOST_CUTS, SETTLE, Watch, run_trial
+from harness.trial import MOST_CUTS, SETTLE, Watch, describe, run_trial
 
 EXPECTED = expectation_from(
     {"title": "NULL pointer dereference in bio_integrity_*", "workqueue": "bio_integrity_verify_fn"}
@@ -214,3 +214,8 @@ def test_a_power_cut_wants_its_window(word: str) -> None:
     watch = Watch(Timeouts())
     watch.hear(b"", f"regress: up\nregress: {word}\n".encode(), 5.0)
     assert watch.window is None
+
+
+def test_what_a_console_says_cannot_drive_a_terminal() -> None:
+    crash = find_crashes(b"Kernel panic - not syncing: a \x1bc\x07 b\n")[0]
+    assert describe(crash).isprintable()

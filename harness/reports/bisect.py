@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.bisect import Plan, Result, Status, Step
 from harness.git import Git
-from harness.kernel.tree import Tree
+from harness.kernel.tree import REPLAY, Tree
 from harness.model import Scenario, Word
 
 
@@ -129,6 +129,9 @@ def _said(git: Git, plan: Plan, result: Result) -> str:
     return f"{said}: {result.reason}."
 
 
+MADE_UP = "NOT TO BE SENT: this is a bisection of the replay, a history that was made up for this program."
+
+
 def mail(scenario: Scenario, tree: Tree, plan: Plan, result: Result, top: Path, people: Sequence[str]) -> str:
     """A report on a culprit in the form that kernel lists expect, to be looked over and sent by a person."""
     assert result.culprit is not None
@@ -140,9 +143,11 @@ def mail(scenario: Scenario, tree: Tree, plan: Plan, result: Result, top: Path, 
     body = git.text("log", "-1", "--no-show-signature", "--format=%B", result.culprit)
     what = "fixes" if plan.find_fix else "is the first bad commit for"
     head = "[fix found]" if plan.find_fix else "[REGRESSION]"
+    addressed = [f"{'To' if not number else 'Cc'}: {person}" for number, person in enumerate(people)]
+    made_up = tree.name.startswith(REPLAY)
     parts = [
         f"Subject: {head} {scenario.title}",
-        *(f"{'To' if not number else 'Cc'}: {person}" for number, person in enumerate(people)),
+        *(["", MADE_UP] if made_up else addressed),
         "",
         f"This commit {what} the problem described below:",
         "",

@@ -38,6 +38,7 @@ commits:
 COUNTS = 'case $REGRESS_APPEND in *upto=3*) echo regress: passed 3 of 3 ;; *) echo "regress: {high}" ;; esac\n'
 GOOD = {"console.sh": COUNTS.format(high="passed 10 of 10")}
 BAD = {"console.sh": COUNTS.format(high="failed 9, not 10")}
+PANICS = {"console.sh": "echo Kernel panic - not syncing: boom\n"}
 SKIPS = {"console.sh": COUNTS.format(high="skipped there is no ten")}
 
 
@@ -107,6 +108,22 @@ def test_all_scenarios_in_one_table(history: History, regress: Regress, scenario
     assert low.endswith("NO")
     assert " failed " in high
     assert f"claim: claim {bad[:12]} fails: 9, not 10" in table
+
+
+@pytest.mark.parametrize(("console", "word", "code"), [(GOOD, "absent", 0), (PANICS, "SHOWS", 1)])
+def test_a_regression_on_an_unknown_commit_is_absent_or_shows(
+    history: History, regress: Regress, scenarios: Path, console: dict[str, str], word: str, code: int
+) -> None:
+    for folder in scenarios.iterdir():
+        text = (folder / "scenario.yaml").read_text()
+        crash = 'expect: {crash: {title: "kernel panic: *"}}'
+        lines = [line for line in text.splitlines() if not line.startswith(("claim:", "expect:"))]
+        (folder / "scenario.yaml").write_text("\n".join([*lines, crash, ""]))
+    git, _ = history(console)
+    status, _, said = run(regress, git, scenarios, "--all", "--commit", "HEAD")
+    table = said[said.rindex("\nscenario ") :].splitlines()
+    assert next(line for line in table if line.startswith("claim")).endswith(word)
+    assert status == code
 
 
 def test_what_cannot_be_tried_is_left_out_with_its_reason(history: History, regress: Regress, scenarios: Path) -> None:

@@ -14,13 +14,15 @@ from harness.cli.workshop import Workshop
 from harness.errors import UserError
 from harness.reports import table
 from harness.reports.table import Entry
+from harness.reproduce import Status
 
 
 def run(options: argparse.Namespace) -> int:
     """Run each scenario as `regress run` does; one that cannot be tried on this tree is left out, with its reason.
 
     Returns:
-        0 when all that was tried went as expected, 3 when a machine failed, else 1.
+        0 when all that was tried went as expected (a regression on commits that are named by hand: when none
+        shows it), 3 when a machine failed, else 1.
 
     Raises:
         UserError: a scenario is wrong, or none could be tried.
@@ -40,7 +42,10 @@ def run(options: argparse.Namespace) -> int:
     tried = [entry for entry in entries if entry.status is not None]
     if not tried:
         raise UserError(f"no scenario can be tried: {entries[0].reason if entries else 'there is none'}")
-    return max(EXIT.get(entry.status, 1) for entry in tried if entry.status is not None)
+    return max(
+        0 if entry.well else EXIT[Status.INFRASTRUCTURE] if entry.status is Status.INFRASTRUCTURE else 1
+        for entry in tried
+    )
 
 
 def _entry(options: argparse.Namespace, results: list[dict[str, object]]) -> Entry:

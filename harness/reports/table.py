@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.git import Commit
-from harness.model import Scenario, Trial
+from harness.model import Scenario, Trial, Word
 from harness.reproduce import Answer, Status
 
 WORDS = {Status.SHOWS: "yes", Status.HOLDS: "yes", Status.DOES_NOT_SHOW: "NO", Status.DOES_NOT_HOLD: "NO"}
@@ -28,8 +28,20 @@ class Entry:
 
     @property
     def expected(self) -> str:
-        """Whether all was as expected, in a word."""
-        return "not tried" if self.status is None else WORDS.get(self.status, str(self.status))
+        """Whether all was as expected, in a word; of a regression on unknown commits, whether it is there."""
+        if self.status is None:
+            return "not tried"
+        unknown = self.scenario.claim is None and all(answer.subject.role == "commit" for answer in self.answers)
+        if unknown and any(answer.verdict.word is Word.BAD for answer in self.answers):
+            return "SHOWS"
+        if unknown and self.status is Status.DOES_NOT_SHOW:
+            return "absent"
+        return WORDS.get(self.status, str(self.status))
+
+    @property
+    def well(self) -> bool:
+        """Whether there is nothing to look into."""
+        return self.expected in ("yes", "absent")
 
 
 def render(entries: Sequence[Entry]) -> str:
@@ -48,7 +60,7 @@ def render(entries: Sequence[Entry]) -> str:
     lines = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in grid]
     lines.insert(1, "  ".join("-" * width for width in widths))
     lines += ["", *(f"{sha[:8]}  {commit.subject}" for sha, commit in commits.items())]
-    lines += [f"{e.scenario.id}: {e.reason}" for e in entries if e.expected != "yes"]
+    lines += [f"{e.scenario.id}: {e.reason}" for e in entries if not e.well]
     trials = [trial for entry in entries for answer in entry.answers for trial in answer.trials]
     built = [a.kernel for e in entries for a in e.answers if a.kernel and a.kernel.built]
     lines.append(

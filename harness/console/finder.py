@@ -206,7 +206,7 @@ class Follower:
         died = self._died
         if died is not None and died < found.start_line and ("D" in found.taint or not found.taint):
             return replace(found, follows=died)
-        if crash.within is not None:
+        if crash.within is not None and crash.within < found.start_line:
             return replace(found, follows=crash.within)
         if self._right_after(found):
             return replace(found, follows=self._before.start_line)  # type: ignore[union-attr]

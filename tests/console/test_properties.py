@@ -86,3 +86,11 @@ def test_every_crash_that_began_ends(data: bytes) -> None:
 @given(st.lists(st.one_of(st.sampled_from(MARKS), st.binary(max_size=20)), max_size=40).map(b"".join))
 def test_both_ways_of_the_first_pass_see_the_same(block: bytes) -> None:
     assert marks_in(block) == _with_re()(block)
+
+
+def test_two_crashes_in_one_long_line() -> None:
+    """A line that is too long is read in pieces of one number: neither of two crashes in it is the earlier one."""
+    first = b"[    1.0][  T71] Alignment trap: not handling instruction e1b32f9f at [<8028bd5c>]"
+    data = first + b"\0" * 4096 + b"[    1.0][  T71] BUG kmalloc-64 (Not tainted): Object already free\n"
+    for crash in find_crashes(data):
+        check(crash.to_json(), 1)

@@ -153,10 +153,9 @@ class Watch:
 
 
 def describe(crash: Crash) -> str:
-    """A crash on one line that a terminal can be given: its title, and the work that was being done."""
+    """A crash on one line: its title, and the work that was being done."""
     where = " ".join(part for part in ((crash.comm or "").partition("/")[0], crash.workqueue) if part)
-    told = f"{crash.title}  [{where}]" if where else crash.title
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in told)
+    return f"{crash.title}  [{where}]" if where else crash.title
 
 
 def run_trial(

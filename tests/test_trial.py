@@ -217,5 +217,8 @@ def test_a_power_cut_wants_its_window(word: str) -> None:
 
 
 def test_what_a_console_says_cannot_drive_a_terminal() -> None:
-    crash = find_crashes(b"Kernel panic - not syncing: a \x1bc\x07 b\n")[0]
+    crash = find_crashes(
+        b"Kernel panic - not syncing: a \x1bc\x07 b\nCPU: 0 PID: 7 Comm: a\x1bb Not tainted 6.1.0 #1\n"
+    )[0]
+    assert crash.comm == "a b"
     assert describe(crash).isprintable()

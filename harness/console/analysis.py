@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness.console.crash import Crash, Frame
 from harness.console.frames import Pointer, base_name
 from harness.console.guilt import first_at_fault, is_interrupt_entry, looping, names_in_titles, sleeping
-from harness.console.lines import Line
+from harness.console.lines import Line, printable
 from harness.console.report import Report, facts, read_report
 from harness.console.rules import MARKS, NO_CRASH, RULES, Blame, Rule
 from harness.console.signature import signature
@@ -181,5 +181,4 @@ def _titled(pattern: str, name: str, groups: dict[str, str]) -> str:
     title = re.sub(r" ?\{\w+\}", "", title).strip()
     for changes, instead in _VARIABLE:
         title = changes.sub(instead, title)
-    title = "".join(sign if sign.isprintable() else " " for sign in title)
-    return " ".join(title.split())[:_LONGEST_TITLE].removesuffix(" ]").rstrip()
+    return " ".join(printable(title).split())[:_LONGEST_TITLE].removesuffix(" ]").rstrip()

@@ -12,6 +12,12 @@ from dataclasses import dataclass
 LONGEST = 4096
 """Bytes of a line; what is longer counts as several pieces with the same number."""
 
+
+def printable(text: str) -> str:
+    """Text of a console without anything that a terminal would act on: a task may be named by anybody."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
+
+
 USER = "user"
 """The context of a line that a program other than the kernel logged."""
 

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from harness.console.crash import Frame
 from harness.console.frames import Pointer, base_name, caller_in, read_address, read_frame, read_pointer
-from harness.console.lines import Line
+from harness.console.lines import Line, printable
 
 _TASK = re.compile(
     r"CPU: ?(?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>-?\d+) Comm: (?P<comm>.*?)(?: Kdump: loaded)? "
@@ -188,13 +188,14 @@ def facts(report: Report) -> Facts:
             ("modules", _MODULES, "names"),
         ):
             if name not in found and (seen := pattern.search(text)):
-                found[name] = seen[group].strip()
+                found[name] = printable(seen[group]).strip()
         if not closed and _REGISTER_LINE.match(text):
             registers.update({k: v for k, v in _REGISTER.findall(text) if k not in registers})
         elif registers and "Call " in text:
             closed = True
+    comm = task.get("comm")
     return Facts(
-        comm=task.get("comm"),
+        comm=None if comm is None else printable(comm),
         pid=int(task["pid"]) if task.get("pid") else None,  # type: ignore[arg-type]
         cpu=int(task["cpu"]) if task.get("cpu") else None,  # type: ignore[arg-type]
         kernel=task.get("kernel"),

@@ -246,7 +246,7 @@ def _one(data: bytes, top: Path, git: Git, base: Commit, got: Count) -> str | No
     except UserError as error:
         got.refused += 1
         return None if "damaged gzip" in str(error) else f"refused: {error}"
-    except Exception:
+    except Exception:  # whatever it is, it is what this bench looks for
         return traceback.format_exc()
     finally:
         got.slowest = max(got.slowest, time.monotonic() - began)
@@ -263,7 +263,7 @@ def _one(data: bytes, top: Path, git: Git, base: Commit, got: Count) -> str | No
         for path in sorted(folder.glob("*.patch")):
             if fault := _apply(path, top, git, base, got):
                 return f"{path.name}: {fault}"
-    except Exception:
+    except Exception:  # the same
         return traceback.format_exc()
     finally:
         shutil.rmtree(folder)

@@ -25,7 +25,7 @@ def write_atomically(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(path)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: nothing half-written stays
         Path(name).unlink(missing_ok=True)
         raise
 

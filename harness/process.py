@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from threading import Timer
 
 from harness.errors import ProgramFailed, ProgramMissing, TimedOut
+
+_END = re.compile(rb"(?<=[\r\n])")
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,8 @@ def run(
         timeout: seconds, or None for no limit.
         input: bytes for its standard input, which is otherwise empty.
         log: a file to append both output streams to; `Completed` then has them not.
-        on_line: is given each line of the output, both streams together, as it comes.
+        on_line: is given each line of the output, both streams together, as it comes; what a carriage return
+            ends, as git's progress, is a line too.
         check: raise when the exit status is not 0.
         pass_fds: descriptors that the program keeps open (a lock that shall outlive us).
 
@@ -167,14 +172,24 @@ def run(
 
 def _follow(process: subprocess.Popen[bytes], log: Path | None, on_line: Callable[[str], None] | None) -> bytes:
     """Copy the output to the log and to `on_line`; return its last 4 KiB or so."""
-    assert process.stdout is not None
+    assert isinstance(process.stdout, BufferedReader)
     tail = b""
     with log.open("ab") if log is not None else contextlib.nullcontext() as file:
-        for line in process.stdout:
+        for line in _lines(process.stdout):
             if file is not None:
                 file.write(line)
                 file.flush()
-            if on_line is not None:
-                on_line(line.decode(errors="replace").rstrip("\n"))
+            if on_line is not None and (text := line.decode(errors="replace").rstrip("\r\n")):
+                on_line(text)
             tail = (tail + line)[-4096:]
     return tail
+
+
+def _lines(stream: BufferedReader) -> Iterator[bytes]:
+    """Its lines, each with the newline or the carriage return that ends it."""
+    rest = b""
+    while block := stream.read1():
+        *lines, rest = _END.split(rest + block)
+        yield from lines
+    if rest:
+        yield rest

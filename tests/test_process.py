@@ -35,6 +35,25 @@ def test_the_log_takes_both_streams_and_is_appended_to(tmp_path: Path) -> None:
     assert len(lines) == 4
 
 
+def test_what_a_carriage_return_ends_is_told_as_it_comes(tmp_path: Path) -> None:
+    log, seen = tmp_path / "log", []
+
+    def told(line: str) -> None:
+        seen.append(line)
+        (tmp_path / line.split()[0]).touch()
+
+    # The program goes on only when its first words were heard.
+    run(
+        ["sh", "-c", "printf '10%% of\\r'; until [ -e 10% ]; do sleep 0.01; done; printf '90%%\\r\\ndone'"],
+        cwd=tmp_path,
+        log=log,
+        on_line=told,
+        timeout=30,
+    )
+    assert seen == ["10% of", "90%", "done"]
+    assert log.read_bytes() == b"10% of\r90%\r\ndone"
+
+
 def test_a_time_limit_ends_the_children_too(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     with pytest.raises(TimedOut, match="did not end within 1 s"):

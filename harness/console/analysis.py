@@ -19,6 +19,9 @@ _VARIABLE = (
     (re.compile(r"\b([\w.]+)\+0x[0-9a-f]+/0x[0-9a-f]+"), r"\1"),
     (re.compile(r"\b(syz-executor|syzkaller)[.\d]*(?:[/:]\d+)*"), r"\1"),
     (re.compile(r"(?<![A-Za-z0-9])(?:0x[0-9a-f]+|(?=[a-f]*\d)[0-9a-f]{6,16})(?![A-Za-z0-9_])"), "ADDR"),
+    (re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])"), "IP"),
+    (re.compile(r"(?<=[\w\])])(?::\d+)+\b"), ":LINE"),
+    (re.compile(r"\bCPU#\d+"), "CPU"),
     (re.compile(r"(?<![A-Za-z0-9_])\d+(?![A-Za-z0-9_])"), "NUM"),
 )
 _LONGEST_TITLE = 120

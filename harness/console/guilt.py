@@ -31,8 +31,8 @@ lookup_object_or_alloc fill_pool\w* \w*_is_static_object __list_\w+_valid\w*
 register_lock_class look_up_lock_class mark_lock\w* mark_held_locks mark_usage validate_chain check_noncircular
 check_deadlock check_prevs?_add check_usage\w* check_irq_usage check_wait_context reacquire_held_locks match_held_lock
 find_held_lock __lock_is_held lock_is_held\w* perf_trace\w* trace_(?:hard|soft)irqs_\w+ preempt_count_\w+
-check_preemption_disabled \w*preempt_check\w* __fortify_\w+ usercopy_\w+ \w*check_(?:object_size|stack_object|heap_object)
-refcount_warn_saturate ref_tracker_\w+ __cfi_\w+ __fentry__ mcount ftrace_(?:\w*caller|stub|call|regs_call|ops_\w+)
+check_preemption_disabled \w*preempt_check\w* __fortify_\w+ usercopy_\w+
+\w*check_(?:object_size|stack_object|heap_object) refcount_warn_saturate ref_tracker_\w+ __cfi_\w+ __fentry__ mcount ftrace_(?:\w*caller|stub|call|regs_call|ops_\w+)
 """
 # What locks, waits and wakes:
 _LOCKING = r"""

@@ -43,9 +43,7 @@ MARKS = (
     b"rust_kernel:",
     b"Kernel bug",
     b"Badness at",
-    b"RTNL: assertion",
-    b"ilc:",
-    b" [#",
+    b"[#",
     b"Linux version ",
 )
 """What a head, or the first line of another boot, must hold one of: for a first pass over much text."""

@@ -101,8 +101,7 @@ Call Trace:
     ),
     rule(
         "paging",
-        r"Unable to handle kernel (?:paging request|write to read-only memory|read from unreadable memory"
-        r"|execute (?:of userspace|from non-execut\w+) memory|unknown paging request)",
+        r"Unable to handle kernel (?!NULL|access to user|pointer )[a-z][a-z -]* (?:at|for|in) ",
         _PAGE,
         """\
 Unable to handle kernel paging request at virtual address 0c0c9ca0

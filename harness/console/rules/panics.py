@@ -63,7 +63,7 @@ Call Trace:
     ),
     rule(
         "panic",
-        rf"{_PANIC}(?P<reason>Fatal exception|panic_on_warn set|hung_task: blocked tasks)",
+        rf"{_PANIC}(?:\w+: )?(?P<reason>Fatal exception|panic_on_\w+ set|hung_task: blocked tasks)",
         "kernel panic: {reason}",
         "Kernel panic - not syncing: Fatal exception in interrupt\n",
         "kernel panic: Fatal exception",

@@ -85,8 +85,8 @@ BUG: KMSAN: uninit-value in frame_send+0x8b3/0x1c50
     ),
     rule(
         "kcsan",
-        r"BUG: KCSAN: data-race in (?P<one>[\w.]+) / (?P<two>[\w.]+)",
-        "KCSAN: data-race in {one} / {two}",
+        r"BUG: KCSAN: (?P<type>[a-z -]+|assert: race) in (?P<one>[\w.]+) / (?P<two>[\w.]+)",
+        "KCSAN: {type} in {one} / {two}",
         """\
 BUG: KCSAN: data-race in generic_permission / inode_refresh
 write to 0xffff9c9a01f1d218 of 2 bytes by task 71 on cpu 1:
@@ -95,7 +95,7 @@ read to 0xffff9c9a01f1d218 of 2 bytes by task 72 on cpu 0:
  generic_permission+0x2a/0x220
 """,
         "KCSAN: data-race in generic_permission / inode_refresh",
-        also=("KCSAN: data-race in {two} / {one}",),
+        also=("KCSAN: {type} in {two} / {one}",),
         blame=Blame.NONE,
         fatal=False,
     ),
@@ -190,7 +190,7 @@ Call Trace:
     ),
     rule(
         "ubsan",
-        r"UBSAN: (?P<type>[a-z-]+) in",
+        r"UBSAN: (?P<type>[a-z-]+) in\b",
         "UBSAN: {type} in {f}",
         """\
 UBSAN: shift-out-of-bounds in fs/x.c:71:7

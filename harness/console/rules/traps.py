@@ -27,7 +27,7 @@ Call Trace:
     ),
     rule(
         "stack-overflow",
-        r"BUG: (?:\w+ )?stack guard page was hit",
+        r"BUG: (?:\S+ )?stack guard page was hit",
         "BUG: stack guard page was hit in {f}",
         """\
 BUG: stack guard page was hit at ffffc900190cfff8 (stack is ffffc900190d0000..ffffc900190d7fff)
@@ -63,7 +63,7 @@ Call trace:
     ),
     rule(
         "bug",
-        r"kernel BUG at|Kernel bug (?:detected|at)",
+        r"kernel BUG at|Kernel (?:bug (?:detected|at)|BUG \[#\d)",
         "kernel BUG in {f}",
         """\
 kernel BUG at mm/rmap.c:1306!
@@ -207,9 +207,8 @@ Call trace:
     ),
     rule(
         "trap",
-        r"^(?:\W*Oops: )?(?P<what>overflow|bounds|coprocessor segment overrun|invalid TSS|segment not present"
-        r"|alignment check|fpu exception|simd exception|iret exception|control protection|spurious interrupt bug"
-        r"|illegal operation|[a-z]+ (?:event|exception)): (?:[0-9a-f]{4}|0x[0-9a-f]+) (?:ilc:\d )?\[#\d+\]",
+        r"^(?:Oops: )?(?!Oops)(?P<what>[A-Za-z#][\w ()/#'-]{2,60}?)"
+        r"(?:(?:: [0-9a-f]{4}| \[SEGMENT|: sig: \d+)[^\[]{0,80}?)?\s?\[#\d+\]",
         "{what} in {f}",
         """\
 illegal operation: 0001 ilc:1 [#1] SMP

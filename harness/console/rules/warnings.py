@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.console.rules.rule import FUNCTION, Blame, rule
 
-_AT = r"WARNING: (?:CPU: \d+ PID: -?\d+ )?(?:at )?"
+_AT = r"WARNING: (?:CPU: \d+ PID: -?\d+ )?(?:at )?(?:\[.*\] )?"
 _USB = r"usb_submit_urb usb_start_wait_urb usb_bulk_msg usb_interrupt_msg usb_control_msg\w*"
 _START = r"^(?:[^\w<]*|.*\[ cut here \]-* *)"
 
@@ -128,7 +128,7 @@ Call Trace:
     ),
     rule(
         "warning",
-        rf"WARNING: \S+\.\w+:\d+ at (?:{FUNCTION})?",
+        rf"WARNING: (?:\[.*\] )?\S+\.\w+:\d+ at (?:{FUNCTION})?",
         "WARNING in {f}",
         """\
 WARNING: block/bio.c:12 at bio_drop+0x10/0x20, CPU#0: dd/71

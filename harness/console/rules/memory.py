@@ -181,6 +181,16 @@ Call Trace:
         fatal=False,
     ),
     rule(
+        "page-cache",
+        r"BUG: Bad page cache (?P<rest>.*)",
+        "BUG: Bad page cache",
+        "BUG: Bad page cache in process dd  pfn:11ca9c\n",
+        "BUG: Bad page cache",
+        also=("BUG: Bad page cache {rest}",),
+        blame=Blame.NONE,
+        fatal=False,
+    ),
+    rule(
         "page-map",
         r"BUG: Bad page map",
         "BUG: Bad page map",

@@ -142,7 +142,7 @@ Call Trace:
     ),
     rule(
         "warning",
-        rf"(?:WARNING: (?:CPU: .*? )?|Badness )at \S+ (?:{FUNCTION})?|WARNING: .*\bat \S+\.[chS]:\d+",
+        rf"(?:WARNING: (?:CPU: .*? )?|Badness )at \S+ (?:{FUNCTION})?|(?:WARNING: .*\b|Badness )at \S+\.[chS]:\d+",
         "WARNING in {f}",
         """\
 WARNING: CPU: 0 PID: 71 at block/bio.c:12 bio_drop+0x10/0x20

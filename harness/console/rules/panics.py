@@ -73,7 +73,7 @@ Call Trace:
     ),
     rule(
         "panic",
-        r"Kernel panic - not syncing: ?(?P<reason>.*?)\s*(?:CPU: .*)?$|Kernel panic: (?P<old>.*)",
+        r"Kernel panic - not syncing: ?(?P<reason>.*?)\s*(?:CPU: .*|\]---)?$|Kernel panic: (?P<old>.*)",
         "kernel panic: {reason}{old}",
         "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n",
         "kernel panic: VFS: Unable to mount root fs on unknown-block(NUM,NUM)",

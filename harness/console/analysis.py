@@ -54,7 +54,8 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
     names += blamed.others
     if blamed.null_ip and told.workqueue:
         names.append(told.workqueue)
-    if corrupted and "{f}" in rule.title:
+    # syzbot takes a trace without its heading, as 32-bit arm may print it, for the rest of one that was cut.
+    if (corrupted or not any(trace.headed for trace in report.traces)) and "{f}" in rule.title:
         names.append("corrupted")
     known = {"f", *groups}
     patterns = [rule.title, *(also for also in rule.also if set(re.findall(r"\{(\w+)\}", also)) <= known)]

@@ -13,7 +13,7 @@ dump_stack\w* dump_header print_\w+ \w*printk\w* \w*show_(?:stack|regs|trace)\w*
 __warn\w* warn_\w+ report_bug report_cfi\w* handle_bug fixup_bug \w*bug_handler is_valid_bugaddr
 die die_\w+ __die\w* \w*notify_die oops_\w+ no_context fixup_exception error_entry
 \w*(?:page|kernel|tag_check|translation|alignment)_fault\w* \w*mem_abort do_sea do_bad do_serror do_dat_exception
-do_protection_exception asm_exc_\w+ exc_\w+ \w*do_early_exception\w* do_error_trap do_trap\w* \w*_trap
+do_protection_exception asm_exc_\w+ exc_\w+ \w*do_early_exception\w* do_error_trap do_trap(?!_ecall)\w* \w*_trap
 handle_exception ret_from_exception handle_break \w*invalid_op(?:code)? do_\w*undef\w* do_int3\w*
 (?:do_)?(?:general_protection|divide_error|double_fault) \w*brk_handler \w*debug_exception call_\w*break_hook
 (?:do_)?el1[ht]?_\w+ program_check_\w+ do_program_check \w*pgm_check\w*
@@ -26,10 +26,11 @@ _CHECKING = r"""
 should_fail\w* fail_dump __virt_addr_valid __phys_addr\w* \w*debug_object\w* debug_print_object debug_check_no_\w+
 lookup_object_or_alloc fill_pool\w* \w*_is_static_object
 \w*lockdep\w* _*lock_(?:acquire|release|set_class|downgrade|is_held)\w* check_(?:noncircular|deadlock|wait_context)
-(?:register|look_up|mark|find_held|match_held|reacquire_held)_\w*locks?(?:_\w+)? mark_usage validate_chain
-check_(?:prevs?|irq|usage)_?\w* perf_trace\w* trace_(?:hard|soft)irqs_\w+ preempt_count_\w+ check_preemption_disabled
-\w*preempt_check\w* __fortify_\w+ usercopy_\w+ \w*check_(?:object_size|stack_object|heap_object)
-refcount_warn_saturate ref_tracker_\w+ __cfi_\w+ __fentry__ mcount ftrace_(?:\w*caller|stub|call|regs_call|ops_\w+)
+(?:register|look_up)_lock_class mark_(?:held_)?locks?(?:_\w+)? (?:find|match|reacquire)_held_locks? mark_usage
+validate_chain check_(?:prevs?|irq|usage)_?\w* perf_trace\w* trace_(?:hard|soft)irqs_\w+ preempt_count_\w+
+check_preemption_disabled \w*preempt_check\w* __fortify_\w+ usercopy_\w+
+\w*check_(?:object_size|stack_object|heap_object) refcount_warn_saturate ref_tracker_\w+ __cfi_\w+
+__fentry__ mcount ftrace_(?:\w*caller|stub|call|regs_call|ops_\w+)
 """
 # What locks, waits and wakes:
 _LOCKING = r"""
@@ -68,15 +69,15 @@ _ALLOCATING = r"""
 (?:\w*_)?slab(?:_\w+)? vfree\w* \w*vunmap\w* \w*alloc_(?:frozen_)?pages?\w* \w*(?:folio_alloc|alloc_folio)\w*
 __get_free_pages get_zeroed_page\w* (?:post|pre)_alloc_hook \w*page_owner\w* prep_(?:new|compound)_page
 \w*get_page_from_freelist\w* _*rmqueue\w* _*free_(?:pages|unref|large|frozen|one_page|pcp_prepare|pcppages)\w*
-get_partial\w*
+get_partial\w* mempool_(?:alloc|free)\w*
 """
 # What ends or removes a thing for its owner: the owner is at fault when the thing is gone, or does not end:
 _ENDING = r"""
 \w*del_timer\w* \w*timer_(?:delete|shutdown)\w* \w*cancel_\w*work\w* try_to_grab_pending \w*flush_workqueue
-_*(?:queue|insert|flush|drain|destroy|mod)_(?:delayed_|rcu_)?work(?:queue|_on|_node|_sync)?
+_*(?:queue|insert|flush|start_flush|drain|destroy|mod)_(?:delayed_|rcu_)?work(?:queue|_on|_node|_sync)?
 kthread_(?:stop\w*|flush_worker|destroy_worker) kobject_\w+ add_uevent_var get_device_parent
 \w*device_(?:add|del|register|unregister|create|destroy|release|remove_file|for_each_child)\w* devres_release\w*
-\w*sysfs_remove\w* \w*kernfs_(?:remove|find)\w*_ns i2c_del_adapter unregister_netdev\w* rollback_registered\w*
+\w*sysfs_remove\w* \w*kernfs_(?:remove|find)\w*_ns i2c_del_adapter
 usb_(?:\w+_)?(?:submit|kill|poison|unlink|start_wait)_(?:anchored_)?urbs? usb_(?:control|bulk|interrupt)_msg\w*
 dummy_urb_enqueue usb_hcd_\w+urb\w*
 """
@@ -94,11 +95,11 @@ _NO_MORE = re.compile(r"(?!)")
 # Those that hand work to a worker, a timer, a system call, a driver: who is called from them names a hang best.
 DISPATCH = matcher(r"""
 do_syscall_\w+ \w*do_fast_syscall\w* sysenter_\w+ entry_\w+ system_call\w* tracesys\w* invoke_syscall el0_svc\w*
-do_el0_svc ret_fast_syscall process_one_work process_scheduled_works worker_thread kthread ret_from_fork\w*
-smpboot_thread_fn run_ksoftirqd \w*do_softirq\w* \w*softirq_handle_\w+ handle_softirqs call_timer_fn expire_timers
-\w*run_timers run_timer_softirq \w*run_timer_base\w* timer_expire_remote \w*netif_receive_skb\w* start_secondary
-cpu_startup_entry do_idle
-(?:__)?vfs_(?:read|write|iter_read|iter_write|open|ioctl|writev|readv)
+do_el0_svc ret_\w+_syscall do_trap_ecall_\w+ do_syscall handle_syscall process_one_work process_scheduled_works
+worker_thread kthread ret_from_fork\w* smpboot_thread_fn run_ksoftirqd \w*do_softirq\w* \w*softirq_handle_\w+
+handle_softirqs call_timer_fn expire_timers \w*run_timers run_timer_softirq \w*run_timer_base\w* timer_expire_remote
+\w*hrtimer_run_\w+ __run_hrtimer \w*netif_receive_skb\w* start_secondary cpu_startup_entry do_idle
+(?:__)?vfs_(?:read|write|iter_read|iter_write|open|ioctl|writev|readv) ksys_(?:read|write|pread64|pwrite64)
 new_sync_(?:read|write) (?:ksys|do_vfs)_ioctl \w+_compat_ioctl do_iter_(?:read|write|readv_writev)
 blkdev_(?:driver_)?ioctl
 call_(?:read|write)_iter call_mmap mmap_region do_mmap\w* do_dentry_open
@@ -107,11 +108,12 @@ sock_sendmsg_nosec __sock_release __sys_(?:setsockopt|listen|accept4?|connect|so
 kernel_(?:setsockopt|listen|accept) sock_common_setsockopt do_sock_setsockopt sk_common_release compat_sock_ioctl
 \w*netlink_rcv\w* genl_\w*rcv\w* tasklet_\w*action\w*
 (?:compat_)?(?:SYSC|SyS|__sys|___sys|__do_sys|__se_sys|__x64_sys|__ia32_sys|__arm64_sys|sys)_(?:socketpair|connect|ioctl)
-__do_fault \w*do_page_fault page_fault __fput task_work_run exit_to_user\w*
+__do_fault __fput task_work_run exit_to_user\w*
 """)
 _INTERRUPT = re.compile(
     r"(?:.*_)?(?:apic_timer_interrupt|sysvec_\w+|irq_svc|do_IRQ|common_interrupt\w*)(?:_.*)?|el1_irq|el1_interrupt|__irq_svc"
-    r"|el1h_64_irq\w*|ret_from_intr"
+    r"|el1h_64_irq\w*|ret_from_intr|do_irq|do_(?:ext|io)_irq|(?:ext|io)_int_handler|(?:decrementer|timer)_\w*interrupt"
+    r"|decrementer_common\w*|do_vint|handle_loongarch_irq"
 )
 _RCU = matcher(r"\w*rcu\w*")
 # What a task sleeps in: whoever called it waits for something.
@@ -152,12 +154,13 @@ def looping(names: Sequence[str], also_skip: re.Pattern[str] | None = None) -> s
         names: functions from where the processor was caught, outwards.
     """
     previous = None
-    for name in _at_fault(names, also_skip):
-        if name.startswith("smp_call_function"):
+    for name in names:
+        at_fault = first_at_fault([name], also_skip) is not None
+        if at_fault and name.startswith("smp_call_function"):
             return name  # it waits for another processor
-        if DISPATCH.fullmatch(name):
+        if DISPATCH.fullmatch(name) and (at_fault or previous):
             return previous or name
-        previous = name
+        previous = name if at_fault else previous
     return None
 
 

@@ -65,8 +65,8 @@ find_(?:lock|get)_entries
 """
 # What gives memory out and takes it back:
 _ALLOCATING = r"""
-\w*(?:[mzc]|[kv]re)alloc(?:_\w+)? \w*v[mz]alloc\w* \w*(?:mem|str)n?dup(?:_\w+)? \w*kmem_cache_\w+
-\w*k[vz]?free(?:_\w+)? _*(?:memcg_|do_)?slab_\w+ (?:new|allocate|discard|free)_slab\w* _{3,4}cache_\w+
+\w*(?:[mzc]|[kv]re)alloc(?:_\w+)? \w*(?:mem|str)n?dup(?:_\w+)? \w*kmem_cache_\w+ \w*k[vz]?free(?:_\w+)?
+_*(?:memcg_|do_)?slab_\w+ (?:new|allocate|discard|free)_slab\w* _{3,4}cache_\w+
 cache_(?:grow_\w+|alloc_refill|flusharray) fallback_alloc kmem_(?:get|free)pages slob_\w+ vfree\w* _*vunmap\w*
 \w*alloc_(?:frozen_)?pages?\w* \w*(?:folio_alloc|alloc_folio)\w* __get_free_pages get_zeroed_page\w*
 (?:post|pre)_alloc_hook \w*page_owner\w* prep_(?:new|compound)_page \w*get_page_from_freelist\w* _*rmqueue\w*

@@ -176,8 +176,8 @@ Call Trace:
         "BUG: Bad page state in metapage_get",
         also=("BUG: Bad page state",),
         since=r"^page (?:last )?allocated via",
-        skip=r"\w*page_pool_alloc\w* \w*filemap_get_folio\w* \w*pagecache_get_page\w*"
-        r" __folio_alloc\w* \w*page_alloc\w*",
+        skip=r"\w*page_(?:pool|frag)_\w+ \w*filemap_get_folio\w* \w*pagecache_get_page\w*"
+        r" \w*grab_cache_\w+ \w*page_alloc\w*",
         fatal=False,
     ),
     rule(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from harness.console.rules.rule import FUNCTION, Blame, rule
 
 _AT = r"WARNING: (?:CPU: \d+ PID: -?\d+ )?(?:at )?(?:\[.*\] )?"
-_USB = r"usb_submit_urb usb_start_wait_urb usb_bulk_msg usb_interrupt_msg usb_control_msg\w*"
 _START = r"^(?:[^\w<]*|.*\[ cut here \]-* *)"
 
 RULES = (
@@ -123,7 +122,6 @@ Call Trace:
  receive_urb+0x71/0x80
 """,
         "WARNING in receive_urb/usb_submit_urb",
-        skip=_USB,
         fatal=False,
     ),
     rule(

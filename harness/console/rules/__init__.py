@@ -62,6 +62,9 @@ NO_CRASH = re.compile(
     r"|.*(?:is deprecated|will be removed|mitigation|data leaks possible|data leak\b)"
     r"|(?:See http|kernel not compiled with|Unprivileged eBPF|Spectre ))"
     r"|(?:[Ff]irmware|FIRMWARE|BIOS|HW) BUG:|BUG: (?:no syscalls|.* messages suppressed)|FAULT_INJECTION"
+    # What a user gave, and the kernel only repeats: mount options, audit records, a command line.
+    r"|^(?:[^:'\"]{1,40}: )?(?:audit: type=\d|(?:Kernel c|C)ommand line: "
+    r"|(?:Unknown parameter|Bad value for|[Uu]nrecognized mount option) ['\"])"
 )
 
 __all__ = ["MARKS", "NO_CRASH", "RULES", "Blame", "Rule"]

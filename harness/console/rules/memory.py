@@ -8,7 +8,7 @@ _ACCESS = ("bad-access in {f}",)
 _NULL = "BUG: unable to handle kernel NULL pointer dereference in {f}"
 _PAGE = "BUG: unable to handle kernel paging request in {f}"
 _GETS_MEMORY = (
-    r"\w*kmem\w* \w*slab\w* \w*alloc\w* create_object \w*mmap\w* idr_get\w* list_lru_init\w* \w*str(?:n)?dup\w*"
+    r"\w*kmem\w* \w*slab\w* \w*alloc\w* create_object \w*mmap\w* _*(?:idr|ida|radix_tree|pcpu)_\w+ list_lru_init\w*"
 )
 
 RULES = (

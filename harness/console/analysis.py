@@ -141,7 +141,10 @@ def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
         # the unwinder, which has no frame to start from, thinks of it.
         others = (found,) if found else ()
         found = first_at_fault([base_name(report.frames[0].function), *names], rule.skip)
-    return _Blamed(found, null, others or _public_name(found, names))
+    # A helper that the kernel itself names, as the place of the fault, is what many search for.
+    place = [*named, *(pointer.function for _, pointer in report.pointers[:1] if pointer.function)][:1]
+    told = tuple(base_name(name) for name in place if found and base_name(name) != found)
+    return _Blamed(found, null, (*(others or _public_name(found, names)), *told))
 
 
 def _public_name(function: str | None, names: Sequence[str]) -> tuple[str, ...]:

@@ -18,7 +18,10 @@ from harness.console.signature import signature
 _VARIABLE = (
     (re.compile(r"\b([\w.]+)\+0x[0-9a-f]+/0x[0-9a-f]+"), r"\1"),
     (re.compile(r"\b(syz-executor|syzkaller)[.\d]*(?:[/:]\d+)*"), r"\1"),
-    (re.compile(r"(?<![A-Za-z0-9])(?:0x[0-9a-f]+|(?=[a-f]*\d)[0-9a-f]{6,16})(?![A-Za-z0-9_])"), "ADDR"),
+    (re.compile(r"(?<![A-Za-z0-9])(?:0x[0-9a-f]+|(?=[a-f]*\d)[0-9a-f]{6,16})(?![A-Za-z0-9])"), "ADDR"),
+    (re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])"), "IP"),
+    (re.compile(r"(?<=[\w\])])(?::\d+)+\b"), ":LINE"),
+    (re.compile(r"\bCPU#\d+"), "CPU"),
     (re.compile(r"(?<![A-Za-z0-9_])\d+(?![A-Za-z0-9_])"), "NUM"),
 )
 _LONGEST_TITLE = 120
@@ -51,7 +54,8 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
     names += blamed.others
     if blamed.null_ip and told.workqueue:
         names.append(told.workqueue)
-    if corrupted and "{f}" in rule.title:
+    # syzbot takes a trace without its heading, as 32-bit arm may print it, for the rest of one that was cut.
+    if (corrupted or not any(trace.headed for trace in report.traces)) and "{f}" in rule.title:
         names.append("corrupted")
     known = {"f", *groups}
     patterns = [rule.title, *(also for also in rule.also if set(re.findall(r"\{(\w+)\}", also)) <= known)]
@@ -137,7 +141,10 @@ def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
         # the unwinder, which has no frame to start from, thinks of it.
         others = (found,) if found else ()
         found = first_at_fault([base_name(report.frames[0].function), *names], rule.skip)
-    return _Blamed(found, null, others or _public_name(found, names))
+    # A helper that the kernel itself names, as the place of the fault, is what many search for.
+    place = [*named, *(pointer.function for _, pointer in report.pointers[:1] if pointer.function)][:1]
+    told = tuple(base_name(name) for name in place if found and base_name(name) != found)
+    return _Blamed(found, null, (*(others or _public_name(found, names)), *told))
 
 
 def _public_name(function: str | None, names: Sequence[str]) -> tuple[str, ...]:

@@ -61,11 +61,13 @@ class Trace:
 
     Attributes:
         at: index of its first line.  name: what its heading says, "" for the plain `Call Trace:`.
+        headed: whether it has a heading.
         frames: from the innermost outwards.
     """
 
     at: int
     name: str
+    headed: bool
     frames: list[Frame] = field(default_factory=list)
 
 
@@ -119,7 +121,7 @@ def read_report(lines: Sequence[Line]) -> Report:
     for at, line in enumerate(lines):
         text = line.text
         if found := _HEADING.match(text):
-            current = Trace(at, (found["where"] or "").strip(" :"))
+            current = Trace(at, (found["where"] or "").strip(" :"), True)
             report.traces.append(current)
             stack = None
             continue
@@ -131,7 +133,7 @@ def read_report(lines: Sequence[Line]) -> Report:
             report.order.append((at, pointer))
         elif frame := read_frame(text, stack) or (read_address(text, stack) if current else None):
             if current is None:
-                current = Trace(at, "")
+                current = Trace(at, "", False)
                 report.traces.append(current)
             frame = replace(frame, trace=current.name)
             # arm names the callee first: where the next line is not its caller, the caller stands only here.

@@ -134,3 +134,13 @@ def test_it_works_without_the_automaton() -> None:
         [sys.executable, "-c", code], cwd=ROOT, input=OOPS, capture_output=True, text=True, check=True
     )
     assert done.stdout == "queue_drop\n"
+
+
+def test_a_helper_that_the_kernel_names_is_another_title() -> None:
+    [crash] = find_crashes(
+        b"BUG: KASAN: use-after-free in memcpy+0x1/0x20\nRead of size 8 at addr ffff88801b94ce60 by task dd/71\n"
+        b"Call Trace:\n dump_stack+0x71/0xab\n memcpy+0x1/0x20\n queue_drop+0x17/0x40\n"
+    )
+    assert (crash.function, crash.title) == ("queue_drop", "KASAN: use-after-free Read in queue_drop")
+    assert "KASAN: use-after-free Read in memcpy" in crash.alt_titles
+    assert crash.signature.startswith("kasan:queue_drop")

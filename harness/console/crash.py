@@ -42,6 +42,7 @@ class Frame:
         stack: which stack it is on, such as `IRQ` or `NMI`; None for the task's own, or where not told.
         source: file and line, where the log was decoded.
         trace: the heading of its trace, such as `Freed by task 71`; "" for the crash's own call trace.
+        inlined: it stands for a function that was inlined, which only a decoded log shows.
     """
 
     function: str
@@ -52,11 +53,7 @@ class Frame:
     stack: str | None = None
     source: str | None = None
     trace: str = ""
-
-    @property
-    def inlined(self) -> bool:
-        """Whether it stands for a function that was inlined, which only a decoded log shows."""
-        return self.offset is None and self.source is not None
+    inlined: bool = False
 
     @property
     def named(self) -> bool:

@@ -35,7 +35,7 @@ _POINTER = re.compile(
     r"|--- interrupt: [0-9a-f]+ at "  # powerpc
     r"|Krnl PSW : [0-9a-f]{16} [0-9a-f]{16} \("  # s390
     rf")\s*(?P<address>(?:{ADDRESS}\s*){{1,2}})?"
-    rf"(?:(?::\w+:)?(?P<function>{SYMBOL}){_OFFSET}(?:{_SIZE})?{_MODULE}|(?P<null>\(null\)|0x0+\s*$)|(?P<wild>0x[0-9a-f]+))"
+    rf"(?:(?::\w+:)?(?P<function>{SYMBOL}){_OFFSET}(?:{_SIZE})?{_MODULE}{_SOURCE}|(?P<null>\(null\)|0x0+\s*$)|(?P<wild>0x[0-9a-f]+))"
 )
 _NULL_ADDRESS = re.compile(r"\s*(?:[RE]?IP|pc)\s*:\s*(?:\w{4}:)?(?:\[<[0 ]*(?:\(null\))?>\]\s*)+(?:EFLAGS.*|lr .*)?$")
 _USER_SEGMENTS = {"0033", "0023", "0073", "001b"}
@@ -75,8 +75,7 @@ def read_frame(text: str, stack: str | None = None) -> Frame | None:
             return None
         return Frame(
             found["function"],
-            int(found["offset"], 16),
-            int(found["size"], 16) if found["size"] else None,
+            *_extent(found),
             found["module"] or found["old"],
             found["mark"] is None and "(unreliable)" not in (found["rest"] or ""),
             stack,
@@ -85,8 +84,14 @@ def read_frame(text: str, stack: str | None = None) -> Frame | None:
     if " from " in text and (found := _FROM.match(text)):
         return Frame(found["function"], None, None, found["module"], True, stack)
     if text.rstrip().endswith("[inline]") and (found := _INLINE.match(text)):
-        return Frame(found["function"], None, None, None, True, stack, found["source"])
+        return Frame(found["function"], None, None, None, True, stack, found["source"], inlined=True)
     return None
+
+
+def _extent(found: re.Match[str]) -> tuple[int | None, int | None]:
+    """Offset and size, as far as they are told; a decoded frame, which has neither, comes with a size of 0."""
+    size = int(found["size"], 16) if found["size"] else None
+    return (None, None) if size == 0 else (int(found["offset"], 16), size)
 
 
 def read_pointer(text: str) -> Pointer | None:
@@ -96,8 +101,7 @@ def read_pointer(text: str) -> Pointer | None:
             return None
         function, frame = found["function"], None
         if function:
-            size = int(found["size"], 16) if found["size"] else None
-            frame = Frame(function, int(found["offset"], 16), size, found["module"], True)
+            frame = Frame(function, *_extent(found), found["module"], True, source=found["source"])
         return Pointer(function, found["null"] is not None, frame)
     if _NULL_ADDRESS.match(text):
         return Pointer(None, True)

@@ -45,6 +45,13 @@ _PREFIX = re.compile(
 )
 # A stamp in the middle of a line: the kernel spoke while a program's own line was not yet ended.
 _LATE = re.compile(rf"{_STAMP}(?:{_CALLER})? ")
+# What scripts/decode_stacktrace.sh makes of a frame: places for the offset, those of inlined functions first.
+_PLACE = r"(?:[\w./+~-]{1,200}:\d+|\?\?:[?\d]+)"
+_ASIDE = r"(?: \(discriminator \d+\))?"
+_DECODED = re.compile(
+    rf"(?P<function>[A-Za-z_.$][\w.$]{{0,200}}) \((?:{_PLACE}{_ASIDE} ){{0,50}}(?P<place>{_PLACE}){_ASIDE}\)"
+    r"(?: (?P<module>[\w-]{1,64}) ?$)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +92,18 @@ def read_line(raw: bytes, number: int) -> Line:
         at, caller, stamped = found.end(), found["caller"] or "", True
     if program and program != "kernel" and not stamped:
         return Line(number, text[at:], USER)
-    return Line(number, text[at:], f"{quote}{caller or ('stamped' if stamped else '')}", len(quote))
+    context = f"{quote}{caller or ('stamped' if stamped else '')}"
+    return Line(number, _encode(text[at:]), context, len(quote))
+
+
+def _encode(text: str) -> str:
+    """A decoded line as the kernel prints one, but for the offset and size, which nobody knows any more: zero."""
+    if " (" not in text or ":" not in text:
+        return text
+
+    def encoded(found: re.Match[str]) -> str:
+        module = f" [{found['module']}]" if found["module"] else ""
+        place = "" if found["place"].startswith("?") else f" {found['place']}"
+        return f"{found['function']}+0x0/0x0{module}{place}"
+
+    return _DECODED.sub(encoded, text)

@@ -36,6 +36,7 @@ _FRAME: dict[str, tuple[type, ...]] = {
     "size": (int, type(None)),
     "module": (str, type(None)),
     "reliable": (bool,),
+    "inlined": (bool,),
     "stack": (str, type(None)),
     "source": (str, type(None)),
     "trace": (str,),

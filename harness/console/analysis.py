@@ -21,6 +21,7 @@ _VARIABLE = (
     (re.compile(r"(?<![A-Za-z0-9])(?:0x[0-9a-f]+|(?=[a-f]*\d)[0-9a-f]{6,16})(?![A-Za-z0-9_])"), "ADDR"),
     (re.compile(r"(?<![A-Za-z0-9_])\d+(?![A-Za-z0-9_])"), "NUM"),
 )
+_NO_CODE = re.compile(r"supervisor instruction fetch|NX-protected|execute (?:of userspace|from non-execut)")
 _LONGEST_TITLE = 120
 _LONGEST_HEAD = 600
 _MARKED = re.compile("|".join(re.escape(mark.decode()) for mark in MARKS))
@@ -74,7 +75,7 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
         corrupted=corrupted,
         fatal=rule.fatal or told.panic is not None,
         notice=rule.notice,
-        signature=signature(rule.kind, function, report.functions()),
+        signature=signature(rule.kind, function, blamed.names or report.functions()),
         panic=told.panic,
         hardware=told.hardware,
         modules=told.modules,
@@ -102,11 +103,12 @@ def _classify(report: Report) -> tuple[Rule, dict[str, str]]:
 
 @dataclass(frozen=True)
 class _Blamed:
-    """The function at fault, whether the instruction pointer was null, and other names that it may go by."""
+    """The function at fault, whether the instruction pointer was null, other names that it may go by, its callers."""
 
     function: str | None
     null_ip: bool
     others: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
@@ -131,13 +133,27 @@ def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
             return _Blamed(looping(names, rule.skip), null, others)
         case Blame.SLEEP:
             return _Blamed(found := sleeping(names), null, _public_name(found, names))
+    caller = _jumped_from(report)
+    if caller is not None:
+        # What it jumped to is not at fault, where it has a name at all (data, for one).
+        if names[:1] == [base_name(report.pointers[0][1].function or "")]:
+            del names[0]
+        others = tuple(filter(None, [first_at_fault(names, rule.skip)])) if not caller.reliable else ()
+        named, names = [], [base_name(caller.function), *names]
     found = first_at_fault([*named, *names], rule.skip)
-    if null and report.frames and not report.frames[0].reliable:
-        # The return address of the bad call lies on top of the stack: the first frame is the caller, whatever
-        # the unwinder, which has no frame to start from, thinks of it.
-        others = (found,) if found else ()
-        found = first_at_fault([base_name(report.frames[0].function), *names], rule.skip)
-    return _Blamed(found, null, others or _public_name(found, names))
+    return _Blamed(found, null, others or _public_name(found, names), tuple(names) if caller else ())
+
+
+def _jumped_from(report: Report) -> Frame | None:
+    """The frame of the call, where the processor was made to run what is no code: null, data, users' memory.
+
+    The return address of the call lies on top of the stack: the first frame is the caller, whatever the unwinder,
+    which has no frame to start from, thinks of it.
+    """
+    pointer = report.pointers[0][1] if report.pointers else None
+    if pointer is None or (pointer.function is not None and not _NO_CODE.search(report.text)):
+        return None
+    return next((frame for trace in report.traces for frame in trace.frames if frame.named), None)
 
 
 def _public_name(function: str | None, names: Sequence[str]) -> tuple[str, ...]:

@@ -134,3 +134,13 @@ def test_it_works_without_the_automaton() -> None:
         [sys.executable, "-c", code], cwd=ROOT, input=OOPS, capture_output=True, text=True, check=True
     )
     assert done.stdout == "queue_drop\n"
+
+
+def test_a_jump_to_what_is_no_code_is_the_callers_fault() -> None:
+    # After LKDTM's EXEC_DATA and EXEC_USERSPACE on x86_64.
+    fault = "BUG: unable to handle page fault for address: {0}\n#PF: supervisor instruction fetch in kernel mode\n"
+    report = fault + "RIP: 0010:{1}\nCall Trace:\n ? run_it+0x47/0x58\n run_all+0x15/0x17\n vfs_write+0x9f/0x169\n"
+    for place in ("table+0x0/0x40", "0x7ff6765e7000"):
+        crash = find_crashes(report.format("00007ff6765e7000", place).encode())[0]
+        assert (crash.function, crash.null_ip) == ("run_it", False), place
+        assert crash.signature == "paging:run_it<run_all"

@@ -43,7 +43,7 @@ _SERVING = r"""
 \w*mem(?:cpy|cmp|set|chr|move|scan)\w*
 \w*str(?:n?cmp|n?casecmp|n?cpy|lcpy|scpy|n?len|n?str|n?chr|n?cat|lcat|sep|spn)\w* skip_spaces
 \w*copy_(?:to|from|in)_(?:user|iter)\w* copy_page_(?:to|from)_iter\w* \w*copy_user\w* \w*put_user\w* \w*get_user\w*
-\w*clear_user\w* __list_\w+ list_(?:add|del|replace|move|splice)\w* hlist_(?:add|del)\w* refcount_\w+
+\w*clear_user\w* __list_\w+ list_(?:add|del|replace|move|splice)\w* hlist_(?:add|del)\w* _*refcount_\w+
 \w*atomic\w*_(?:add|sub|inc|dec|set|read|fetch|cmpxchg|xchg|or|and|xor|try)\w* kref_(?:get|put)\w*
 iput\w* igrab ihold klist_\w+ bcmp (?:fast_)?dput (?:inc|drop|set|clear)_nlink
 __?mark_(?:buffer|inode)_dirty\w* mark_buffer_dirty\w*
@@ -62,6 +62,7 @@ _ALLOCATING = r"""
 post_alloc_hook \w*page_owner\w* prep_new_page allocate_slab new_slab\w* get_partial\w* \w*kv?free(?:_\w+)?
 \w*v[mz]alloc\w* vfree\w* vunmap\w* __vunmap free_pages\w* __free_pages\w* __get_free_pages get_zeroed_page
 \w*get_page_from_freelist\w* free_unref_\w+ free_large_\w+ folio_alloc\w* filemap_alloc_folio\w*
+cache_from_obj
 """
 # What ends or removes a thing for its owner: the owner is at fault when the thing is gone, or does not end:
 _ENDING = r"""
@@ -87,10 +88,10 @@ _NO_MORE = re.compile(r"(?!)")
 # Those that hand work to a worker, a timer, a system call, a driver: who is called from them names a hang best.
 DISPATCH = matcher(r"""
 do_syscall_\w+ \w*do_fast_syscall\w* sysenter_\w+ entry_\w+ system_call\w* tracesys\w* invoke_syscall el0_svc\w*
-do_el0_svc ret_fast_syscall process_one_work process_scheduled_works worker_thread kthread ret_from_fork\w*
-smpboot_thread_fn run_ksoftirqd \w*do_softirq\w* \w*softirq_handle_\w+ handle_softirqs call_timer_fn expire_timers
+(?:x64|x32|ia32)_sys_call do_el0_svc ret_fast_syscall process_one_work process_scheduled_works worker_thread kthread
+ret_from_fork\w* smpboot_thread_fn run_ksoftirqd \w*do_softirq\w* \w*softirq_handle_\w+ handle_softirqs call_timer_fn
 \w*run_timers run_timer_softirq \w*run_timer_base\w* timer_expire_remote \w*netif_receive_skb\w* start_secondary
-cpu_startup_entry do_idle
+expire_timers cpu_startup_entry do_idle
 (?:__)?vfs_(?:read|write|iter_read|iter_write|open|ioctl|writev|readv)
 new_sync_(?:read|write) (?:ksys|do_vfs)_ioctl \w+_compat_ioctl do_iter_(?:read|write|readv_writev)
 blkdev_(?:driver_)?ioctl

@@ -155,3 +155,15 @@ def test_a_slab_report_ends_with_a_warning_of_its_own() -> None:
         "---[ end trace 0000000000000000 ]---\n"
     )
     assert [(crash.title, crash.end_line) for crash in find_crashes(log.encode())] == [("BUG: slab: Object corrupt", 9)]
+
+
+def test_helpers_that_the_compiler_left_out_of_line_are_not_at_fault() -> None:
+    warning = "WARNING: CPU: 0 PID: 29 at lib/refcount.c:25 refcount_warn_saturate+0x47/0xd5\nCall Trace:\n"
+    trace = " __refcount_add.constprop.0+0x4a/0x4c\n cache_from_obj+0x1/0x2\n count_up+0x4e/0x60\n"
+    assert find_crashes((warning + trace).encode())[0].function == "count_up"
+
+
+def test_the_table_of_system_calls_only_dispatches() -> None:
+    lockup = "watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [dd:71]\nRIP: 0010:spin_on+0x0/0x2\nCall Trace:\n"
+    trace = " __x64_sys_spin+0x14/0x16\n x64_sys_call+0x28/0xddc\n do_syscall_64+0x6d/0xc9\n"
+    assert find_crashes((lockup + trace).encode())[0].function == "__x64_sys_spin"

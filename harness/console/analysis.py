@@ -21,7 +21,7 @@ _VARIABLE = (
     (re.compile(r"(?<![A-Za-z0-9])(?:0x[0-9a-f]+|(?=[a-f]*\d)[0-9a-f]{6,16})(?![A-Za-z0-9_])"), "ADDR"),
     (re.compile(r"(?<![A-Za-z0-9_])\d+(?![A-Za-z0-9_])"), "NUM"),
 )
-_NO_CODE = re.compile(r"supervisor instruction fetch|NX-protected|execute (?:of userspace|from non-execut)")
+_NO_CODE = re.compile(r"supervisor instruction fetch|NX-protected|execut(?:e|ion) (?:of user|from non-execut)")
 _LONGEST_TITLE = 120
 _LONGEST_HEAD = 600
 _MARKED = re.compile("|".join(re.escape(mark.decode()) for mark in MARKS))
@@ -133,27 +133,30 @@ def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
             return _Blamed(looping(names, rule.skip), null, others)
         case Blame.SLEEP:
             return _Blamed(found := sleeping(names), null, _public_name(found, names))
-    caller = _jumped_from(report)
-    if caller is not None:
+    jumped, top = _jump(report)
+    if jumped:
         # What it jumped to is not at fault, where it has a name at all (data, for one).
-        if names[:1] == [base_name(report.pointers[0][1].function or "")]:
+        while names[:1] == [base_name(report.pointers[0][1].function or "")]:
             del names[0]
-        others = tuple(filter(None, [first_at_fault(names, rule.skip)])) if not caller.reliable else ()
-        named, names = [], [base_name(caller.function), *names]
+        if top:
+            others = tuple(filter(None, [first_at_fault(names, rule.skip)]))
+            names.insert(0, top)
+        named = []
     found = first_at_fault([*named, *names], rule.skip)
-    return _Blamed(found, null, others or _public_name(found, names), tuple(names) if caller else ())
+    return _Blamed(found, null, others or _public_name(found, names), tuple(names) if jumped else ())
 
 
-def _jumped_from(report: Report) -> Frame | None:
-    """The frame of the call, where the processor was made to run what is no code: null, data, users' memory.
+def _jump(report: Report) -> tuple[bool, str | None]:
+    """Whether the processor was made to run what is no code, and the caller, where the unwinder does not trust it.
 
-    The return address of the call lies on top of the stack: the first frame is the caller, whatever the unwinder,
-    which has no frame to start from, thinks of it.
+    That is null, data, users' memory.  The return address of the call lies on top of the stack: the first frame is
+    the caller, whatever the unwinder, which has no frame to start from, thinks of it.
     """
     pointer = report.pointers[0][1] if report.pointers else None
     if pointer is None or (pointer.function is not None and not _NO_CODE.search(report.text)):
-        return None
-    return next((frame for trace in report.traces for frame in trace.frames if frame.named), None)
+        return False, None
+    first = next((frame for trace in report.traces for frame in trace.frames), None)
+    return True, base_name(first.function) if first and first.named and not first.reliable else None
 
 
 def _public_name(function: str | None, names: Sequence[str]) -> tuple[str, ...]:

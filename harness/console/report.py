@@ -8,7 +8,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from harness.console.crash import Frame
-from harness.console.frames import Pointer, base_name, caller_in, read_address, read_frame, read_pointer
+from harness.console.frames import (
+    ADDRESS,
+    SYMBOL,
+    Pointer,
+    base_name,
+    caller_in,
+    read_address,
+    read_frame,
+    read_pointer,
+)
 from harness.console.lines import Line, printable
 
 _TASK = re.compile(
@@ -37,6 +46,7 @@ _REGISTER_LINE = re.compile(
     r"^\s*(?:(?:[RE][A-Z][A-Z0-9]|R\d\d|[CD]R\d|x\d+\s?|r\d+\s?|sp|pc|lr|ra|gp|fp|ip|[ast]\d+) ?:|GPR\d\d:|Krnl GPRS)"
 )
 _PANIC = re.compile(r"Kernel panic - not syncing: (?P<reason>.*?)\s*(?:CPU:.*)?$")
+_LINK = re.compile(rf"\s*(?:lr : |epc\s*: .* ra : )(?:{ADDRESS} )?(?P<function>{SYMBOL})\+0x")
 _HEADING = re.compile(
     r"^\s*(?:Call [Tt]race ?:|Backtrace ?:|stack backtrace:?|(?P<where>backtrace(?: \(crc \w+\))?|Allocated|Freed"
     r"|(?:Last p|P)otentially related work creation|(?:Allocated|Freed) by task \d+.*|Uninit was [\w ]+at"
@@ -145,7 +155,28 @@ def read_report(lines: Sequence[Line]) -> Report:
             current = None
     if owed is not None:
         report.order.append(owed)
+    _add_leafs_caller(report)
     return report
+
+
+def _add_leafs_caller(report: Report) -> None:
+    """Put the function that the link register tells after the one that the instruction pointer does.
+
+    A function that calls none has no frame, so that its caller is missing from the trace of arm64 and riscv.  In any
+    other function the register points into itself, or to the caller that the trace has too.
+    """
+    link = next((found for line in report.lines if (found := _LINK.match(line.text))), None)
+    if link is None or not report.pointers:
+        return
+    leaf = base_name(report.pointers[0][1].function or "")
+    frames = [(at, base_name(what.function)) for at, (_, what) in enumerate(report.order) if isinstance(what, Frame)]
+    outer = next(((at, name) for at, name in frames if name != leaf and not name.startswith("0x")), None)
+    # A trace that begins with what reports the crash has this function further down, and its caller there.
+    if outer is None or (leaf and frames[0][1] != leaf):
+        return
+    caller = base_name(link["function"])
+    if caller not in (leaf, outer[1]):
+        report.order.insert(outer[0], (report.order[outer[0]][0], Pointer(caller, False)))
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ Call Trace:
     rule(
         "paging",
         r"Unable to handle kernel (?:paging request|write to read-only memory|read from unreadable memory"
-        r"|execute (?:of userspace|from non-execut\w+) memory|unknown paging request)",
+        r"|execut(?:e|ion) (?:of user(?:space)?|from non-execut\w+) memory|unknown paging request)",
         _PAGE,
         """\
 Unable to handle kernel paging request at virtual address 0c0c9ca0

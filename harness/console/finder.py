@@ -226,8 +226,9 @@ class Follower:
         if found.fatal and self._died is None:
             self._died = found.start_line
         before = self._before
-        if before and self._right_after(found) and not self._before_ended:
-            # One report of the same task right after another: its frames are frames of the first one's cause too.
+        again = before is not None and before.signature == found.signature
+        if before and self._right_after(found) and not self._before_ended and not again:
+            # Another report of the same task right after: its frames are frames of the first one's cause too.
             heading = crash.lines[0].text.strip()
             more = tuple(replace(frame, trace=frame.trace or heading) for frame in found.frames)
             yield Event(replace(before, frames=before.frames + more), complete=True)

@@ -45,6 +45,7 @@ _REGISTER = re.compile(r"\b([A-Za-z][A-Za-z0-9_]{0,9}|GPR\d\d)\s?: ?([0-9a-f]{8,
 _REGISTER_LINE = re.compile(
     r"^\s*(?:(?:[RE][A-Z][A-Z0-9]|R\d\d|[CD]R\d|x\d+\s?|r\d+\s?|sp|pc|lr|ra|gp|fp|ip|[ast]\d+) ?:|GPR\d\d:|Krnl GPRS)"
 )
+_USERS_POINTER = re.compile(r"\s*[RE]IP: (?:0033|0023|0073|001b):")
 _PANIC = re.compile(r"Kernel panic - not syncing: (?P<reason>.*?)\s*(?:CPU:.*)?$")
 _LINK = re.compile(rf"\s*(?:lr : |epc\s*: .* ra : )(?:{ADDRESS} )?(?P<function>{SYMBOL})\+0x")
 _HEADING = re.compile(
@@ -206,8 +207,11 @@ def facts(report: Report) -> Facts:
         for pattern in (_TASK, _OLD_TASK, _LOCKDEP, _BY_TASK, _IN_TASK, _CPU, _TAINT):
             if seen := pattern.search(text):
                 for name, value in seen.groupdict().items():
-                    sure = pattern is _TASK and name in ("comm", "pid", "cpu")
-                    if value is not None and (sure or name not in task):
+                    who = name in ("comm", "pid", "cpu")
+                    # The task that panics because of another's crash (khungtaskd) is not the one that crashed.
+                    if value is None or (who and "panic" in found and "comm" in task):
+                        continue
+                    if name not in task or (who and pattern is _TASK):
                         task[name] = value
                 if pattern in (_TASK, _OLD_TASK):
                     task.setdefault("taint", "")
@@ -220,6 +224,7 @@ def facts(report: Report) -> Facts:
         ):
             if name not in found and (seen := pattern.search(text)):
                 found[name] = printable(seen[group]).strip()
+        closed |= bool(_USERS_POINTER.match(text))
         if not closed and _REGISTER_LINE.match(text):
             registers.update({k: v for k, v in _REGISTER.findall(text) if k not in registers})
         elif registers and "Call " in text:

@@ -167,3 +167,29 @@ def test_the_table_of_system_calls_only_dispatches() -> None:
     lockup = "watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [dd:71]\nRIP: 0010:spin_on+0x0/0x2\nCall Trace:\n"
     trace = " __x64_sys_spin+0x14/0x16\n x64_sys_call+0x28/0xddc\n do_syscall_64+0x6d/0xc9\n"
     assert find_crashes((lockup + trace).encode())[0].function == "__x64_sys_spin"
+
+
+HUNG = """\
+[   12.1][   T21] INFO: task dd:30 blocked for more than 4 seconds.
+[   12.1][   T21] task:dd              state:D stack:0     pid:30    tgid:30    ppid:1      flags:0x00000000
+[   12.1][   T21] Call Trace:
+[   12.1][   T21]  __schedule+0x66b/0x6ba
+[   12.1][   T21]  schedule+0x3e/0x57
+[   12.1][   T21]  wait_long+0x27/0x29
+[   12.1][   T21] RIP: 0033:0x40119d
+[   12.1][   T21] RSP: 002b:00007fffcf651d30 EFLAGS: 00000246 ORIG_RAX: 0000000000000001
+"""
+
+
+def test_the_hung_task_is_not_the_one_that_panics() -> None:
+    panic = "[   12.2][   T21] Kernel panic - not syncing: hung_task: blocked tasks\n"
+    cpu = "[   12.2][   T21] CPU: 0 UID: 0 PID: 21 Comm: khungtaskd Not tainted 6.12.117 #1\n"
+    crash = find_crashes((HUNG + panic + cpu).encode())[0]
+    assert (crash.comm, crash.pid, crash.cpu, crash.kernel) == ("dd", 30, None, "6.12.117")
+    assert crash.registers == {}, "those of a user's program are not the crash's"
+
+
+def test_the_same_report_once_more_adds_no_frames() -> None:
+    first, again = find_crashes((HUNG + HUNG.replace(" 4 sec", " 8 sec")).encode())
+    assert len(first.frames) == len(again.frames) == 3
+    assert again.follows == first.start_line

@@ -164,7 +164,9 @@ class Follower:
 
     def _make_way(self, context: str, crash: _Open) -> Iterator[Event]:
         """Another crash begins where one is open."""
-        if crash.framed or crash.ended or not _CALLER.search(context) or context + _AROUND in self._open:
+        # The trace that another processor is made to show would not come from this caller.
+        alone = crash.framed or crash.ended or crash.nmi
+        if alone or not _CALLER.search(context) or context + _AROUND in self._open:
             yield from self._close(context, cut=not crash.framed)
         else:
             # It began while the kernel was about to print the trace of the first: the trace is that of both.

@@ -91,7 +91,7 @@ do_syscall_\w+ \w*do_fast_syscall\w* sysenter_\w+ entry_\w+ system_call\w* trace
 (?:x64|x32|ia32)_sys_call do_el0_svc ret_fast_syscall process_one_work process_scheduled_works worker_thread kthread
 ret_from_fork\w* smpboot_thread_fn run_ksoftirqd \w*do_softirq\w* \w*softirq_handle_\w+ handle_softirqs call_timer_fn
 \w*run_timers run_timer_softirq \w*run_timer_base\w* timer_expire_remote \w*netif_receive_skb\w* start_secondary
-expire_timers cpu_startup_entry do_idle
+expire_timers cpu_startup_entry do_idle do_int80_\w+ el0t_\w+
 (?:__)?vfs_(?:read|write|iter_read|iter_write|open|ioctl|writev|readv)
 new_sync_(?:read|write) (?:ksys|do_vfs)_ioctl \w+_compat_ioctl do_iter_(?:read|write|readv_writev)
 blkdev_(?:driver_)?ioctl

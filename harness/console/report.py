@@ -45,6 +45,7 @@ _REGISTER = re.compile(r"\b([A-Za-z][A-Za-z0-9_]{0,9}|GPR\d\d)\s?: ?([0-9a-f]{8,
 _REGISTER_LINE = re.compile(
     r"^\s*(?:(?:[RE][A-Z][A-Z0-9]|R\d\d|[CD]R\d|x\d+\s?|r\d+\s?|sp|pc|lr|ra|gp|fp|ip|[ast]\d+) ?:|GPR\d\d:|Krnl GPRS)"
 )
+_ANOTHERS = re.compile(r"hard LOCKUP on cpu \d")
 _USERS_POINTER = re.compile(r"\s*[RE]IP: (?:0033|0023|0073|001b):")
 _PANIC = re.compile(r"Kernel panic - not syncing: (?P<reason>.*?)\s*(?:CPU:.*)?$")
 _LINK = re.compile(rf"\s*(?:lr : |epc\s*: .* ra : )(?:{ADDRESS} )?(?P<function>{SYMBOL})\+0x")
@@ -127,10 +128,13 @@ def read_report(lines: Sequence[Line]) -> Report:
     current: Trace | None = None
     stack: str | None = None
     owed: tuple[int, Pointer] | None = None
+    panic = ""
     for at, line in enumerate(lines):
         text = line.text
+        if at and _PANIC.search(text) and (any(report.traces) or _ANOTHERS.search(lines[0].text)):
+            panic = "Kernel panic"  # whoever found the crash panics because of it
         if found := _HEADING.match(text):
-            current = Trace(at, (found["where"] or "").strip(" :"))
+            current = Trace(at, (found["where"] or panic).strip(" :"))
             report.traces.append(current)
             stack = None
             continue
@@ -202,6 +206,7 @@ def facts(report: Report) -> Facts:
     found: dict[str, str] = {}
     registers: dict[str, str] = {}
     closed = False
+    anothers = _ANOTHERS.search(report.lines[0].text)
     for line in report.lines:
         text = line.text
         for pattern in (_TASK, _OLD_TASK, _LOCKDEP, _BY_TASK, _IN_TASK, _CPU, _TAINT):
@@ -209,7 +214,7 @@ def facts(report: Report) -> Facts:
                 for name, value in seen.groupdict().items():
                     who = name in ("comm", "pid", "cpu")
                     # The task that panics because of another's crash (khungtaskd) is not the one that crashed.
-                    if value is None or (who and "panic" in found and "comm" in task):
+                    if value is None or (who and "panic" in found and ("comm" in task or anothers)):
                         continue
                     if name not in task or (who and pattern is _TASK):
                         task[name] = value

@@ -193,3 +193,28 @@ def test_the_same_report_once_more_adds_no_frames() -> None:
     first, again = find_crashes((HUNG + HUNG.replace(" 4 sec", " 8 sec")).encode())
     assert len(first.frames) == len(again.frames) == 3
     assert again.follows == first.start_line
+
+
+LOCKUP = """\
+[   12.1][    C1] watchdog: Watchdog detected hard LOCKUP on cpu 0
+[   12.1][    C1] Sending NMI from CPU 1 to CPUs 0:
+"""
+
+
+def test_a_lockup_is_not_where_the_processor_is_that_found_it() -> None:
+    # The buddy detector, on a machine without an NMI: nobody knows where the other processor is.
+    panic = (
+        "[   12.2][    C1] Kernel panic - not syncing: Hard LOCKUP\n"
+        "[   12.2][    C1] CPU: 1 UID: 0 PID: 0 Comm: swapper/1 Not tainted 6.12.117 #1\n"
+        "[   12.2][    C1] Call trace:\n[   12.2][    C1]  panic+0x19c/0x3b4\n[   12.2][    C1]  watch_buddy+0x1/0x2\n"
+    )
+    crash = find_crashes((LOCKUP + panic).encode())[0]
+    assert (crash.function, crash.cpu, crash.comm, crash.kernel) == (None, 0, None, "6.12.117")
+    assert {frame.trace for frame in crash.frames} == {"Kernel panic"}
+    other = (
+        "[   12.3][    C1] watchdog: BUG: soft lockup - CPU#1 stuck for 7s! [dd:30]\n"
+        "[   12.3][    C1] RIP: 0010:wait_long+0x27/0x29\n[   12.3][    C1] Call Trace:\n"
+        "[   12.3][    C1]  wait_all+0x1/0x2\n[   12.3][    C1]  vfs_write+0x1/0x2\n"
+    )
+    hard, soft = find_crashes((LOCKUP + other).encode())
+    assert (hard.function, soft.function) == (None, "wait_all")

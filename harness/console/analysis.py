@@ -130,7 +130,10 @@ def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
         case Blame.NAMED:
             return _Blamed(named[0] if named else None, null)
         case Blame.LOOP | Blame.INTERRUPTED:
-            return _Blamed(looping(names, rule.skip), null, others)
+            found = looping(names, rule.skip)
+            if found is None and not any(frame.reliable for trace in report.traces for frame in trace.frames):
+                found = first_at_fault(names, rule.skip)  # the unwinder was lost at once: all that is known
+            return _Blamed(found, null, others)
         case Blame.SLEEP:
             return _Blamed(found := sleeping(names), null, _public_name(found, names))
     jumped, top = _jump(report)

@@ -61,7 +61,7 @@ _ALLOCATING = r"""
 \w*k[vmzc]*alloc\w* \w*krealloc\w* \w*memdup\w* \w*kmem_cache_\w+ \w*alloc\w*_pages?\w* \w*_alloc_node\w* \w*slab_\w+
 post_alloc_hook \w*page_owner\w* prep_new_page allocate_slab new_slab\w* get_partial\w* \w*kv?free(?:_\w+)?
 \w*v[mz]alloc\w* vfree\w* vunmap\w* __vunmap free_pages\w* __free_pages\w* __get_free_pages get_zeroed_page
-\w*get_page_from_freelist\w* free_unref_\w+ free_large_\w+ folio_alloc\w* filemap_alloc_folio\w*
+\w*get_page_from_freelist\w* free_unref_\w+ free_large_\w+ \w*folio_alloc\w* vma_alloc_\w+ filemap_alloc_folio\w*
 cache_from_obj
 """
 # What ends or removes a thing for its owner: the owner is at fault when the thing is gone, or does not end:

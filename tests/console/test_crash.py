@@ -218,3 +218,22 @@ def test_a_lockup_is_not_where_the_processor_is_that_found_it() -> None:
     )
     hard, soft = find_crashes((LOCKUP + other).encode())
     assert (hard.function, soft.function) == (None, "wait_all")
+
+
+def test_a_failed_allocation_is_its_callers() -> None:
+    # Of a process that fills its memory, on arm64.
+    log = (
+        "dd: page allocation failure: order:0, mode:0x140dca(GFP_HIGHUSER_MOVABLE)\nCall trace:\n"
+        " __alloc_pages_noprof+0x650/0x808\n __folio_alloc_noprof+0x10/0x20\n"
+        " vma_alloc_zeroed_movable_folio+0x20/0x28\n handle_it+0x18c/0xd80\n"
+    )
+    assert find_crashes(log.encode())[0].function == "handle_it"
+
+
+def test_without_one_reliable_frame_the_instruction_pointer_is_what_is_known() -> None:
+    # LKDTM's EXHAUST_STACK on x86_64.
+    log = (
+        "BUG: TASK stack guard page was hit at ffffc9000014ff38 (stack is ffffc90000150000..ffffc90000154000)\n"
+        "RIP: 0010:recurse+0x23/0x9b\nCall Trace:\n ? recurse+0x65/0x9b\n ? do_syscall_64+0x6d/0xc9\n"
+    )
+    assert find_crashes(log.encode())[0].function == "recurse"

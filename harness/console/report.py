@@ -53,7 +53,7 @@ _HEADING = re.compile(
     r"^\s*(?:Call [Tt]race ?:|Backtrace ?:|stack backtrace:?|(?P<where>backtrace(?: \(crc \w+\))?|Allocated|Freed"
     r"|(?:Last p|P)otentially related work creation|(?:Allocated|Freed) by task \d+.*|Uninit was [\w ]+at"
     r"|Preemption disabled at|page (?:last )?(?:allocated|free).*"
-    r"|INFO: (?:Allocated|Freed) in .*|(?:Local variable|Bytes? \d).*|.* is located in stack.*"
+    r"|(?:INFO: )?(?:Allocated|Freed) in .*|(?:Local variable|Bytes? \d).*|.* is located in stack.*"
     r"|(?:read|write).* to 0x.*|value changed.*"
     r"|(?:read|write)[ -].*by (?:task|interrupt).*"
     r"|kfence-#\d+.*|the existing dependency chain.*|the dependencies between.*"

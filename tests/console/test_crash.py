@@ -150,11 +150,15 @@ def test_a_slab_report_ends_with_a_warning_of_its_own() -> None:
     # Since v6.12.y the allocator warns where it printed a plain trace before.
     log = (
         "BUG kmalloc-1k (Not tainted): Object corrupt\nAllocated in take_one+0x1b/0x44 age=0 cpu=0 pid=29\n"
+        " take_one+0x1b/0x44\n"
         "------------[ cut here ]------------\nWARNING: CPU: 0 PID: 29 at mm/slub.c:1127 object_err+0x177/0x182\n"
         "RIP: 0010:object_err+0x177/0x182\nCall Trace:\n check_object+0x8c/0x2b9\n kfree+0x1a6/0x1cf\n"
         "---[ end trace 0000000000000000 ]---\n"
     )
-    assert [(crash.title, crash.end_line) for crash in find_crashes(log.encode())] == [("BUG: slab: Object corrupt", 9)]
+    (crash,) = find_crashes(log.encode())
+    assert (crash.title, crash.end_line) == ("BUG: slab: Object corrupt", 10)
+    assert [frame.function for frame in crash.frames if not frame.trace][-2:] == ["check_object", "kfree"]
+    assert [frame.function for frame in crash.frames if frame.trace.startswith("Allocated in")] == ["take_one"]
 
 
 def test_helpers_that_the_compiler_left_out_of_line_are_not_at_fault() -> None:

@@ -26,6 +26,7 @@ static void eat(void)
 
 int main(int argc, char **argv)
 {
+	unsigned long second = 2;
 	int left = PATIENCE;
 
 	mount("proc", "/proc", "proc", 0, NULL);
@@ -35,6 +36,8 @@ int main(int argc, char **argv)
 	put("/proc/sys/kernel/printk", "8");
 	if (fork() == 0) {
 		put("/proc/self/comm", "provoke");
+		/* The first CPU has the only clock where the others' timers do not work, and is to find the lockups. */
+		my_syscall3(__NR_sched_setaffinity, 0, sizeof(second), &second);
 		if (!strcmp(argv[1], "eat"))
 			eat();
 		for (int i = 3; i < argc; i++)
@@ -43,10 +46,8 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "eat"))
 		waitpid(-1, NULL, 0);	/* that takes a while, and ends */
-	while (left-- > 0 && waitpid(-1, NULL, WNOHANG) == 0) {
+	while (left-- > 0 && waitpid(-1, NULL, WNOHANG) == 0)
 		sleep(1);
-		put("/proc/self/comm", "init");	/* frees what RCU has to wait for */
-	}
 	sleep(1);
 	reboot(LINUX_REBOOT_CMD_RESTART);
 	return 0;

@@ -79,8 +79,8 @@ class Kind:
     spins: bool = False
 
 
-def _lkdtm(kind: str, *append: str, name: str | None = None, point: str = "DIRECT", times: int = 1) -> Kind:
-    does = ("write", f"{LKDTM}/{point}", *[kind] * times)
+def _lkdtm(kind: str, *append: str, name: str | None = None, times: int = 1) -> Kind:
+    does = ("write", f"{LKDTM}/DIRECT", *[kind] * times)
     return Kind(name or kind.lower().replace("_", "-"), does, append, spins=kind.endswith(("LOCKUP", "IRQOFF")))
 
 
@@ -111,20 +111,16 @@ KINDS = (
     _lkdtm("SOFTLOCKUP", *_SOFT),
     _lkdtm("SMP_CALL_LOCKUP", *_SOFT),
     _lkdtm("HARDLOCKUP", *_HARD),
-    _lkdtm("SOFTLOCKUP", "rcupdate.rcu_cpu_stall_timeout=3", "nosoftlockup", name="rcu-stall"),
     _lkdtm("BUG", "oops=panic", name="bug-panic-on-oops"),
     _lkdtm("EXCEPTION", "oops=panic", "panic=1", name="exception-panic-on-oops"),
-    _lkdtm("WARNING", "panic_on_warn", name="warning-panic-on-warn"),
-    _lkdtm("WRITE_AFTER_FREE", name="sleep-in-irq", point="INT_HW_IRQ_EN"),
-    _lkdtm("HUNG_TASK", name="schedule-in-irq", point="INT_HW_IRQ_EN"),
-    _lkdtm("EXCEPTION", name="exception-in-irq", point="INT_HW_IRQ_EN"),
+    _lkdtm("WARNING", "panic_on_warn=1", name="warning-panic-on-warn"),
     Kind("sysrq-crash", ("write", "/proc/sysrq-trigger", "c")),
     Kind("oom-kill", ("eat",)),
     Kind("oom-panic", ("eat",), ("sysctl.vm.panic_on_oom=1",)),
 )
 # Of those, what KASAN tells otherwise.
 _MEMORY = """
-exception exhaust-stack corrupt-stack stack-guard-page-leading array-bounds access-null exec-null sleep-in-irq
+exception exhaust-stack corrupt-stack stack-guard-page-leading array-bounds access-null exec-null
 slab-linear-overflow vmalloc-linear-overflow write-after-free read-after-free write-buddy-after-free
 read-buddy-after-free slab-free-double slab-free-cross slab-free-page kfence-read-after-free usercopy-stack-beyond
 """

@@ -54,12 +54,12 @@ AT_FAULT = {
     ),
     **dict.fromkeys(("usercopy-folio", "usercopy-vmalloc"), "do_usercopy_page_span"),
     # By what was set besides.
-    **dict.fromkeys(("bug-panic-on-oops",), "lkdtm_BUG"),
-    **dict.fromkeys(("exception-in-irq", "exception-panic-on-oops"), "lkdtm_EXCEPTION"),
+    "bug-panic-on-oops": "lkdtm_BUG",
+    "exception-panic-on-oops": "lkdtm_EXCEPTION",
     "hung-task-panic": "lkdtm_HUNG_TASK",
     "warning-panic-on-warn": "lkdtm_WARNING",
     # Loops are told by the last function before a dispatcher, as they are caught anywhere.
-    **dict.fromkeys(("softlockup", "stack-guard-page-leading:stack-overflow"), "full_proxy_write"),
+    **dict.fromkeys(("softlockup", "hardlockup", "stack-guard-page-leading:stack-overflow"), "full_proxy_write"),
     # The first report is another's: of the CR4 that is written, of the way back to user space.
     "unset-smep": "native_write_cr4",
     "double-fault": "syscall_exit_to_user_mode_prepare",
@@ -69,10 +69,11 @@ AT_FAULT = {
     "i386-6.12-lkdtm-spinlockup": "syscall_exit_to_user_mode",  # lockdep had given up by then
     "x86_64-6.12-kasan-corrupt-stack": "__lkdtm_CORRUPT_STACK",
     "oom-kill": "__handle_mm_fault",
+    "i386-6.12-lkdtm-oom-kill": "handle_mm_fault",
     # These reports name no function, or the locked-up processor's is not known.
     **dict.fromkeys(("panic", "panic-stop-irqoff", "sysrq-crash", "oom-panic"), None),
     **dict.fromkeys(("write-after-free:slub", "slab-linear-overflow:slub", "slab-free-double:slub"), None),
-    **dict.fromkeys(("hardlockup:hard-lockup", "smp-call-lockup:hard-lockup"), None),
+    **dict.fromkeys(("arm64-6.12-lkdtm-hardlockup", "arm64-6.12-lkdtm-smp-call-lockup"), None),
 }
 PROVOKED = [log for log in LOGS if log.stem.split("-")[1:3] in (["6.12", "lkdtm"], ["6.12", "kasan"])]
 
@@ -90,9 +91,9 @@ def test_what_provoked_a_crash_is_at_fault(log: Path) -> None:
 
 # Where frame pointers are all that there is to unwind by, the caller of a function without a frame is lost (x86), as
 # are the callers of one that has overwritten them; and some machines tell one error by another report.
-TOLD_OTHERWISE = {"bug", "bug-panic-on-oops", "exception", "exception-panic-on-oops", "exception-in-irq", "warning"}
+TOLD_OTHERWISE = {"bug", "bug-panic-on-oops", "exception", "exception-panic-on-oops", "warning"}
 TOLD_OTHERWISE |= {"warning-panic-on-warn", "corrupt-stack", "corrupt-stack-strong", "exhaust-stack"}
-TOLD_OTHERWISE |= {"slab-free-double", "spinlockup", "stack-guard-page-leading", "oom-kill"}
+TOLD_OTHERWISE |= {"slab-free-double", "spinlockup", "stack-guard-page-leading", "oom-kill", "hardlockup"}
 
 
 def test_a_crash_has_one_signature_on_every_architecture() -> None:

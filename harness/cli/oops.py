@@ -163,23 +163,27 @@ def _show_frames(crash: Crash, options: argparse.Namespace) -> None:
     some = any(frame.reliable for frame in own)
     shown = [frame for frame in own if frame.reliable or not some or frame.function == crash.function]
     folded = len(crash.frames) - len(shown[:_SHOWN])
-    spelled = [_spelled(frame) for frame in shown[:_SHOWN]]
+    shown = shown[:_SHOWN]
+    # All but the first, where the processor was, are addresses that calls return to.
+    calls = [_spelled(frame, back=frame is not crash.frames[0]) for frame in shown]
     places: dict[str, list[str]] = {}
-    if options.source is not None and spelled:
+    if options.source is not None and shown:
         from harness.kernel.decode import decode
 
-        places = decode(options.source, [text for text, frame in zip(spelled, shown, strict=False) if not frame.module])
-    for number, (text, frame) in enumerate(zip(spelled, shown, strict=False)):
+        places = decode(options.source, [call for call, frame in zip(calls, shown, strict=True) if not frame.module])
+    for number, (call, frame) in enumerate(zip(calls, shown, strict=True)):
         module = f" [{frame.module}]" if frame.module else ""
-        print(f"  {'trace' if number == 0 else '':10} {text}{module}" + (f" ({frame.stack})" if frame.stack else ""))
-        for place in places.get(text, [frame.source] if frame.source else []):
+        stack = f" ({frame.stack})" if frame.stack else ""
+        print(f"  {'trace' if number == 0 else '':10} {_spelled(frame)}{module}{stack}")
+        for place in places.get(call, [frame.source] if frame.source else []):
             print(f"  {'':12} {_colour('36', place)}")
     if folded:
         print(f"  {'':10} {_colour('2', f'... {folded} more frames: the rest, unreliable ones, other traces')}")
 
 
-def _spelled(frame: Frame) -> str:
-    """A frame as the kernel spells it."""
+def _spelled(frame: Frame, *, back: bool = False) -> str:
+    """A frame as the kernel spells it, or, for the call that it returns from, a byte `back`."""
     if frame.offset is None:
         return frame.function
-    return f"{frame.function}+{frame.offset:#x}" + (f"/{frame.size:#x}" if frame.size is not None else "")
+    offset = max(frame.offset - back, 0)
+    return f"{frame.function}+{offset:#x}" + (f"/{frame.size:#x}" if frame.size is not None else "")

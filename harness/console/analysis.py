@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 
 from harness.console.crash import Crash, Frame
 from harness.console.frames import Pointer, base_name
-from harness.console.guilt import first_at_fault, is_interrupt_entry, looping, names_in_titles, sleeping
+from harness.console.guilt import first_at_fault, is_interrupt_entry, looping, names_in_titles, serves, sleeping
 from harness.console.lines import Line, printable
 from harness.console.report import Report, facts, read_report
 from harness.console.rules import MARKS, NO_CRASH, RULES, Blame, Rule
@@ -24,6 +25,7 @@ _VARIABLE = (
     (re.compile(r"\bCPU#\d+"), "CPU"),
     (re.compile(r"(?<![A-Za-z0-9_])\d+(?![A-Za-z0-9_])"), "NUM"),
 )
+_NO_CODE = re.compile(r"supervisor instruction fetch|NX-protected|execut(?:e|ion) (?:of user|from non-execut)")
 _LONGEST_TITLE = 120
 _LONGEST_HEAD = 600
 _MARKED = re.compile("|".join(re.escape(mark.decode()) for mark in MARKS))
@@ -78,7 +80,7 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
         corrupted=corrupted,
         fatal=rule.fatal or told.panic is not None,
         notice=rule.notice,
-        signature=signature(rule.kind, function, report.functions()),
+        signature=signature(rule.kind, function, blamed.names or report.outwards(function)),
         panic=told.panic,
         hardware=told.hardware,
         modules=told.modules,
@@ -106,11 +108,12 @@ def _classify(report: Report) -> tuple[Rule, dict[str, str]]:
 
 @dataclass(frozen=True)
 class _Blamed:
-    """The function at fault, whether the instruction pointer was null, and other names that it may go by."""
+    """The function at fault, whether the instruction pointer was null, other names that it may go by, its callers."""
 
     function: str | None
     null_ip: bool
     others: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
@@ -132,19 +135,42 @@ def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
         case Blame.NAMED:
             return _Blamed(named[0] if named else None, null)
         case Blame.LOOP | Blame.INTERRUPTED:
-            return _Blamed(looping(names, rule.skip), null, others)
+            found = looping(names, rule.skip)
+            if found is None and not any(frame.reliable for trace in report.traces for frame in trace.frames):
+                found = first_at_fault(names, rule.skip)  # the unwinder was lost at once: all that is known
+            return _Blamed(found, null, others)
         case Blame.SLEEP:
             return _Blamed(found := sleeping(names), null, _public_name(found, names))
+    jumped, top = _jump(report)
+    if jumped:
+        # What it jumped to is not at fault, where it has a name at all (data, for one) and the caller is known.
+        target = base_name(report.pointers[0][1].function or "")
+        callers = list(dropwhile(lambda name: name == target, names))
+        if top:
+            others = tuple(filter(None, [first_at_fault(callers, rule.skip)]))
+            callers.insert(0, top)
+        names = callers or names
+        named = []
     found = first_at_fault([*named, *names], rule.skip)
-    if null and report.frames and not report.frames[0].reliable:
-        # The return address of the bad call lies on top of the stack: the first frame is the caller, whatever
-        # the unwinder, which has no frame to start from, thinks of it.
-        others = (found,) if found else ()
-        found = first_at_fault([base_name(report.frames[0].function), *names], rule.skip)
     # A helper that the kernel itself names, as the place of the fault, is what many search for.
-    place = [*named, *(pointer.function for _, pointer in report.pointers[:1] if pointer.function)][:1]
-    told = tuple(base_name(name) for name in place if found and base_name(name) != found)
-    return _Blamed(found, null, (*(others or _public_name(found, names)), *told))
+    place = [*named, *(pointer.function for _, pointer in report.pointers[:1] if pointer.function and not jumped)][:1]
+    told = tuple(name for name in map(base_name, place) if found not in (None, name) and serves(name))
+    if found is not None and found == report.link and (next_one := first_at_fault([n for n in names if n != found])):
+        told = (*told, next_one)  # who reads traces only, as syzbot does, does not know the leaf's caller
+    return _Blamed(found, null, (*(others or _public_name(found, names)), *told), tuple(names) if jumped else ())
+
+
+def _jump(report: Report) -> tuple[bool, str | None]:
+    """Whether the processor was made to run what is no code, and the caller, where the unwinder does not trust it.
+
+    That is null, data, users' memory.  The return address of the call lies on top of the stack: the first frame is
+    the caller, whatever the unwinder, which has no frame to start from, thinks of it.
+    """
+    pointer = report.pointers[0][1] if report.pointers else None
+    if pointer is None or (pointer.function is not None and not _NO_CODE.search(report.text)):
+        return False, None
+    first = next((frame for trace in report.traces for frame in trace.frames), None)
+    return True, base_name(first.function) if first and first.named and not first.reliable else None
 
 
 def _public_name(function: str | None, names: Sequence[str]) -> tuple[str, ...]:

@@ -164,7 +164,9 @@ class Follower:
 
     def _make_way(self, context: str, crash: _Open) -> Iterator[Event]:
         """Another crash begins where one is open."""
-        if crash.framed or crash.ended or not _CALLER.search(context) or context + _AROUND in self._open:
+        # The trace that another processor is made to show would not come from this caller.
+        alone = crash.framed or crash.ended or crash.nmi
+        if alone or not _CALLER.search(context) or context + _AROUND in self._open:
             yield from self._close(context, cut=not crash.framed)
         else:
             # It began while the kernel was about to print the trace of the first: the trace is that of both.
@@ -226,8 +228,9 @@ class Follower:
         if found.fatal and self._died is None:
             self._died = found.start_line
         before = self._before
-        if before and self._right_after(found) and not self._before_ended:
-            # One report of the same task right after another: its frames are frames of the first one's cause too.
+        again = before is not None and before.signature == found.signature
+        if before and self._right_after(found) and not self._before_ended and not again:
+            # Another report of the same task right after: its frames are frames of the first one's cause too.
             heading = crash.lines[0].text.strip()
             more = tuple(replace(frame, trace=frame.trace or heading) for frame in found.frames)
             yield Event(replace(before, frames=before.frames + more), complete=True)

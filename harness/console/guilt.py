@@ -48,7 +48,7 @@ _*(?:pi_+|nla_)?str(?:n?cmp|n?casecmp|n?cpy|lcpy|scpy|n?len|n?str|r?n?chr|n?cat|
 stpcpy skip_spaces match_string \w*sysfs_(?:streq|match_string) \w*kstrto\w+ simple_strto\w+ _parse_integer\w*
 (?:bin2|hex2|hex_to_)(?:hex|bin) \w*copy_(?:to|from|in)_(?:user|iter)\w* copy_page_(?:to|from)_iter\w* _*copy_user\w*
 _*(?:put|get)_user(?!_pages?)(?:_\w+)? \w*clear_user\w* __list_\w+ list_(?:add|del|replace|move|splice)\w*
-_*hlist_(?:\w+_)?(?:add|del)\w* llist_\w+ klist_\w+ refcount_\w+ kref_(?:get|put)\w*
+_*hlist_(?:\w+_)?(?:add|del)\w* llist_\w+ klist_\w+ _*refcount_\w+ kref_(?:get|put)\w*
 \w*atomic(?:64|_long)?_(?:add|sub|inc|dec|set|read|fetch|cmpxchg|xchg|or|and|xor|try)\w* iput\w* igrab ihold
 (?:fast_)?dput (?:inc|drop|set|clear)_nlink _*mark_(?:buffer|inode)_dirty\w* \w*x86_indirect_thunk\w*
 __indirect_thunk\w* \w*retpoline\w* string string_nocheck number put_dec\w* pointer va_format format_decode
@@ -71,6 +71,7 @@ cache_(?:grow_\w+|alloc_refill|flusharray) fallback_alloc kmem_(?:get|free)pages
 \w*alloc_(?:frozen_)?pages?\w* \w*(?:folio_alloc|alloc_folio)\w* __get_free_pages get_zeroed_page\w*
 (?:post|pre)_alloc_hook \w*page_owner\w* prep_(?:new|compound)_page \w*get_page_from_freelist\w* _*rmqueue\w*
 _*free_(?:pages|unref|large|frozen|one_page|pcp_prepare|pcppages)\w* get_partial\w* mempool_(?:alloc|free)\w*
+vma_alloc_\w+ cache_from_obj
 """
 # What ends or removes a thing for its owner: the owner is at fault when the thing is gone, or does not end:
 _ENDING = r"""
@@ -91,6 +92,7 @@ def matcher(*lists: str) -> re.Pattern[str]:
 
 
 _NOT_AT_FAULT = matcher(_REPORTING, _CHECKING, _LOCKING, _SERVING, _ALLOCATING, _ENDING)
+_SERVES = matcher(_LOCKING + _SERVING + _ALLOCATING)
 _NO_MORE = re.compile(r"(?!)")
 
 
@@ -102,6 +104,7 @@ worker_thread kthread do_one_initcall ret_from_fork\w* smpboot_thread_fn run_kso
 \w*softirq_handle_\w+ handle_softirqs call_timer_fn expire_timers \w*run_timers run_timer_softirq \w*run_timer_base\w*
 timer_expire_remote \w*hrtimer_run_\w+ __run_hrtimer \w*netif_receive_skb\w* start_secondary cpu_startup_entry do_idle
 (?:__)?vfs_(?:read|write|iter_read|iter_write|open|ioctl|writev|readv) ksys_(?:read|write|pread64|pwrite64)
+(?:x64|x32|ia32)_sys_call do_int80_\w+ el0t_\w+
 new_sync_(?:read|write) (?:ksys|do_vfs)_ioctl \w+_compat_ioctl do_iter_(?:read|write|readv_writev)
 blkdev_(?:driver_)?ioctl call_(?:read|write)_iter call_mmap mmap_region do_mmap\w* do_dentry_open
 sock_(?:sendmsg|recvmsg|release|mmap|do_ioctl|ioctl) sock_sendmsg_nosec __sock_release
@@ -142,6 +145,11 @@ def first_at_fault(names: Iterable[str], also_skip: re.Pattern[str] | None = Non
 def _at_fault(names: Iterable[str], also_skip: re.Pattern[str] | None) -> Iterator[str]:
     skip = also_skip or _NO_MORE
     return (name for name in names if not _NOT_AT_FAULT.fullmatch(name) and not skip.fullmatch(name))
+
+
+def serves(name: str) -> bool:
+    """Whether a function is never at fault because it serves any caller: it does what it was asked to do."""
+    return _SERVES.fullmatch(name) is not None
 
 
 def looping(names: Sequence[str], also_skip: re.Pattern[str] | None = None) -> str | None:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from harness.console.crash import Frame
-from harness.console.frames import Pointer, base_name, caller_in, read_address, read_frame, read_pointer
+from harness.console.frames import (
+    ADDRESS,
+    SYMBOL,
+    Pointer,
+    base_name,
+    caller_in,
+    read_address,
+    read_frame,
+    read_pointer,
+)
 from harness.console.lines import Line, printable
 
 _TASK = re.compile(
@@ -36,12 +46,15 @@ _REGISTER = re.compile(r"\b([A-Za-z][A-Za-z0-9_]{0,9}|GPR\d\d)\s?: ?([0-9a-f]{8,
 _REGISTER_LINE = re.compile(
     r"^\s*(?:(?:[RE][A-Z][A-Z0-9]|R\d\d|[CD]R\d|x\d+\s?|r\d+\s?|sp|pc|lr|ra|gp|fp|ip|[ast]\d+) ?:|GPR\d\d:|Krnl GPRS)"
 )
+_ANOTHERS = re.compile(r"hard LOCKUP on cpu \d")
+_USERS_POINTER = re.compile(r"\s*[RE]IP: (?:0033|0023|0073|001b):")
 _PANIC = re.compile(r"Kernel panic - not syncing: (?P<reason>.*?)\s*(?:CPU:.*)?$")
+_LINK = re.compile(rf"\s*(?:lr : |epc\s*: .* ra : )(?:{ADDRESS} )?(?P<function>{SYMBOL})\+0x")
 _HEADING = re.compile(
     r"^\s*(?:Call [Tt]race ?:|Backtrace ?:|stack backtrace:?|(?P<where>backtrace(?: \(crc \w+\))?|Allocated|Freed"
     r"|(?:Last p|P)otentially related work creation|(?:Allocated|Freed) by task \d+.*|Uninit was [\w ]+at"
     r"|Preemption disabled at|page (?:last )?(?:allocated|free).*"
-    r"|INFO: (?:Allocated|Freed) in .*|(?:Local variable|Bytes? \d).*|.* is located in stack.*"
+    r"|(?:INFO: )?(?:Allocated|Freed) in .*|(?:Local variable|Bytes? \d).*|.* is located in stack.*"
     r"|(?:read|write).* to 0x.*|value changed.*"
     r"|(?:read|write)[ -].*by (?:task|interrupt).*"
     r"|kfence-#\d+.*|the existing dependency chain.*|the dependencies between.*"
@@ -73,12 +86,18 @@ class Trace:
 
 @dataclass
 class Report:
-    """What the lines of one crash say; see `read_report`."""
+    """What the lines of one crash say; see `read_report`.
+
+    Attributes:
+        order: frames and instruction pointers as printed, with the indices of their lines.
+        link: a leaf function's caller, which the link register tells and no trace has.
+    """
 
     lines: Sequence[Line]
     traces: list[Trace] = field(default_factory=list)
     pointers: list[tuple[int, Pointer]] = field(default_factory=list)
     order: list[tuple[int, Frame | Pointer]] = field(default_factory=list)
+    link: str | None = None
 
     @cached_property
     def text(self) -> str:
@@ -103,13 +122,27 @@ class Report:
         Args:
             start: index of the line from which on all traces count; without it, only the crash's own do.
         """
-        return [
-            base_name(what.function)
-            for at, what in self.order
-            if what.function
-            and (at >= start if start is not None else isinstance(what, Pointer) or not what.trace)
-            and (isinstance(what, Pointer) or (what.reliable and what.named and not what.inlined))
-        ]
+        return [base_name(what.function or "") for _, what in self._told(start)]
+
+    def outwards(self, function: str | None) -> list[str]:
+        """A function and those of the trace that it stands in, from it outwards; the first trace where none has it."""
+        told = list(self._told(None))
+        first = next((at for at, (_, what) in enumerate(told) if base_name(what.function or "") == function), 0)
+        starts = [trace.at for trace in self.traces]
+        frames = [(at, bisect_right(starts, at)) for at, what in told[first:] if isinstance(what, Frame)]
+        own = {at for at, trace in frames if trace == frames[0][1]}
+        same = [base_name(what.function or "") for at, what in told[first:] if at in own]
+        return same if function is None else [function, *same]
+
+    def _told(self, start: int | None) -> Iterator[tuple[int, Frame | Pointer]]:
+        for at, what in self.order:
+            own = at >= start if start is not None else isinstance(what, Pointer) or not what.trace
+            if (
+                own
+                and what.function
+                and (isinstance(what, Pointer) or (what.reliable and what.named and not what.inlined))
+            ):
+                yield at, what
 
 
 def read_report(lines: Sequence[Line]) -> Report:
@@ -118,10 +151,14 @@ def read_report(lines: Sequence[Line]) -> Report:
     current: Trace | None = None
     stack: str | None = None
     owed: tuple[int, Pointer] | None = None
+    panic = ""
     for at, line in enumerate(lines):
         text = line.text
+        shown = any(trace.headed and not trace.name for trace in report.traces)
+        if at and _PANIC.search(text) and (shown or _ANOTHERS.search(lines[0].text)):
+            panic = "Kernel panic"  # whoever found the crash panics because of it
         if found := _HEADING.match(text):
-            current = Trace(at, (found["where"] or "").strip(" :"), True)
+            current = Trace(at, (found["where"] or panic).strip(" :"), True)
             report.traces.append(current)
             stack = None
             continue
@@ -147,7 +184,29 @@ def read_report(lines: Sequence[Line]) -> Report:
             current = None
     if owed is not None:
         report.order.append(owed)
+    _add_leafs_caller(report)
     return report
+
+
+def _add_leafs_caller(report: Report) -> None:
+    """Put the function that the link register tells after the one that the instruction pointer does.
+
+    A function that calls none has no frame, so that its caller is missing from the trace of arm64 and riscv.  In any
+    other function the register points into itself, or to the caller that the trace has too.
+    """
+    link = next((found for line in report.lines if (found := _LINK.match(line.text))), None)
+    if link is None or not report.pointers:
+        return
+    leaf = base_name(report.pointers[0][1].function or "")
+    frames = [(at, base_name(what.function)) for at, (_, what) in enumerate(report.order) if isinstance(what, Frame)]
+    outer = next(((at, name) for at, name in frames if name != leaf and not name.startswith("0x")), None)
+    # A trace that begins with what reports the crash has this function further down, and its caller there.
+    if outer is None or (leaf and frames[0][1] != leaf):
+        return
+    caller = base_name(link["function"])
+    if caller not in (leaf, outer[1]):
+        report.link = caller
+        report.order.insert(outer[0], (report.order[outer[0]][0], Pointer(caller, False)))
 
 
 @dataclass(frozen=True)
@@ -172,13 +231,17 @@ def facts(report: Report) -> Facts:
     found: dict[str, str] = {}
     registers: dict[str, str] = {}
     closed = False
+    anothers = _ANOTHERS.search(report.lines[0].text)
     for line in report.lines:
         text = line.text
         for pattern in (_TASK, _OLD_TASK, _LOCKDEP, _BY_TASK, _IN_TASK, _CPU, _TAINT):
             if seen := pattern.search(text):
                 for name, value in seen.groupdict().items():
-                    sure = pattern is _TASK and name in ("comm", "pid", "cpu")
-                    if value is not None and (sure or name not in task):
+                    who = name in ("comm", "pid", "cpu")
+                    # The task that panics because of another's crash (khungtaskd) is not the one that crashed.
+                    if value is None or (who and "panic" in found and ("comm" in task or anothers)):
+                        continue
+                    if name not in task or (who and pattern is _TASK):
                         task[name] = value
                 if pattern in (_TASK, _OLD_TASK):
                     task.setdefault("taint", "")
@@ -191,6 +254,7 @@ def facts(report: Report) -> Facts:
         ):
             if name not in found and (seen := pattern.search(text)):
                 found[name] = printable(seen[group]).strip()
+        closed |= bool(_USERS_POINTER.match(text))
         if not closed and _REGISTER_LINE.match(text):
             registers.update({k: v for k, v in _REGISTER.findall(text) if k not in registers})
         elif registers and "Call " in text:

@@ -17,8 +17,10 @@ def decode(source: Path, frames: Sequence[str]) -> dict[str, list[str]]:
     """The places in the source that frames stand for.
 
     Args:
-        source: a kernel tree with its built `vmlinux`, or a `vmlinux` in such a tree.
-        frames: such as `bio_integrity_process+0xd4/0x128`, of the kernel itself, not of modules.
+        source: a kernel tree with its built `vmlinux`, the folder of a build out of tree (`O=`), or a `vmlinux` in one,
+            of any architecture: binutils read the debug info of all.
+        frames: such as `bio_integrity_process+0xd4/0x128`, of the kernel itself, not of modules.  The place of a call
+            is a byte before the address that it returns to: that may be another line, or another function.
 
     Returns:
         By frame, lines such as `bio_integrity_process at block/bio-integrity.c:171`, the innermost inlined function
@@ -30,8 +32,10 @@ def decode(source: Path, frames: Sequence[str]) -> dict[str, list[str]]:
     vmlinux = source / "vmlinux" if source.is_dir() else source
     if not vmlinux.is_file():
         raise UserError(f"{source}: no vmlinux is there; build the kernel in that tree, or name its vmlinux")
-    script = vmlinux.parent / "scripts" / "faddr2line"
-    if not script.is_file():
+    # A build out of tree has a link to its source.
+    scripts = [vmlinux.parent / folder / "scripts" / "faddr2line" for folder in (".", "source")]
+    script = next((path for path in scripts if path.is_file()), None)
+    if script is None:
         raise UserError(f"{vmlinux}: no scripts/faddr2line beside it; name the vmlinux in its own kernel tree")
     places: dict[str, list[str]] = {}
     wanted = list(dict.fromkeys(frames))
@@ -54,6 +58,7 @@ def _read(text: str, wanted: set[str], tree: str) -> dict[str, list[str]]:
         if line.rstrip().removesuffix(":") in wanted:
             frame = line.rstrip().removesuffix(":")
         elif frame is not None and " at " in line:
-            # `(inlined by)` stands before all but the first.
-            places.setdefault(frame, []).append(line.replace("(inlined by)", "").replace(tree, "").strip())
+            # `(inlined by)` stands before all but the first; a discriminator tells apart what is on one line.
+            place = re.sub(r"\(inlined by\)|\(discriminator \d+\)", "", line).replace(tree, "")
+            places.setdefault(frame, []).append(place.strip())
     return places

@@ -143,3 +143,29 @@ def test_every_architecture_tells_the_same(log: str, stamp: str) -> None:
     assert not crash.corrupted
     assert crash.end_line == log.count("\n")
     assert crash.registers
+
+
+LEAF = """\
+Unable to handle kernel write to read-only memory at virtual address ffff800080212014
+pc : copy_fast+0xd8/0x240
+lr : take_one+0x48/0x78
+Call trace:
+ copy_fast+0xd8/0x240
+ take_all+0x24/0x30
+ vfs_write+0x98/0x164
+"""
+
+
+def test_the_caller_of_a_leaf_function_is_in_the_link_register() -> None:
+    # As arm64 prints it where the function at fault has no frame of its own.
+    crash = find_crashes(LEAF.replace("copy_fast", "__memcpy").encode())[0]
+    assert (crash.function, crash.signature) == ("take_one", "paging:take_one<take_all")
+    stale = LEAF.replace("lr : take_one", "lr : copy_fast")
+    assert find_crashes(stale.encode())[0].signature == "paging:copy_fast<take_all"
+
+
+def test_running_what_is_no_code_is_the_callers_fault_on_arm64() -> None:
+    head = "Unable to handle kernel execution of user memory at virtual address 0000ffffab81e000\npc : 0xffffab81e000\n"
+    trace = "lr : take_one+0xb8/0xd4\nCall trace:\n 0xffffab81e000\n take_all+0x24/0x30\n"
+    crash = find_crashes((head + trace).encode())[0]
+    assert (crash.kind, crash.function, crash.signature) == ("paging", "take_one", "paging:take_one<take_all")

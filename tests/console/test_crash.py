@@ -144,3 +144,110 @@ def test_a_helper_that_the_kernel_names_is_another_title() -> None:
     assert (crash.function, crash.title) == ("queue_drop", "KASAN: use-after-free Read in queue_drop")
     assert "KASAN: use-after-free Read in memcpy" in crash.alt_titles
     assert crash.signature.startswith("kasan:queue_drop")
+
+
+def test_a_jump_to_what_is_no_code_is_the_callers_fault() -> None:
+    # After LKDTM's EXEC_DATA and EXEC_USERSPACE on x86_64.
+    fault = "BUG: unable to handle page fault for address: {0}\n#PF: supervisor instruction fetch in kernel mode\n"
+    report = fault + "RIP: 0010:{1}\nCall Trace:\n ? run_it+0x47/0x58\n run_all+0x15/0x17\n vfs_write+0x9f/0x169\n"
+    for place in ("table+0x0/0x40", "0x7ff6765e7000"):
+        crash = find_crashes(report.format("00007ff6765e7000", place).encode())[0]
+        assert (crash.function, crash.null_ip) == ("run_it", False), place
+        assert crash.signature == "paging:run_it<run_all"
+
+
+def test_a_slab_report_ends_with_a_warning_of_its_own() -> None:
+    # Since v6.12.y the allocator warns where it printed a plain trace before.
+    log = (
+        "BUG kmalloc-1k (Not tainted): Object corrupt\nAllocated in take_one+0x1b/0x44 age=0 cpu=0 pid=29\n"
+        " take_one+0x1b/0x44\n"
+        "------------[ cut here ]------------\nWARNING: CPU: 0 PID: 29 at mm/slub.c:1127 object_err+0x177/0x182\n"
+        "RIP: 0010:object_err+0x177/0x182\nCall Trace:\n check_object+0x8c/0x2b9\n kfree+0x1a6/0x1cf\n"
+        "---[ end trace 0000000000000000 ]---\n"
+    )
+    (crash,) = find_crashes(log.encode())
+    assert (crash.title, crash.end_line) == ("BUG: slab: Object corrupt", 10)
+    assert [frame.function for frame in crash.frames if not frame.trace][-2:] == ["check_object", "kfree"]
+    assert [frame.function for frame in crash.frames if frame.trace.startswith("Allocated in")] == ["take_one"]
+
+
+def test_helpers_that_the_compiler_left_out_of_line_are_not_at_fault() -> None:
+    warning = "WARNING: CPU: 0 PID: 29 at lib/refcount.c:25 refcount_warn_saturate+0x47/0xd5\nCall Trace:\n"
+    trace = " __refcount_add.constprop.0+0x4a/0x4c\n cache_from_obj+0x1/0x2\n count_up+0x4e/0x60\n"
+    assert find_crashes((warning + trace).encode())[0].function == "count_up"
+
+
+def test_the_table_of_system_calls_only_dispatches() -> None:
+    lockup = "watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [dd:71]\nRIP: 0010:spin_on+0x0/0x2\nCall Trace:\n"
+    trace = " __x64_sys_spin+0x14/0x16\n x64_sys_call+0x28/0xddc\n do_syscall_64+0x6d/0xc9\n"
+    assert find_crashes((lockup + trace).encode())[0].function == "__x64_sys_spin"
+
+
+HUNG = """\
+[   12.1][   T21] INFO: task dd:30 blocked for more than 4 seconds.
+[   12.1][   T21] task:dd              state:D stack:0     pid:30    tgid:30    ppid:1      flags:0x00000000
+[   12.1][   T21] Call Trace:
+[   12.1][   T21]  __schedule+0x66b/0x6ba
+[   12.1][   T21]  schedule+0x3e/0x57
+[   12.1][   T21]  wait_long+0x27/0x29
+[   12.1][   T21] RIP: 0033:0x40119d
+[   12.1][   T21] RSP: 002b:00007fffcf651d30 EFLAGS: 00000246 ORIG_RAX: 0000000000000001
+"""
+
+
+def test_the_hung_task_is_not_the_one_that_panics() -> None:
+    panic = "[   12.2][   T21] Kernel panic - not syncing: hung_task: blocked tasks\n"
+    cpu = "[   12.2][   T21] CPU: 0 UID: 0 PID: 21 Comm: khungtaskd Not tainted 6.12.117 #1\n"
+    crash = find_crashes((HUNG + panic + cpu).encode())[0]
+    assert (crash.comm, crash.pid, crash.cpu, crash.kernel) == ("dd", 30, None, "6.12.117")
+    assert crash.registers == {}, "those of a user's program are not the crash's"
+
+
+def test_the_same_report_once_more_adds_no_frames() -> None:
+    first, again = find_crashes((HUNG + HUNG.replace(" 4 sec", " 8 sec")).encode())
+    assert len(first.frames) == len(again.frames) == 3
+    assert again.follows == first.start_line
+
+
+LOCKUP = """\
+[   12.1][    C1] watchdog: Watchdog detected hard LOCKUP on cpu 0
+[   12.1][    C1] Sending NMI from CPU 1 to CPUs 0:
+"""
+
+
+def test_a_lockup_is_not_where_the_processor_is_that_found_it() -> None:
+    # The buddy detector, on a machine without an NMI: nobody knows where the other processor is.
+    panic = (
+        "[   12.2][    C1] Kernel panic - not syncing: Hard LOCKUP\n"
+        "[   12.2][    C1] CPU: 1 UID: 0 PID: 0 Comm: swapper/1 Not tainted 6.12.117 #1\n"
+        "[   12.2][    C1] Call trace:\n[   12.2][    C1]  panic+0x19c/0x3b4\n[   12.2][    C1]  watch_buddy+0x1/0x2\n"
+    )
+    crash = find_crashes((LOCKUP + panic).encode())[0]
+    assert (crash.function, crash.cpu, crash.comm, crash.kernel) == (None, 0, None, "6.12.117")
+    assert {frame.trace for frame in crash.frames} == {"Kernel panic"}
+    other = (
+        "[   12.3][    C1] watchdog: BUG: soft lockup - CPU#1 stuck for 7s! [dd:30]\n"
+        "[   12.3][    C1] RIP: 0010:wait_long+0x27/0x29\n[   12.3][    C1] Call Trace:\n"
+        "[   12.3][    C1]  wait_all+0x1/0x2\n[   12.3][    C1]  vfs_write+0x1/0x2\n"
+    )
+    hard, soft = find_crashes((LOCKUP + other).encode())
+    assert (hard.function, soft.function) == (None, "wait_all")
+
+
+def test_a_failed_allocation_is_its_callers() -> None:
+    # Of a process that fills its memory, on arm64.
+    log = (
+        "dd: page allocation failure: order:0, mode:0x140dca(GFP_HIGHUSER_MOVABLE)\nCall trace:\n"
+        " __alloc_pages_noprof+0x650/0x808\n __folio_alloc_noprof+0x10/0x20\n"
+        " vma_alloc_zeroed_movable_folio+0x20/0x28\n handle_it+0x18c/0xd80\n"
+    )
+    assert find_crashes(log.encode())[0].function == "handle_it"
+
+
+def test_without_one_reliable_frame_the_instruction_pointer_is_what_is_known() -> None:
+    # LKDTM's EXHAUST_STACK on x86_64.
+    log = (
+        "BUG: TASK stack guard page was hit at ffffc9000014ff38 (stack is ffffc90000150000..ffffc90000154000)\n"
+        "RIP: 0010:recurse+0x23/0x9b\nCall Trace:\n ? recurse+0x65/0x9b\n ? do_syscall_64+0x6d/0xc9\n"
+    )
+    assert find_crashes(log.encode())[0].function == "recurse"

@@ -1,4 +1,6 @@
 import json
+import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +9,14 @@ import pytest
 
 from harness.errors import UserError
 from harness.kernel.decode import decode
+from harness.paths import cache
+from harness.process import run
 from tests.conftest import ROOT
 
 GOLDEN = Path(__file__).parent / "golden"
 BAD, GOOD = GOLDEN / "x86_64-6.1-replay-bad.log", GOLDEN / "x86_64-6.1-replay-good.log"
+# Of the trees that the program keeps; tests have a cache of their own.
+SCRIPTS = sorted((cache() / "worktrees").glob("*/scripts/faddr2line"))
 Regress = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -95,6 +101,65 @@ def test_frames_are_decoded_by_the_trees_own_script(tree: Path, regress: Regress
     assert decode(tree, [wanted, "none+0x1/0x2"]) == {wanted: places}
     done = regress("oops", "--source", str(tree / "vmlinux"), str(BAD))
     assert "bio_integrity_process at block/bio-integrity.c:171" in done.stdout
+
+
+KERNEL = """\
+volatile int stop;
+__attribute__((noinline, noreturn)) void give_up(void)
+{
+	for (;;)
+		stop++;
+}
+static inline int twice(int value)
+{
+	return value + stop;
+}
+__attribute__((noinline)) void first(void)
+{
+	stop = twice(3);
+	give_up();
+}
+__attribute__((noinline)) void second(void)
+{
+	stop = 4;
+}
+int start_kernel(void)
+{
+	first();
+	second();
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("cross", ["", "aarch64-linux-gnu-"])
+def test_a_call_is_found_before_the_address_it_returns_to(cross: str, tmp_path: Path, regress: Regress) -> None:
+    if not SCRIPTS:
+        pytest.skip("no kernel tree was fetched yet, hence no scripts/faddr2line")
+    if shutil.which(f"{cross}gcc") is None:
+        pytest.skip(f"{cross}gcc is not installed")
+    source, objects = tmp_path / "source", tmp_path / "objects"
+    for folder in (source / "init", source / "scripts", objects):
+        folder.mkdir(parents=True)
+    (source / "init/main.c").write_text(KERNEL)
+    shutil.copy(SCRIPTS[-1], source / "scripts")
+    # As a build out of tree leaves it.
+    (objects / "source").symlink_to(source)
+    in_order = ("-fno-toplevel-reorder", "-fno-reorder-functions", "-falign-functions=1")
+    flags = ("-g", "-O2", "-nostdlib", "-static", "-Wl,-e,start_kernel", *in_order)
+    vmlinux = objects / "vmlinux"
+    run([f"{cross}gcc", *flags, "-o", str(vmlinux), str(source / "init/main.c")])
+    told = run([f"{cross}readelf", "--wide", "--symbols", str(vmlinux)]).stdout
+    size = int(re.search(r"(\d+) FUNC .* first$", told, re.MULTILINE)[1])  # type: ignore[index]
+    # The call is the last that `first` does: it returns to where `second` begins.
+    log = tmp_path / "log"
+    log.write_text(
+        "BUG: kernel NULL pointer dereference, address: 0000000000000000\n"
+        f"RIP: 0010:second+0x0/0x100\nCall Trace:\n first+{size:#x}/{size:#x}\n"
+    )
+    done = regress("oops", "--source", str(objects), str(log))
+    assert done.returncode == 0, done.stderr
+    assert f"first+{size:#x}/{size:#x}\n               first at init/main.c:14\n" in done.stdout
 
 
 def test_a_source_that_cannot_decode_says_why(tmp_path: Path, regress: Regress) -> None:

@@ -282,6 +282,20 @@ INFO: Allocated in buffer_get+0x31/0x70 age=12 cpu=0 pid=71
     ),
     rule(
         "slub",
+        r"WARNING: .*\bmm/slub\.c.* (?:__slab_err|object_err)",
+        "WARNING: slab bug",
+        """\
+WARNING: CPU: 0 PID: 71 at mm/slub.c:1152 __slab_err+0x18/0x1c
+Call Trace:
+ slab_pad_check+0xd2/0xfb
+""",
+        "WARNING: slab bug",
+        blame=Blame.NONE,
+        cut=True,
+        joins=True,
+    ),
+    rule(
+        "slub",
         r"INFO: (?P<what>Freed|Allocated) in (?P<rest>.*)",
         "INFO: {what} in {rest}",
         "INFO: Freed in buffer_put+0x14/0x20 age=7 cpu=0 pid=71\n",

@@ -113,7 +113,7 @@ KINDS = (
     _lkdtm("HARDLOCKUP", *_HARD),
     _lkdtm("BUG", "oops=panic", name="bug-panic-on-oops"),
     _lkdtm("EXCEPTION", "oops=panic", "panic=1", name="exception-panic-on-oops"),
-    _lkdtm("WARNING", "panic_on_warn=1", name="warning-panic-on-warn"),
+    _lkdtm("WARNING", "sysctl.kernel.panic_on_warn=1", name="warning-panic-on-warn"),
     Kind("sysrq-crash", ("write", "/proc/sysrq-trigger", "c")),
     Kind("oom-kill", ("eat",)),
     Kind("oom-panic", ("eat",), ("sysctl.vm.panic_on_oom=1",)),

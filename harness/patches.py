@@ -111,8 +111,8 @@ def _link_out(git: Git, old: str, new: str) -> str | None:
         mode, blob = facts.split()[1:4:2] if facts else ("", "")
         if mode == "120000":
             target = git.run("cat-file", "blob", blob).stdout
-            place = posixpath.normpath(posixpath.join(posixpath.dirname(path), target or ".."))
-            if place.startswith(("/", "..")) or "\0" in target or ".git" in place.split("/"):
+            place = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+            if not target or place.startswith(("/", "..")) or "\0" in target or ".git" in place.split("/"):
                 return f"{path} -> {target or 'nothing'}"
     return None
 

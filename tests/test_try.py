@@ -285,6 +285,16 @@ def test_no_patch_makes_a_symbolic_link_that_leads_out(toy: tuple[Git, Path], tm
     assert isinstance(inside, Commit)
 
 
+@pytest.mark.parametrize("path", ["link", "sub/link"])
+def test_no_patch_makes_a_symbolic_link_to_nothing(toy: tuple[Git, Path], tmp_path: Path, path: str) -> None:
+    git, _ = toy
+    # A file that can be checked out, so that it is a patch, and an empty one as a link, which cannot.
+    empty = f"diff --git a/{path} b/{path}\nnew file mode 120000\nindex 0000000..e69de29\n"
+    rejected = made(git, tmp_path, empty + NEW.format(path="file", mode="100644", line="x"))
+    assert isinstance(rejected, Rejected)
+    assert f"{path} -> nothing" in rejected.reason
+
+
 def test_three_way(toy: tuple[Git, Path], tmp_path: Path) -> None:
     """A patch against an older commit whose context has changed since, but whose blob is known."""
     git, _ = toy

@@ -155,8 +155,9 @@ def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
     # A helper that the kernel itself names, as the place of the fault, is what many search for.
     place = [*named, *(pointer.function for _, pointer in report.pointers[:1] if pointer.function and not jumped)][:1]
     told = tuple(name for name in map(base_name, place) if found not in (None, name) and serves(name))
-    if found is not None and found == report.link and (next_one := first_at_fault([n for n in names if n != found])):
-        told = (*told, next_one)  # who reads traces only, as syzbot does, does not know the leaf's caller
+    if found is not None and found == report.link:
+        # Who goes by the trace alone, as most do, does not know the leaf's caller.
+        told += tuple(filter(None, [first_at_fault([name for name in names if name != found], rule.skip)]))
     return _Blamed(found, null, (*(others or _public_name(found, names)), *told), tuple(names) if jumped else ())
 
 

@@ -146,6 +146,9 @@ def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
             names.insert(0, top)
         named = []
     found = first_at_fault([*named, *names], rule.skip)
+    if found is not None and found == report.linked:
+        # Most go by the trace alone.
+        others += tuple(filter(None, [first_at_fault([name for name in names if name != found], rule.skip)]))
     return _Blamed(found, null, others or _public_name(found, names), tuple(names) if jumped else ())
 
 

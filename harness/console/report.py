@@ -83,12 +83,17 @@ class Trace:
 
 @dataclass
 class Report:
-    """What the lines of one crash say; see `read_report`."""
+    """What the lines of one crash say; see `read_report`.
+
+    Attributes:
+        order: instruction pointers and frames as printed.  linked: the caller that only the link register tells.
+    """
 
     lines: Sequence[Line]
     traces: list[Trace] = field(default_factory=list)
     pointers: list[tuple[int, Pointer]] = field(default_factory=list)
     order: list[tuple[int, Frame | Pointer]] = field(default_factory=list)
+    linked: str | None = None
 
     @cached_property
     def text(self) -> str:
@@ -131,8 +136,10 @@ def read_report(lines: Sequence[Line]) -> Report:
     panic = ""
     for at, line in enumerate(lines):
         text = line.text
-        if at and _PANIC.search(text) and (any(report.traces) or _ANOTHERS.search(lines[0].text)):
-            panic = "Kernel panic"  # whoever found the crash panics because of it
+        if at and _PANIC.search(text):
+            told = any(trace.frames and not trace.name for trace in report.traces)
+            # Whoever found the crash panics because of it.
+            panic = "Kernel panic" if told or _ANOTHERS.search(lines[0].text) else ""
         if found := _HEADING.match(text):
             current = Trace(at, (found["where"] or panic).strip(" :"))
             report.traces.append(current)
@@ -182,6 +189,7 @@ def _add_leafs_caller(report: Report) -> None:
     caller = base_name(link["function"])
     if caller not in (leaf, outer[1]):
         report.order.insert(outer[0], (report.order[outer[0]][0], Pointer(caller, False)))
+        report.linked = caller
 
 
 @dataclass(frozen=True)

@@ -160,6 +160,7 @@ def test_the_caller_of_a_leaf_function_is_in_the_link_register() -> None:
     # As arm64 prints it where the function at fault has no frame of its own.
     crash = find_crashes(LEAF.replace("copy_fast", "__memcpy").encode())[0]
     assert (crash.function, crash.signature) == ("take_one", "paging:take_one<take_all")
+    assert "BUG: unable to handle kernel paging request in take_all" in crash.alt_titles
     stale = LEAF.replace("lr : take_one", "lr : copy_fast")
     assert find_crashes(stale.encode())[0].signature == "paging:copy_fast<take_all"
 

@@ -25,6 +25,11 @@ class Talk:
         self.clear()
         print(text, file=sys.stderr, flush=True)
 
+    def say(self, line: str, *, aside: bool) -> None:
+        """Print a line of the report: on standard output, or aside where that is for JSON."""
+        self.clear()
+        print(line, file=sys.stderr if aside else sys.stdout, flush=True)
+
     def update(self, text: str) -> None:
         """Show what is going on, with the time since the start."""
         now = time.monotonic()

@@ -66,7 +66,7 @@ class Run:
         subjects = self._subjects()
         with self.shop.laboratory(self.tree) as lab:
             self.stored = store.start(self.shop.results, self.scenario.id, self.tree.description, self.options.arch)
-            self._say(text.head(self.scenario, self.tree.description, self.options.arch))
+            self.talk.say(text.head(self.scenario, self.tree.description, self.options.arch), aside=self.options.json)
             status, reason = Status.INTERRUPTED, "stopped before the first commit was tried"
             try:
                 for subject in subjects:
@@ -80,11 +80,6 @@ class Run:
             finally:
                 self._finish(status, reason)
         return status
-
-    def _say(self, line: str) -> None:
-        """A line of the report: on standard output, or aside when that is for JSON."""
-        self.talk.clear()
-        print(line, file=sys.stderr if self.options.json else sys.stdout, flush=True)
 
     def print_json(self) -> None:
         """Print the result as JSON, if that was asked for and there is one."""
@@ -129,7 +124,7 @@ class Run:
         self.answers.append(answer)
         if answer.kernel and self.scenario.machine_command is None:
             repro.write(folder, self.scenario)
-        self._say(text.row(answer))
+        self.talk.say(text.row(answer), aside=self.options.json)
 
     def _finish(self, status: Status, reason: str) -> None:
         """Whatever happened: what was found out is stored and told."""
@@ -147,4 +142,4 @@ class Run:
         }
         write_atomically(top / "junit.xml", junit.render(self.scenario.id, self.answers))
         self.stored.close(str(status), reason, self.result)
-        self._say(text.conclusion(status, reason, top))
+        self.talk.say(text.conclusion(status, reason, top), aside=self.options.json)

@@ -77,8 +77,8 @@ class Try:
         self.stored = store.start(self.shops[0].results, self.scenario.id, self.tree.description, self.options.arch)
         for number, path in enumerate(self.options.patches, 1):
             shutil.copyfile(path, self.stored.folder / f"{number}-{path.name}")
-        self._say(text.head(self.scenario, self.tree.description, self.options.arch))
-        self._say(f"patches on {base.sha[:12]}  {base.subject}")
+        self.talk.say(text.head(self.scenario, self.tree.description, self.options.arch), aside=self.options.json)
+        self.talk.say(f"patches on {base.sha[:12]}  {base.subject}", aside=self.options.json)
         standing, reason = Standing.INTERRUPTED, "stopped before the first patch was tried"
         try:
             try_all(self.rows, tried, self.stored.folder, self.options.runs, self._keep, self._tell)
@@ -131,11 +131,6 @@ class Try:
             repro.write(cell.answer.folder, cell.scenario)
         self.talk.note(grid.progress(cell))
 
-    def _say(self, line: str) -> None:
-        """A line of the report: on standard output, or aside when that is for JSON."""
-        self.talk.clear()
-        print(line, file=sys.stderr if self.options.json else sys.stdout, flush=True)
-
     def _finish(self, standing: Standing, reason: str) -> None:
         """Whatever happened: what was found out is stored and told."""
         top, base = self.stored.folder, self.rows[0].made
@@ -157,6 +152,6 @@ class Try:
         told = grid.render(self.cells)
         write_atomically(top / "table.txt", f"{told}\n")
         self.stored.close(str(standing), reason, result)
-        self._say(f"{told}\n{grid.conclusion(standing, reason, top)}")
+        self.talk.say(f"{told}\n{grid.conclusion(standing, reason, top)}", aside=self.options.json)
         if self.options.json:
             print(json.dumps(result, indent=2))

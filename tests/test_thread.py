@@ -283,6 +283,12 @@ def test_a_console_log() -> None:
         ("This was caused by commit c0ffee12 I think.", "c0ffee12", None, True),
         ("HEAD commit:    c0ffee12 Merge branch 'x'", "c0ffee12", None, False),
         ("bisected to:\n\ncommit c0ffee1234567890c0ffee12", "c0ffee1234567890c0ffee12", None, True),
+        (
+            'robot noticed "BUG:KASAN:x_in_toy" on:\n\ncommit: c0ffee123456 ("toy: read")',
+            "c0ffee123456",
+            "toy: read",
+            True,
+        ),
         ("See https://git.kernel.org/torvalds/c/c0ffee123456 for it.", "c0ffee123456", None, False),
         ('Please revert "toy: read less".', None, "toy: read less", True),
     ],

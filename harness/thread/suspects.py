@@ -43,6 +43,8 @@ _MENTIONS = (
         False,
     ),
     (re.compile(rf"{_SHORT}(?P<subject>) is the first bad commit"), True),
+    # Build robots: `kernel test robot noticed "..." on:`, and before 2022 `we noticed the following commit (...):`.
+    (re.compile(rf"\bnoticed [^\n]{{3,300}}:\s{{1,8}}commit: {_LONG}{_TITLED}"), True),
     (re.compile(rf"^Fixes:\s{{1,4}}{_SHORT}{_TITLED}", re.MULTILINE), True),
     (re.compile(_CALLED + _SHORT + _TITLED), False),
     (re.compile(rf"(?:kernel\.org|github\.com)/\S*?/(?:c|commit)/(?:\?\S*?id=)?{_LONG}(?P<subject>)"), False),

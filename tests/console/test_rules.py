@@ -72,6 +72,12 @@ def test_titles_name_only_what_is_captured() -> None:
         "usb 1-1: new device [#2] found",
         "rmt_storage:INFO:main: done",
         "BUG: Bad page state: 7 messages suppressed",
+        # Names that build robots make of titles.
+        'kernel test robot noticed "BUG:KASAN:slab-use-after-free_in_queue_drop" on:',
+        "| WARNING:at_block/bio.c:#queue_drop | 0 | 6 |",
+        "| BUG:kernel_NULL_pointer_dereference,address | 0 | 6 |",
+        "| Kernel_panic-not_syncing:Fatal_exception | 0 | 6 |",
+        "| Oops:#[##] | 0 | 6 |",
     ],
 )
 def test_words_that_only_sound_like_a_crash(line: str) -> None:

@@ -189,7 +189,7 @@ Call Trace:
     rule("bug", r"(?:^|[^A-Za-z_])BUG:\s*$", "BUG: corrupted", "BUG:\n", "BUG: corrupted", blame=Blame.NONE, cut=True),
     rule(
         "bug",
-        r"(?:^|[^A-Za-z_])BUG: ?(?P<rest>.*)",
+        r"(?:^|[^A-Za-z_])BUG: (?P<rest>.*)",
         "BUG: {rest}",
         "sound card: BUG: position 71 of 64\n",
         "BUG: position NUM of NUM",

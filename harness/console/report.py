@@ -137,11 +137,8 @@ class Report:
     def _told(self, start: int | None) -> Iterator[tuple[int, Frame | Pointer]]:
         for at, what in self.order:
             own = at >= start if start is not None else isinstance(what, Pointer) or not what.trace
-            if (
-                own
-                and what.function
-                and (isinstance(what, Pointer) or (what.reliable and what.named and not what.inlined))
-            ):
+            sure = isinstance(what, Pointer) or (what.reliable and what.named and not what.inlined)
+            if own and sure and what.function:
                 yield at, what
 
 
@@ -151,9 +148,10 @@ def read_report(lines: Sequence[Line]) -> Report:
     current: Trace | None = None
     stack: str | None = None
     owed: tuple[int, Pointer] | None = None
-    panic = ""
+    panic, ended = "", False
     for at, line in enumerate(lines):
         text = line.text
+        ended |= "---[ end trace" in text  # x86 prints the registers once more behind that
         shown = any(trace.headed and not trace.name for trace in report.traces)
         if at and _PANIC.search(text) and (shown or _ANOTHERS.search(lines[0].text)):
             panic = "Kernel panic"  # whoever found the crash panics because of it
@@ -166,8 +164,9 @@ def read_report(lines: Sequence[Line]) -> Report:
             name = mark["name"].strip("#")
             stack = None if mark["end"] or name in ("TASK", "EOI", "EOE") else name
         if pointer := read_pointer(text):
-            report.pointers.append((at, pointer))
-            report.order.append((at, pointer))
+            if not (panic or ended):
+                report.pointers.append((at, pointer))
+                report.order.append((at, pointer))
         elif frame := read_frame(text, stack) or (read_address(text, stack) if current else None):
             if current is None:
                 current = Trace(at, "", False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 
 from harness.console.crash import Crash, Frame
 from harness.console.frames import Pointer, base_name
@@ -18,7 +19,10 @@ from harness.console.signature import signature
 _VARIABLE = (
     (re.compile(r"\b([\w.]+)\+0x[0-9a-f]+/0x[0-9a-f]+"), r"\1"),
     (re.compile(r"\b(syz-executor|syzkaller)[.\d]*(?:[/:]\d+)*"), r"\1"),
-    (re.compile(r"(?<![A-Za-z0-9])(?:0x[0-9a-f]+|(?=[a-f]*\d)[0-9a-f]{6,16})(?![A-Za-z0-9_])"), "ADDR"),
+    (re.compile(r"(?<![A-Za-z0-9])(?:0x[0-9a-f]+|(?=[a-f]*\d)[0-9a-f]{6,16})(?![A-Za-z0-9])"), "ADDR"),
+    (re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])"), "IP"),
+    (re.compile(r"(?<=[\w\])])(?::\d+)+\b"), ":LINE"),
+    (re.compile(r"\bCPU#\d+"), "CPU"),
     (re.compile(r"(?<![A-Za-z0-9_])\d+(?![A-Za-z0-9_])"), "NUM"),
 )
 _NO_CODE = re.compile(r"supervisor instruction fetch|NX-protected|execut(?:e|ion) (?:of user|from non-execut)")
@@ -52,7 +56,8 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
     names += blamed.others
     if blamed.null_ip and told.workqueue:
         names.append(told.workqueue)
-    if corrupted and "{f}" in rule.title:
+    # syzbot takes a trace without its heading, as 32-bit arm may print it, for the rest of one that was cut.
+    if (corrupted or not any(trace.headed for trace in report.traces)) and "{f}" in rule.title:
         names.append("corrupted")
     known = {"f", *groups}
     patterns = [rule.title, *(also for also in rule.also if set(re.findall(r"\{(\w+)\}", also)) <= known)]
@@ -139,8 +144,8 @@ def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
     jumped, top = _jump(report)
     if jumped:
         # What it jumped to is not at fault, where it has a name at all (data, for one).
-        while names[:1] == [base_name(report.pointers[0][1].function or "")]:
-            del names[0]
+        target = base_name(report.pointers[0][1].function or "")
+        names = list(dropwhile(lambda name: name == target, names)) or ([] if top else names)
         if top:
             others = tuple(filter(None, [first_at_fault(names, rule.skip)]))
             names.insert(0, top)
@@ -149,7 +154,11 @@ def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
     if found is not None and found == report.linked:
         # Most go by the trace alone.
         others += tuple(filter(None, [first_at_fault([name for name in names if name != found], rule.skip)]))
-    return _Blamed(found, null, others or _public_name(found, names), tuple(names) if jumped else ())
+    # A helper that the kernel itself names, as the place of the fault, is what many search for.
+    place = [*named, *(pointer.function for _, pointer in report.pointers[:1] if pointer.function and not jumped)][:1]
+    told = tuple(base_name(name) for name in place if found and base_name(name) != found)
+    others = (*(others or _public_name(found, names)), *told)
+    return _Blamed(found, null, others, tuple(names) if jumped else ())
 
 
 def _jump(report: Report) -> tuple[bool, str | None]:

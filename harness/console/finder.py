@@ -257,7 +257,8 @@ def _joins(rule: Rule, crash: _Open, line: Line) -> bool:
         return False
     if rule.kind in ("panic", "stack-corrupted", "netdev-unregister", "slub"):
         return rule.kind != crash.rule.kind or rule.kind in ("panic", "slub")
-    return not crash.framed and len(crash.lines) < EARLY
+    # RHEL 5 puts where it was between the two; one frame is no trace yet.
+    return (not crash.framed or crash.last <= NEAR) and len(crash.lines) < EARLY
 
 
 def find_crashes(data: bytes | Iterable[bytes], *, notices: bool = False) -> list[Crash]:

@@ -15,7 +15,7 @@ _OFFSET = r"\+(?:0x)?(?P<offset>[0-9a-f]{1,8})"
 _SIZE = r"/(?:0x)?(?P<size>[0-9a-f]{1,8})"
 _MODULE = r"(?: \[(?P<module>[\w-]+)[^\]]*\])?"
 _SOURCE = r"(?: (?P<source>[\w./+-]+:\d+))?"
-_LEAD = r"\s*(?:</?[A-Z#][\w#]*> *)*(?:\[ *\d+\.\d+\] +)?"
+_LEAD = r"\s*(?:<{1,2}/?[A-Z#][\w#]*>{1,2} *)*(?:\[ *\d+\.\d+\] +)?"
 _FRAME = re.compile(
     rf"{_LEAD}\(?(?P<address>(?:{ADDRESS}\s*){{1,2}})?(?P<mark>\? +)?(?::(?P<old>\w+):)?(?P<function>{SYMBOL})"
     rf"{_OFFSET}(?:{_SIZE})?\)?{_MODULE}{_SOURCE}(?P<rest>[ .](?:\(.*\)|\[inline\])?)?\s*(?:\d[\d.]*)?$"
@@ -39,7 +39,7 @@ _POINTER = re.compile(
 )
 _NULL_ADDRESS = re.compile(r"\s*(?:[RE]?IP|pc)\s*:\s*(?:\w{4}:)?(?:\[<[0 ]*(?:\(null\))?>\]\s*)+(?:EFLAGS.*|lr .*)?$")
 _USER_SEGMENTS = {"0033", "0023", "0073", "001b"}
-_SUFFIX = re.compile(r"^(.+?)\..*$")
+_SUFFIX = re.compile(r"^\.?([^.]+)\..*$")
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,12 @@ class Pointer:
 
 
 def base_name(symbol: str) -> str:
-    """A function without what the compiler added: `f.isra.0.cold` is `f`; Rust's by the name that people give it."""
+    """A function without what the compiler added: `f.isra.0.cold` is `f`; Rust's by the name that people give it.
+
+    The older ABI of 64-bit powerpc puts a dot before the name of a function's code.
+    """
     found = _SUFFIX.match(symbol)
-    return demangle(found[1] if found and "::" not in symbol else symbol)
+    return demangle(found[1] if found and "::" not in symbol else symbol.removeprefix("."))
 
 
 def read_frame(text: str, stack: str | None = None) -> Frame | None:

@@ -73,11 +73,13 @@ class Trace:
 
     Attributes:
         at: index of its first line.  name: what its heading says, "" for the plain `Call Trace:`.
+        headed: whether it has a heading.
         frames: from the innermost outwards.
     """
 
     at: int
     name: str
+    headed: bool
     frames: list[Frame] = field(default_factory=list)
 
 
@@ -133,15 +135,16 @@ def read_report(lines: Sequence[Line]) -> Report:
     current: Trace | None = None
     stack: str | None = None
     owed: tuple[int, Pointer] | None = None
-    panic = ""
+    panic, ended = "", False
     for at, line in enumerate(lines):
         text = line.text
+        ended |= "---[ end trace" in text  # x86 prints the registers once more behind that
         if at and _PANIC.search(text):
             told = any(trace.frames and not trace.name for trace in report.traces)
             # Whoever found the crash panics because of it.
             panic = "Kernel panic" if told or _ANOTHERS.search(lines[0].text) else ""
         if found := _HEADING.match(text):
-            current = Trace(at, (found["where"] or panic).strip(" :"))
+            current = Trace(at, (found["where"] or panic).strip(" :"), True)
             report.traces.append(current)
             stack = None
             continue
@@ -149,11 +152,12 @@ def read_report(lines: Sequence[Line]) -> Report:
             name = mark["name"].strip("#")
             stack = None if mark["end"] or name in ("TASK", "EOI", "EOE") else name
         if pointer := read_pointer(text):
-            report.pointers.append((at, pointer))
-            report.order.append((at, pointer))
+            if not (panic or ended):
+                report.pointers.append((at, pointer))
+                report.order.append((at, pointer))
         elif frame := read_frame(text, stack) or (read_address(text, stack) if current else None):
             if current is None:
-                current = Trace(at, "")
+                current = Trace(at, "", False)
                 report.traces.append(current)
             frame = replace(frame, trace=current.name)
             # arm names the callee first: where the next line is not its caller, the caller stands only here.

@@ -12,13 +12,17 @@ dif3-*) want=T10-DIF-TYPE3-CRC ;;
 esac
 equal "the profile of $DISK" "$(pi_profile "$DISK")" "$want"
 must_count verify bio_integrity_verify_fn
+# One function a type and guard; since v6.11 one for all, which later changed its name (as of v7.2).
 case $want in
-none) must_count generate bio_integrity_alloc ;;
-*TYPE1-CRC) must_count generate t10_pi_type1_generate_crc blk_integrity_generate ;;
-*TYPE1-IP) must_count generate t10_pi_type1_generate_ip blk_integrity_generate ;;
-*TYPE3-CRC) must_count generate t10_pi_type3_generate_crc blk_integrity_generate ;;
-*TYPE3-IP) must_count generate t10_pi_type3_generate_ip blk_integrity_generate ;;
+none) generate="bio_integrity_init bio_integrity_alloc" ;;
+*TYPE1-CRC) generate=t10_pi_type1_generate_crc ;;
+*TYPE1-IP) generate=t10_pi_type1_generate_ip ;;
+*TYPE3-CRC) generate=t10_pi_type3_generate_crc ;;
+*TYPE3-IP) generate=t10_pi_type3_generate_ip ;;
 esac
+[ "$want" = none ] || generate="$generate blk_integrity_generate bio_integrity_generate"
+# shellcheck disable=SC2086
+must_count generate $generate
 knobs=/sys/block/${DISK##*/}/integrity
 
 # round VERIFY GENERATE FIRST: writes and reads N blocks with the two knobs so; sets V and G to the counts.

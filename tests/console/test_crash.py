@@ -241,3 +241,13 @@ def test_without_one_reliable_frame_the_instruction_pointer_is_what_is_known() -
         "RIP: 0010:recurse+0x23/0x9b\nCall Trace:\n ? recurse+0x65/0x9b\n ? do_syscall_64+0x6d/0xc9\n"
     )
     assert find_crashes(log.encode())[0].function == "recurse"
+
+
+def test_a_helper_that_the_kernel_names_is_another_title() -> None:
+    [crash] = find_crashes(
+        b"BUG: KASAN: use-after-free in memcpy+0x1/0x20\nRead of size 8 at addr ffff88801b94ce60 by task dd/71\n"
+        b"Call Trace:\n dump_stack+0x71/0xab\n memcpy+0x1/0x20\n queue_drop+0x17/0x40\n"
+    )
+    assert (crash.function, crash.title) == ("queue_drop", "KASAN: use-after-free Read in queue_drop")
+    assert "KASAN: use-after-free Read in memcpy" in crash.alt_titles
+    assert crash.signature.startswith("kasan:queue_drop")

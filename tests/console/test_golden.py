@@ -52,6 +52,8 @@ AT_FAULT = {
     **dict.fromkeys(
         ("usercopy-stack-beyond", "usercopy-stack-frame-from", "usercopy-stack-frame-to"), "do_usercopy_stack"
     ),
+    **dict.fromkeys(("usercopy-slab-size-to", "usercopy-slab-size-from"), "do_usercopy_slab_size"),
+    **dict.fromkeys(("usercopy-slab-whitelist-to", "usercopy-slab-whitelist-from"), "do_usercopy_slab_whitelist"),
     **dict.fromkeys(("usercopy-folio", "usercopy-vmalloc"), "do_usercopy_page_span"),
     # By what was set besides.
     "bug-panic-on-oops": "lkdtm_BUG",

@@ -61,6 +61,17 @@ def test_titles_name_only_what_is_captured() -> None:
         "WARNING: the mand mount option is being deprecated and will be removed in v5.15!",
         "mce: CPU0: Thermal monitoring enabled (TM1)",
         "Oopsla is a conference",
+        "xfs: Unknown parameter 'BUG: KASAN: use-after-free in f+0x1/0x2'",
+        'audit: type=1400 audit(1.0:7): avc: denied { read } for comm="BUG: soft lockup"',
+        'Kernel command line: root=/dev/vda dyndbg="format BUG: +p"',
+        "mpt3sas: Firmware BUG: config page mismatch",
+        "sch_taprio: Internal error: failed get start time",
+        "wave5 hw: double fault: 0x1f",
+        "WARNING: Unprivileged eBPF is enabled with eIBRS on, data leaks possible via Spectre v2 BHB attacks!",
+        "WARNING: kernel not compiled with MITIGATION_SRSO.",
+        "usb 1-1: new device [#2] found",
+        "rmt_storage:INFO:main: done",
+        "BUG: Bad page state: 7 messages suppressed",
     ],
 )
 def test_words_that_only_sound_like_a_crash(line: str) -> None:

@@ -39,7 +39,7 @@ RULES = (
     ),
     rule(
         "deadlock",
-        r"(?:WARNING|INFO): (?:HARD|SOFT)IRQ-safe -> (?:HARD|SOFT)IRQ-unsafe lock order detected",
+        r"(?:WARNING|INFO): [\w-]+-safe -> [\w-]+-unsafe lock order detected",
         "possible deadlock in {f}",
         """\
 WARNING: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected
@@ -75,7 +75,7 @@ Call Trace:
     ),
     rule(
         "rcu-usage",
-        r"(?P<level>WARNING|INFO): suspicious RCU usage",
+        r"(?P<level>WARNING|INFO): suspicious (?:RCU|rcu_\w+\(\)) usage",
         "{level}: suspicious RCU usage in {f}",
         """\
 WARNING: suspicious RCU usage
@@ -139,7 +139,7 @@ Call Trace:
     ),
     rule(
         "lock-held",
-        r"(?P<level>BUG|WARNING): (?P<what>lock held when returning to user space)",
+        r"(?P<level>BUG|WARNING): (?P<what>lock held (?:when returning to user space|at task exit time))",
         "{level}: {what} in {f}",
         """\
 WARNING: lock held when returning to user space!
@@ -149,7 +149,7 @@ dd/71 is leaving the kernel with locks still held!
  #0:  (&fi->mutex){+.+.+.}, at: [<ffffffff81938722>] inode_lock_it+0xa2/0xd0
 """,
         "WARNING: lock held when returning to user space in inode_lock_it",
-        body=rf"locks still held(?:.*\n)+?.*{AT}",
+        body=rf"still held(?:.*\n)+?.*{AT}",
         blame=Blame.NAMED,
         trace=False,
         fatal=False,
@@ -226,8 +226,8 @@ Call Trace:
     ),
     rule(
         "spinlock",
-        r"BUG: (?P<what>(?:spinlock|rwlock) (?:lockup suspected|lockup|already unlocked|recursion|bad magic"
-        r"|wrong owner|wrong CPU|trylock failure on UP))",
+        r"BUG: (?P<what>(?:spinlock|rwlock) (?:lockup suspected|lockup|already unlocked|(?:cpu )?recursion"
+        r"|bad magic|wrong owner|wrong CPU|trylock failure on UP))",
         "BUG: {what} in {f}",
         """\
 BUG: spinlock bad magic on CPU#0, dd/71

@@ -8,7 +8,7 @@ _ACCESS = ("bad-access in {f}",)
 _NULL = "BUG: unable to handle kernel NULL pointer dereference in {f}"
 _PAGE = "BUG: unable to handle kernel paging request in {f}"
 _GETS_MEMORY = (
-    r"\w*kmem\w* \w*slab\w* \w*alloc\w* create_object \w*mmap\w* idr_get\w* list_lru_init\w* \w*str(?:n)?dup\w*"
+    r"\w*kmem\w* \w*slab\w* \w*alloc\w* create_object \w*mmap\w* _*(?:idr|ida|radix_tree|pcpu)_\w+ list_lru_init\w*"
 )
 
 RULES = (
@@ -101,8 +101,7 @@ Call Trace:
     ),
     rule(
         "paging",
-        r"Unable to handle kernel (?:paging request|write to read-only memory|read from unreadable memory"
-        r"|execut(?:e|ion) (?:of user(?:space)?|from non-execut\w+) memory|unknown paging request)",
+        r"Unable to handle kernel (?!NULL|access to user|pointer )[a-z][a-z -]* (?:at|for|in) ",
         _PAGE,
         """\
 Unable to handle kernel paging request at virtual address 0c0c9ca0
@@ -177,8 +176,18 @@ Call Trace:
         "BUG: Bad page state in metapage_get",
         also=("BUG: Bad page state",),
         since=r"^page (?:last )?allocated via",
-        skip=r"\w*page_pool_alloc\w* \w*filemap_get_folio\w* \w*pagecache_get_page\w*"
-        r" __folio_alloc\w* \w*page_alloc\w*",
+        skip=r"\w*page_(?:pool|frag)_\w+ \w*filemap_get_folio\w* \w*pagecache_get_page\w*"
+        r" \w*grab_cache_\w+ \w*page_alloc\w*",
+        fatal=False,
+    ),
+    rule(
+        "page-cache",
+        r"BUG: Bad page cache (?P<rest>.*)",
+        "BUG: Bad page cache",
+        "BUG: Bad page cache in process dd  pfn:11ca9c\n",
+        "BUG: Bad page cache",
+        also=("BUG: Bad page cache {rest}",),
+        blame=Blame.NONE,
         fatal=False,
     ),
     rule(

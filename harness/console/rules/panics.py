@@ -63,7 +63,7 @@ Call Trace:
     ),
     rule(
         "panic",
-        rf"{_PANIC}(?P<reason>Fatal exception|panic_on_warn set|hung_task: blocked tasks)",
+        rf"{_PANIC}(?:\w+: )?(?P<reason>Fatal exception|panic_on_\w+ set|hung_task: blocked tasks)",
         "kernel panic: {reason}",
         "Kernel panic - not syncing: Fatal exception in interrupt\n",
         "kernel panic: Fatal exception",
@@ -73,7 +73,7 @@ Call Trace:
     ),
     rule(
         "panic",
-        r"Kernel panic - not syncing: ?(?P<reason>.*?)\s*(?:CPU: .*)?$|Kernel panic: (?P<old>.*)",
+        r"Kernel panic - not syncing: ?(?P<reason>.*?)\s*(?:CPU: .*|\]---)?$|Kernel panic: (?P<old>.*)",
         "kernel panic: {reason}{old}",
         "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n",
         "kernel panic: VFS: Unable to mount root fs on unknown-block(NUM,NUM)",

@@ -28,7 +28,7 @@ Call Trace:
     ),
     rule(
         "hard-lockup",
-        r"(?:Watchdog detected hard LOCKUP|NMI [Ww]atchdog detected LOCKUP"
+        r"(?:[Ww]atchdog detected (?:hard )?LOCKUP|CPU \d+ (?:(?:self-)?detected hard|Hard) LOCKUP"
         r"|CPU\d+: Watchdog CPU:? ?\d+ (?:Hard|became unstuck))",
         "BUG: hard lockup in {f}",
         """\

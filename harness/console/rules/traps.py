@@ -27,7 +27,7 @@ Call Trace:
     ),
     rule(
         "stack-overflow",
-        r"BUG: (?:\w+ )?stack guard page was hit",
+        r"BUG: (?:\S+ )?stack guard page was hit",
         "BUG: stack guard page was hit in {f}",
         """\
 BUG: stack guard page was hit at ffffc900190cfff8 (stack is ffffc900190d0000..ffffc900190d7fff)
@@ -63,7 +63,7 @@ Call trace:
     ),
     rule(
         "bug",
-        r"kernel BUG at|Kernel bug (?:detected|at)",
+        r"kernel BUG at|Kernel (?:bug (?:detected|at)|BUG \[#\d)",
         "kernel BUG in {f}",
         """\
 kernel BUG at mm/rmap.c:1306!
@@ -100,7 +100,7 @@ Call Trace:
     ),
     rule(
         "double-fault",
-        r"PANIC: double fault|(?:traps: )?double fault: ",
+        r"PANIC: double fault|double fault: [0-9a-f]{4}\b",
         "PANIC: double fault in {f}",
         """\
 PANIC: double fault, error_code: 0x0
@@ -178,7 +178,7 @@ PC is at table_dup+0x154/0x39c
     ),
     rule(
         "unhandled-fault",
-        r"Unhandled (?:fault|prefetch abort): ",
+        r"Unhandled (?:fault|prefetch abort): .*\(0x[0-9a-f]+\) at ",
         "Unhandled fault in {f}",
         """\
 Unhandled fault: page domain fault (0x01b) at 0x00000e30
@@ -192,7 +192,7 @@ Backtrace:
     ),
     rule(
         "internal-error",
-        r"Internal error: ",
+        r"Internal error: .*\[#\d+\]",
         "Internal error in {f}",
         """\
 Internal error: synchronous external abort: 96000210 [#1] PREEMPT SMP
@@ -207,9 +207,8 @@ Call trace:
     ),
     rule(
         "trap",
-        r"^(?:\W*Oops: )?(?P<what>overflow|bounds|coprocessor segment overrun|invalid TSS|segment not present"
-        r"|alignment check|fpu exception|simd exception|iret exception|control protection|spurious interrupt bug"
-        r"|illegal operation|[a-z]+ (?:event|exception)): (?:[0-9a-f]{4}|0x[0-9a-f]+) (?:ilc:\d )?\[#\d+\]",
+        r"^(?:Oops: )?(?!Oops)(?P<what>[A-Za-z#][\w ()/#'-]{2,60}?)"
+        r"(?:(?:: [0-9a-f]{4}| \[SEGMENT|: sig: \d+)[^\[]{0,80}?)?\s?\[#\d+\](?::?\s*$| [A-Z])",
         "{what} in {f}",
         """\
 illegal operation: 0001 ilc:1 [#1] SMP

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from harness.console.rules.rule import FUNCTION, Blame, rule
 
-_AT = r"WARNING: (?:CPU: \d+ PID: -?\d+ )?(?:at )?"
-_USB = r"usb_submit_urb usb_start_wait_urb usb_bulk_msg usb_interrupt_msg usb_control_msg\w*"
+_AT = r"WARNING: (?:CPU: \d+ PID: -?\d+ )?(?:at )?(?:\[.*\] )?"
 _START = r"^(?:[^\w<]*|.*\[ cut here \]-* *)"
 
 RULES = (
@@ -123,12 +122,11 @@ Call Trace:
  receive_urb+0x71/0x80
 """,
         "WARNING in receive_urb/usb_submit_urb",
-        skip=_USB,
         fatal=False,
     ),
     rule(
         "warning",
-        rf"WARNING: \S+\.\w+:\d+ at (?:{FUNCTION})?",
+        rf"WARNING: (?:\[.*\] )?\S+\.\w+:\d+ at (?:{FUNCTION})?",
         "WARNING in {f}",
         """\
 WARNING: block/bio.c:12 at bio_drop+0x10/0x20, CPU#0: dd/71
@@ -142,7 +140,7 @@ Call Trace:
     ),
     rule(
         "warning",
-        rf"(?:WARNING: (?:CPU: .*? )?|Badness )at \S+ (?:{FUNCTION})?|WARNING: .*\bat \S+\.[chS]:\d+",
+        rf"(?:WARNING: (?:CPU: .*? )?|Badness )at \S+ (?:{FUNCTION})?|(?:WARNING: .*\b|Badness )at \S+\.[chS]:\d+",
         "WARNING in {f}",
         """\
 WARNING: CPU: 0 PID: 71 at block/bio.c:12 bio_drop+0x10/0x20

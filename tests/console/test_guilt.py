@@ -1,0 +1,65 @@
+"""Which functions are never at fault: families of the kernel's helpers, and drivers' functions that sound like them."""
+
+import re
+
+import pytest
+
+from harness.console.guilt import first_at_fault, looping
+
+HELPERS = """\
+reports: dump_stack_lvl show_regs __warn warn_slowpath_fmt report_bug die_kernel_fault arm64_notify_die
+asserts: assertfail assfail asswarn
+traps: asm_exc_invalid_op do_trap_break do_page_fault exc_page_fault __do_kernel_fault do_mem_abort el1h_64_sync
+    do_el1_undef call_el1_break_hook handle_exception __do_pgm_check
+sanitizers: __asan_report_load8_noabort kasan_check_range __hwasan_tag_mismatch __msan_warning __tsan_read8
+    __kcsan_check_access __ubsan_handle_out_of_bounds kfence_report_error __sanitizer_cov_trace_pc
+lockdep: lock_acquire __lock_acquire register_lock_class mark_lock_irq check_prevs_add validate_chain
+locks: _raw_spin_lock_irqsave do_raw_spin_trylock native_queued_spin_lock_slowpath rt_spin_lock rt_write_unlock
+    rtlock_slowlock rwbase_write_lock mutex_lock_nested __mutex_add_waiter down_read up_write osq_lock
+    queued_read_lock_slowpath rwsem_down_write_slowpath percpu_down_write
+memory: memcpy_orig __pi_memset memcmp rep_movs_alternative copy_mc_fragile _copy_to_iter copy_user_generic_string
+    __get_user_nocheck_8 put_user_ifreq
+strings: strnlen __pi_strcmp strrchr nla_strscpy vsnprintf kvasprintf_const kstrtouint put_dec hex_string
+lists and trees: __list_del_entry_valid_or_report list_add_tail rb_erase rb_first xas_find __xa_alloc
+    llist_add_batch
+bits: test_and_set_bit _find_next_zero_bit __bitmap_weight arch_atomic_fetch_add_relaxed _atomic_dec_and_lock
+memory's owners: __kmalloc_cache_noprof kvzalloc vmalloc_user krealloc kmemdup_noprof kstrndup memdup_user_nul kfree
+    kmem_cache_free ___slab_alloc allocate_slab ____cache_alloc_node alloc_pages_mpol __alloc_frozen_pages_noprof
+    rmqueue_bulk free_unref_page folio_alloc_noprof mempool_alloc_noprof
+ends: del_timer_sync timer_shutdown_sync cancel_delayed_work_sync __flush_work drain_workqueue kthread_stop_put
+    device_unregister devres_release_all usb_kill_anchored_urbs usb_control_msg_send
+rust: rust_helper_BUG core::panicking::panic_fmt <core::option::Option<T>>::unwrap __rustc::rust_begin_unwind
+"""
+CULPRITS = """\
+queue_drop kvm_mmu_page_fault nonpaging_page_fault register_posix_clock drm_atomic_helper_set_config
+hfsplus_strcasecmp gfs2_cancel_delete_work dm_wait_for_completion drm_gem_shmem_vunmap evmcs_sanitize_exec_ctrls
+bio_copy_user_iov __get_user_pages ext4_groupinfo_create_slab remove_wait_queue unregister_netdevice_many_notify
+queue_work_fn radix_tree_node_alloc ida_free rhashtable_insert_slow
+"""
+
+
+@pytest.mark.parametrize("family", re.split(r"\n(?! )", HELPERS.strip()), ids=lambda family: family.partition(":")[0])
+def test_no_helper_is_at_fault(family: str) -> None:
+    for name in family.partition(":")[2].split():
+        assert first_at_fault([name, "queue_drop"]) == "queue_drop", name
+
+
+@pytest.mark.parametrize("name", CULPRITS.split())
+def test_what_only_sounds_like_a_helper_is(name: str) -> None:
+    assert first_at_fault([name]) == name
+
+
+@pytest.mark.parametrize(
+    "outwards",
+    [
+        "vfs_write ksys_write __x64_sys_write do_syscall_64",
+        "do_trap_ecall_u ret_from_exception",
+        "invoke_syscall el0_svc_common",
+        "process_one_work worker_thread",
+        "call_timer_fn __run_timers",
+        "do_one_initcall kernel_init_freeable",
+        "system_call_exception system_call_common",
+    ],
+)
+def test_a_loop_is_named_by_who_was_called_from_a_dispatcher(outwards: str) -> None:
+    assert looping(["_raw_spin_lock", "queue_step", "queue_all", *outwards.split()]) == "queue_all"

@@ -69,7 +69,8 @@ AT_FAULT = {
     "arm64-6.12-lkdtm-exhaust-stack": "full_proxy_write",
     "i386-6.12-lkdtm-exhaust-stack": None,  # pages are found broken: it has no guard pages
     "i386-6.12-lkdtm-spinlockup": "syscall_exit_to_user_mode",  # lockdep had given up by then
-    "x86_64-6.12-kasan-corrupt-stack": "__lkdtm_CORRUPT_STACK",
+    "arm64-6.12-kasan-exhaust-stack": "full_proxy_write",
+    "corrupt-stack:kasan": "__lkdtm_CORRUPT_STACK",
     "oom-kill": "__handle_mm_fault",
     "i386-6.12-lkdtm-oom-kill": "handle_mm_fault",
     # These reports name no function, or the locked-up processor's is not known.

@@ -80,7 +80,12 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
         corrupted=corrupted,
         fatal=rule.fatal or told.panic is not None,
         notice=rule.notice,
-        signature=signature(rule.kind, function, blamed.names or report.outwards(function)),
+        signature=signature(
+            rule.kind,
+            function,
+            blamed.names or report.outwards(function),
+            titles[0] if rule.blame is Blame.NONE else "",
+        ),
         panic=told.panic,
         hardware=told.hardware,
         modules=told.modules,

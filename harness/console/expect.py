@@ -23,6 +23,7 @@ class Expectation:
         title: a glob for the title, with or without its leading `BUG: unable to handle kernel`.
         kind: the kind.  workqueue: a glob for the work function.
         frames: a glob that some frame's function must match, reliable or not.
+        signature: a glob for the signature, such as `null-deref:*<bio_integrity_verify_fn*`.
         any: any crash will do.
     """
 
@@ -30,6 +31,7 @@ class Expectation:
     kind: str | None = None
     workqueue: str | None = None
     frames: str | None = None
+    signature: str | None = None
     any: bool = False
 
     def __str__(self) -> str:
@@ -77,4 +79,6 @@ def match(expected: Expectation, crash: Crash) -> Match:
         return Match(False, f"its work function {crash.workqueue or 'none'!r} is not {expected.workqueue!r}")
     if expected.frames is not None and not any(fnmatchcase(f.function, expected.frames) for f in crash.frames):
         return Match(False, f"no frame of it is {expected.frames!r}")
+    if expected.signature is not None and not fnmatchcase(crash.signature, expected.signature):
+        return Match(False, f"its signature {crash.signature!r} is not {expected.signature!r}")
     return Match(True, "any crash counts" if expected.any else f"it is {expected}")

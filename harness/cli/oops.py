@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -64,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
             print(f"regress: {name}: {error.strerror}", file=sys.stderr)
             continue
         if options.json:
-            print(json.dumps({"file": name, "crashes": [crash.to_json() for crash in crashes]}), flush=True)
+            print(json.dumps({"file": name, "crashes": [_document(crash, options) for crash in crashes]}), flush=True)
         else:
             _show_all(name, crashes, options)
     return status
@@ -91,7 +92,7 @@ def _follow(name: str, options: argparse.Namespace) -> None:
         for event in events:
             crash, complete = event.crash, event.complete  # type: ignore[attr-defined]
             if options.json:
-                print(json.dumps({"event": "crash" if complete else "head", **crash.to_json()}), flush=True)
+                print(json.dumps({"event": "crash" if complete else "head", **_document(crash, options)}), flush=True)
             elif not complete:
                 print(_colour("1", f"line {crash.start_line}: a crash begins: {crash.kind}"), flush=True)
             elif told.get(crash.start_line) != crash:
@@ -164,21 +165,34 @@ def _show_frames(crash: Crash, options: argparse.Namespace) -> None:
     shown = [frame for frame in own if frame.reliable or not some or frame.function == crash.function]
     folded = len(crash.frames) - len(shown[:_SHOWN])
     shown = shown[:_SHOWN]
-    # All but the first, where the processor was, are addresses that calls return to.
-    calls = [_spelled(frame, back=frame is not crash.frames[0]) for frame in shown]
-    places: dict[str, list[str]] = {}
-    if options.source is not None and shown:
-        from harness.kernel.decode import decode
-
-        places = decode(options.source, [call for call, frame in zip(calls, shown, strict=True) if not frame.module])
-    for number, (call, frame) in enumerate(zip(calls, shown, strict=True)):
+    for number, (frame, places) in enumerate(zip(shown, _places(crash, shown, options), strict=True)):
         module = f" [{frame.module}]" if frame.module else ""
         stack = f" ({frame.stack})" if frame.stack else ""
         print(f"  {'trace' if number == 0 else '':10} {_spelled(frame)}{module}{stack}")
-        for place in places.get(call, [frame.source] if frame.source else []):
+        for place in places:
             print(f"  {'':12} {_colour('36', place)}")
     if folded:
         print(f"  {'':10} {_colour('2', f'... {folded} more frames: the rest, unreliable ones, other traces')}")
+
+
+def _places(crash: Crash, frames: Sequence[Frame], options: argparse.Namespace) -> list[list[str]]:
+    """Where in the source frames of a crash are: what `--source` says, innermost inlined function first, or the log."""
+    found: dict[str, list[str]] = {}
+    # All but the first, where the processor was, are addresses that calls return to.
+    calls = [_spelled(frame, back=frame is not crash.frames[0]) for frame in frames]
+    if options.source is not None and frames:
+        from harness.kernel.decode import decode
+
+        found = decode(options.source, [call for call, frame in zip(calls, frames, strict=True) if not frame.module])
+    told = ([frame.source] if frame.source else [] for frame in frames)
+    return [found.get(call, source) for call, source in zip(calls, told, strict=True)]
+
+
+def _document(crash: Crash, options: argparse.Namespace) -> dict[str, object]:
+    """A crash for JSON; the source of a frame is the place in its own function, not in one inlined there."""
+    own = (places[-1].rpartition(" at ")[2] if places else None for places in _places(crash, crash.frames, options))
+    frames = tuple(replace(frame, source=source) for frame, source in zip(crash.frames, own, strict=True))
+    return replace(crash, frames=frames).to_json()
 
 
 def _spelled(frame: Frame, *, back: bool = False) -> str:

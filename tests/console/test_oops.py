@@ -160,6 +160,11 @@ def test_a_call_is_found_before_the_address_it_returns_to(cross: str, tmp_path: 
     done = regress("oops", "--source", str(objects), str(log))
     assert done.returncode == 0, done.stderr
     assert f"first+{size:#x}/{size:#x}\n               first at init/main.c:14\n" in done.stdout
+    frames = json.loads(regress("oops", "--json", "--source", str(objects), str(log)).stdout)["crashes"][0]["frames"]
+    assert [(frame["function"], frame["source"]) for frame in frames] == [
+        ("second", None),  # the image has none of that size
+        ("first", "init/main.c:14"),
+    ]
 
 
 def test_a_source_that_cannot_decode_says_why(tmp_path: Path, regress: Regress) -> None:

@@ -38,7 +38,7 @@ _POINTER = re.compile(
     rf"(?:(?::\w+:)?(?P<function>{SYMBOL}){_OFFSET}(?:{_SIZE})?{_MODULE}{_SOURCE}|(?P<null>\(null\)|0x0+\s*$)|(?P<wild>0x[0-9a-f]+))"
 )
 _NULL_ADDRESS = re.compile(r"\s*(?:[RE]?IP|pc)\s*:\s*(?:\w{4}:)?(?:\[<[0 ]*(?:\(null\))?>\]\s*)+(?:EFLAGS.*|lr .*)?$")
-_USER_SEGMENTS = {"0033", "0023", "0073", "001b"}
+USER_SEGMENTS = ("0033", "0023", "0073", "001b")
 _SUFFIX = re.compile(r"^\.?([^.]+)\..*$")
 
 
@@ -97,7 +97,7 @@ def _extent(found: re.Match[str]) -> tuple[int | None, int | None]:
 def read_pointer(text: str) -> Pointer | None:
     """The kernel's instruction pointer that a line tells, or None."""
     if found := _POINTER.match(text):
-        if found["x86"] and found["segment"] in _USER_SEGMENTS:
+        if found["x86"] and found["segment"] in USER_SEGMENTS:
             return None
         function, frame = found["function"], None
         if function:

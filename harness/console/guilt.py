@@ -92,7 +92,7 @@ def matcher(*lists: str) -> re.Pattern[str]:
 
 
 _NOT_AT_FAULT = matcher(_REPORTING, _CHECKING, _LOCKING, _SERVING, _ALLOCATING, _ENDING)
-_SERVES = matcher(_LOCKING + _SERVING + _ALLOCATING)
+_SERVES = matcher(_LOCKING, _SERVING, _ALLOCATING)
 _NO_MORE = re.compile(r"(?!)")
 
 

@@ -49,7 +49,7 @@ _LATE = re.compile(rf"{_STAMP}(?:{_CALLER})? ")
 _PLACE = r"(?:[\w./+~-]{1,200}:\d+|\?\?:[?\d]+)"
 _ASIDE = r"(?: \(discriminator \d+\))?"
 _DECODED = re.compile(
-    rf"(?P<function>[A-Za-z_.$][\w.$]{{0,200}}) \((?:{_PLACE}{_ASIDE} ){{0,50}}(?P<place>{_PLACE}){_ASIDE}\)"
+    rf"(?<![\w.$])(?P<function>[A-Za-z_.$][\w.$]{{0,200}}) \((?:{_PLACE}{_ASIDE} ){{0,50}}(?P<place>{_PLACE}){_ASIDE}\)"
     r"(?: (?P<module>[\w-]{1,64}) ?$)?"
 )
 

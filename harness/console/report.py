@@ -12,6 +12,7 @@ from harness.console.crash import Frame
 from harness.console.frames import (
     ADDRESS,
     SYMBOL,
+    USER_SEGMENTS,
     Pointer,
     base_name,
     caller_in,
@@ -47,7 +48,7 @@ _REGISTER_LINE = re.compile(
     r"^\s*(?:(?:[RE][A-Z][A-Z0-9]|R\d\d|[CD]R\d|x\d+\s?|r\d+\s?|sp|pc|lr|ra|gp|fp|ip|[ast]\d+) ?:|GPR\d\d:|Krnl GPRS)"
 )
 _ANOTHERS = re.compile(r"hard LOCKUP on cpu \d")
-_USERS_POINTER = re.compile(r"\s*[RE]IP: (?:0033|0023|0073|001b):")
+_USERS_POINTER = re.compile(rf"\s*[RE]IP: (?:{'|'.join(USER_SEGMENTS)}):")
 _PANIC = re.compile(r"Kernel panic - not syncing: (?P<reason>.*?)\s*(?:CPU:.*)?$")
 _LINK = re.compile(rf"\s*(?:lr : |epc\s*: .* ra : )(?:{ADDRESS} )?(?P<function>{SYMBOL})\+0x")
 _HEADING = re.compile(
@@ -152,9 +153,10 @@ def read_report(lines: Sequence[Line]) -> Report:
     for at, line in enumerate(lines):
         text = line.text
         ended |= "---[ end trace" in text  # x86 prints the registers once more behind that
-        shown = any(trace.headed and not trace.name for trace in report.traces)
-        if at and _PANIC.search(text) and (shown or _ANOTHERS.search(lines[0].text)):
-            panic = "Kernel panic"  # whoever found the crash panics because of it
+        if at and _PANIC.search(text):
+            shown = any(trace.headed and not trace.name for trace in report.traces)
+            if shown or _ANOTHERS.search(lines[0].text):
+                panic = "Kernel panic"  # whoever found the crash panics because of it
         if found := _HEADING.match(text):
             current = Trace(at, (found["where"] or panic).strip(" :"), True)
             report.traces.append(current)

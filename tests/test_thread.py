@@ -276,6 +276,19 @@ def test_a_console_log() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("compiler: gcc (Debian 12.2.0-14) 12.2.0, GNU ld (GNU Binutils for Debian) 2.40", []),
+        ("With cryptsetup 2.6.1 and qemu version 7.2 it crashes.", []),
+        ("It is old: 6.1 crashes, git bisect says so.", ["6.1"]),
+        ("Built by clang, 6.12 hangs.", ["6.12"]),
+    ],
+)
+def test_only_kernels_versions_count(text: str, names: list[str]) -> None:
+    assert [one.name for one in drafted(f"Subject: x\n\n{text}\n").facts.versions] == names
+
+
+@pytest.mark.parametrize(
     ("text", "sha", "subject", "blamed"),
     [
         ("c0ffee123456 is the first bad commit", "c0ffee123456", None, True),

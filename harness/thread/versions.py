@@ -26,6 +26,11 @@ class Version:
 
 
 _VERSION = re.compile(r"(?<![\w.#/-])v?(?P<name>[2-9]\.\d{1,2}(?:\.\d{1,3})?(?:-rc\d{1,2})?)(?![\w/-]|\.\d)")
+# What stands before the version of another program, as in syzbot's reports: `GNU ld (GNU Binutils for Debian) 2.40`.
+_PROGRAM = re.compile(
+    r"\b(?:gcc|g?ld|lld|clang|binutils|qemu|git|systemd|cryptsetup|glibc|python)(?: version)?(?: \([^()]{1,60}\))? v?$",
+    re.IGNORECASE,
+)
 _BAD = (
     r"regress\w*[^.]{{0,40}}{v}",
     r"(?:broken|breaks|broke)\b[^.]{{0,50}}{v}",
@@ -53,6 +58,8 @@ def versions(proses: Iterable[tuple[Message, str]]) -> list[Version]:
     for message, text in proses:
         flat = " ".join(text.split())
         for found in _VERSION.finditer(flat):
+            if _PROGRAM.search(flat, max(0, found.start() - 90), found.start()):
+                continue
             said = sentence(message, flat, found.start(), found.end())
             got.setdefault(found["name"], []).append((_leaning(flat, found), said))
     told = []

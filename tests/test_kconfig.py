@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UserError
+from harness.errors import KernelError, UserError
 from harness.kernel.config import (
     Option,
+    check,
     compose,
     explain,
     lost,
@@ -76,3 +77,16 @@ def test_lost_options_say_what_was_missing() -> None:
 def test_an_unset_wish_that_came_true_is_not_lost() -> None:
     assert missing([Option("E", "n", optional=False, place="")], {}) == []
     assert explain("MD", {}, [KCONFIG]).endswith("not set: BLOCK")
+
+
+def test_a_kernel_without_what_it_needs_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "Kconfig").write_text("config WANTED\n\tdepends on GONE\n")
+    final = tmp_path / ".config"
+    final.write_text("CONFIG_OFF=y\n")
+    may = [Option("NEWER", "y", optional=True, place=""), Option("OFF", "n", optional=False, place="")]
+    assert [str(one) for one in check(may, final, tmp_path)] == [
+        "CONFIG_NEWER=y became n: this tree has no such option",
+        "CONFIG_OFF=n became y: this tree has no such option",
+    ]
+    with pytest.raises(KernelError, match="CONFIG_WANTED=y became n: depends on GONE; not set: GONE"):
+        check([*may, Option("WANTED", "y", optional=False, place="")], final, tmp_path)

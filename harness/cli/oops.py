@@ -162,9 +162,8 @@ def _show(crash: Crash, options: argparse.Namespace) -> None:
 def _show_frames(crash: Crash, options: argparse.Namespace) -> None:
     own = [frame for frame in crash.frames if not frame.trace]
     some = any(frame.reliable for frame in own)
-    shown = [frame for frame in own if frame.reliable or not some or frame.function == crash.function]
-    folded = len(crash.frames) - len(shown[:_SHOWN])
-    shown = shown[:_SHOWN]
+    shown = [frame for frame in own if frame.reliable or not some or frame.function == crash.function][:_SHOWN]
+    folded = len(crash.frames) - len(shown)
     for number, (frame, places) in enumerate(zip(shown, _places(crash, shown, options), strict=True)):
         module = f" [{frame.module}]" if frame.module else ""
         stack = f" ({frame.stack})" if frame.stack else ""
@@ -177,19 +176,21 @@ def _show_frames(crash: Crash, options: argparse.Namespace) -> None:
 
 def _places(crash: Crash, frames: Sequence[Frame], options: argparse.Namespace) -> list[list[str]]:
     """Where in the source frames of a crash are: what `--source` says, innermost inlined function first, or the log."""
-    found: dict[str, list[str]] = {}
+    told = [[frame.source] if frame.source else [] for frame in frames]
+    if options.source is None or not frames:
+        return told
+    from harness.kernel.decode import decode
+
     # All but the first, where the processor was, are addresses that calls return to.
     calls = [_spelled(frame, back=frame is not crash.frames[0]) for frame in frames]
-    if options.source is not None and frames:
-        from harness.kernel.decode import decode
-
-        found = decode(options.source, [call for call, frame in zip(calls, frames, strict=True) if not frame.module])
-    told = ([frame.source] if frame.source else [] for frame in frames)
+    found = decode(options.source, [call for call, frame in zip(calls, frames, strict=True) if not frame.module])
     return [found.get(call, source) for call, source in zip(calls, told, strict=True)]
 
 
 def _document(crash: Crash, options: argparse.Namespace) -> dict[str, object]:
     """A crash for JSON; the source of a frame is the place in its own function, not in one inlined there."""
+    if options.source is None:
+        return crash.to_json()
     own = (places[-1].rpartition(" at ")[2] if places else None for places in _places(crash, crash.frames, options))
     frames = tuple(replace(frame, source=source) for frame, source in zip(crash.frames, own, strict=True))
     return replace(crash, frames=frames).to_json()

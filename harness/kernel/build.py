@@ -202,7 +202,6 @@ class _Work:
 
     def argv(self, *targets: str) -> list[str]:
         """The make command for some targets."""
-        cc = f"ccache {self.toolchain.cc}" if shutil.which("ccache") else self.toolchain.cc
         return [
             *(
                 "make",
@@ -211,7 +210,7 @@ class _Work:
                 f"O={self.objects}",
                 f"ARCH={self.builder.arch}",
             ),
-            *(f"CC={cc}", *self.toolchain.make, "LOCALVERSION=", f"-j{self.builder.jobs}", *targets),
+            *(*self.toolchain.arguments, f"-j{self.builder.jobs}", *targets),
         ]
 
     def _run_make(self, targets: tuple[str, ...], tick: object = None) -> Completed:
@@ -244,14 +243,7 @@ class _Work:
         self._run_make(("olddefconfig",))
         if times is not None and final.read_bytes() == old:
             os.utime(final, ns=(times.st_atime_ns, times.st_mtime_ns))
-        got = kconfig.parse_config(final.read_text(encoding="utf-8"))
-        lost: list[kconfig.Lost] = []
-        if kconfig.missing(self.options, got):
-            texts = (path.read_text(encoding="utf-8", errors="replace") for path in worktree.rglob("Kconfig*"))
-            lost = kconfig.lost(self.options, got, texts)
-        # What was to be off and is on costs time only; what was to be on and is off would be missed.
-        if fatal := [one for one in lost if not one.option.optional and one.option.value != "n"]:
-            raise KernelError("; ".join(map(str, fatal)))
+        lost = kconfig.check(self.options, final, worktree)
         write_atomically(state, json.dumps({"tree": self.commit.tree}))
         return lost
 

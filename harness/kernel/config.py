@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import UserError
+from harness.errors import KernelError, UserError
 
 _OPTION = re.compile(r"CONFIG_(\w+)=(\"[^\"]*\"|[^\s#]+)\s*(?:#\s*(optional\b)?.*)?$")
 _UNSET = re.compile(r"# CONFIG_(\w+) is not set$")
@@ -125,3 +125,23 @@ def lost(options: Iterable[Option], config: Mapping[str, str], kconfig_files: It
     """What was asked for and lost, with the reason that Kconfig gives."""
     texts = list(kconfig_files)
     return [Lost(o, config.get(o.name, "n"), explain(o.name, config, texts)) for o in missing(options, config)]
+
+
+def check(options: Sequence[Option], final: Path, tree: Path) -> list[Lost]:
+    """What was asked for and lost in a final `.config`, where the kernel will do without it.
+
+    Args:
+        tree: the kernel's source, whose Kconfig files give the reasons.
+
+    Raises:
+        KernelError: an option that is not optional is off.
+    """
+    got = parse_config(final.read_text(encoding="utf-8"))
+    if not missing(options, got):
+        return []
+    texts = (path.read_text(encoding="utf-8", errors="replace") for path in tree.rglob("Kconfig*"))
+    gone = lost(options, got, texts)
+    # What was to be off and is on costs time only; what was to be on and is off would be missed.
+    if fatal := [one for one in gone if not one.option.optional and one.option.value != "n"]:
+        raise KernelError("; ".join(map(str, fatal)))
+    return gone

@@ -62,6 +62,12 @@ class Toolchain:
     reason: str
 
     @property
+    def arguments(self) -> tuple[str, ...]:
+        """What make is given for it; through ccache, where there is one."""
+        cc = f"ccache {self.cc}" if shutil.which("ccache") else self.cc
+        return (f"CC={cc}", *self.make, "LOCALVERSION=")
+
+    @property
     def identity(self) -> str:
         """All that may change the image: two equal identities build the same from the same source."""
         return "\n".join((self.compiler.banner, self.cc, *self.make, self.linker))

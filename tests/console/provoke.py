@@ -21,7 +21,7 @@ from pathlib import Path
 from harness import paths
 from harness.catalog import KCONFIGS
 from harness.console import find_crashes
-from harness.errors import KernelError, RegressError, TimedOut
+from harness.errors import RegressError, TimedOut
 from harness.kernel import config as kconfig
 from harness.kernel.build import FIXED, kernel_version
 from harness.kernel.toolchain import Toolchain, choose, installed, rules
@@ -137,8 +137,15 @@ def make(tree: Path, objects: Path, name: str, fragments: Sequence[Path], jobs: 
     commands, known = rules()
     version = kernel_version((tree / "Makefile").read_text(encoding="utf-8"))
     toolchain = choose(version, installed(tuple(arch.cross + command for command in commands)), known)
-    cc = f"ccache {toolchain.cc}" if shutil.which("ccache") else toolchain.cc
-    command = ("make", "-C", str(tree), f"O={objects}", f"ARCH={name}", f"CROSS_COMPILE={arch.cross}", f"CC={cc}")
+    command = (
+        "make",
+        "-C",
+        str(tree),
+        f"O={objects}",
+        f"ARCH={name}",
+        f"CROSS_COMPILE={arch.cross}",
+        *toolchain.arguments,
+    )
     log = objects / "build.log"
     objects.mkdir(parents=True, exist_ok=True)
     wanted, state = kconfig.compose(fragments), objects / "wanted.config"
@@ -147,14 +154,10 @@ def make(tree: Path, objects: Path, name: str, fragments: Sequence[Path], jobs: 
         with (objects / ".config").open("a", encoding="utf-8") as file:
             file.write(kconfig.render(wanted))
         run([*command, "olddefconfig"], env=FIXED, log=log)
-        got = kconfig.parse_config((objects / ".config").read_text(encoding="utf-8"))
-        texts = (path.read_text(encoding="utf-8", errors="replace") for path in tree.rglob("Kconfig*"))
-        for lost in kconfig.lost(wanted, got, texts) if kconfig.missing(wanted, got) else []:
-            if not lost.option.optional and lost.option.value != "n":
-                raise KernelError(str(lost))
+        for lost in kconfig.check(wanted, objects / ".config", tree):
             print(lost)
         state.write_text(kconfig.render(wanted), encoding="utf-8")
-    run([*command, *toolchain.make, "LOCALVERSION=", f"-j{jobs}", "headers", Path(arch.image).name], env=FIXED, log=log)
+    run([*command, f"-j{jobs}", "headers", Path(arch.image).name], env=FIXED, log=log)
     return toolchain
 
 

@@ -134,7 +134,7 @@ def main() -> None:
 
         def build(role: str, config: tuple[Path, ...]) -> Path:
             commit = tree.repository.commit(role)
-            return KernelBuilder(tree, "x86_64", config, cache, Errors()).build(commit, fresh(top / "papers")).image
+            return KernelBuilder(tree, "x86_64", config, cache, Errors()).build(commit, fresh(top / "artifacts")).image
 
         good, bad, generic = (
             build("replay-good", fragments),

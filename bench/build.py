@@ -54,7 +54,7 @@ def measured(work: Callable[[], object]) -> Cost:
 def full(tree: Tree, commit: Commit, fragments: tuple[Path, ...], folder: Path) -> tuple[Cost, int]:
     """A build from nothing; returns its cost and the number of objects."""
     builder = KernelBuilder(tree, "x86_64", fragments, folder, Errors())
-    cost = measured(lambda: builder.build(commit, fresh(folder / "papers")))
+    cost = measured(lambda: builder.build(commit, fresh(folder / "artifacts")))
     return cost, sum(1 for _ in (folder / "objects").rglob("*.o"))
 
 
@@ -74,7 +74,7 @@ def rebuilds(tree: Tree, commits: tuple[Commit, Commit], fragments: tuple[Path, 
     for turn in range(times):
         commit = commits[turn % 2]
         shutil.rmtree(folder / "kernels")  # else nothing would be built a second time
-        costs["regress"].append(measured(partial(builder.build, commit, fresh(folder / "papers"))))
+        costs["regress"].append(measured(partial(builder.build, commit, fresh(folder / "artifacts"))))
         costs["bare make"].append(measured(make))
     medians = {name: statistics.median(cost.wall for cost in some) for name, some in costs.items()}
     rows = [

@@ -23,14 +23,14 @@ from bench.common import machine, table
 from bench.histories import Case, Kind
 from bench.search import BOOT, BUILD, case_of
 from harness import store
-from harness.bisect import Bench, Bisection, Notebook, Plan, State, Status, search_for
-from harness.bisect.notebook import Rates
+from harness.bisect import Bisection, BisectStatus, Evaluator, EvidenceLog, Plan, State, search_for
+from harness.bisect.evidence import Rates
 from harness.console import expectation_from
 from harness.git import Commit, Git
 from harness.kernel.tree import Tree
 from harness.machine import Chunk
-from harness.model import Boot, Scenario, Verdict
-from harness.reproduce import Guest, Laboratory
+from harness.model import Boot, Judgement, Scenario
+from harness.runner import GuestImage, Runner
 from harness.search.graph import Graph, members
 from harness.testing import FakeBuilder, ScriptedMachine
 
@@ -105,7 +105,7 @@ class Deaf:
     def state(self, state: State) -> None:
         """See `harness.bisect.Watcher.state`."""
 
-    def tried(self, commit: Commit, role: str, verdict: Verdict) -> None:
+    def tried(self, commit: Commit, role: str, verdict: Judgement) -> None:
         """See `harness.bisect.Watcher.tried`."""
 
     def note(self, text: str) -> None:
@@ -144,12 +144,12 @@ def bisect(case: Case, runs: int | None, confidence: float, seed: str, idle: fro
         expected = expectation_from({"title": "NULL pointer dereference in made_up_*"})
         scenario = Scenario("made-up", "a crash that never was", Path(top), expect=expected)
         builder = FakeBuilder({real[sha]: "does not build" for sha in one.broken})
-        lab = Laboratory(
+        runner = Runner(
             *(
                 scenario,
                 builder,
                 ScriptedMachine(console),
-                lambda folder: Guest(folder / "initrd", ()),
+                lambda folder: GuestImage(folder / "initrd", ()),
                 "x86_64",
                 Deaf(),
             )
@@ -158,14 +158,14 @@ def bisect(case: Case, runs: int | None, confidence: float, seed: str, idle: fro
         plan = Plan(scenario.id, "", "made-up", "x86_64", *ends, runs=runs, confidence=confidence)
         run = store.start(Path(top) / "results", scenario.id, "made-up", "x86_64")
         # As with a build command of the user's: every commit is tried itself.
-        notebook = Notebook(run, expected, plan, share=False)
+        evidence_log = EvidenceLog(run, expected, plan, share=False)
         tree = Tree("made-up", "made-up", git, folder)
-        bench = Bench(plan, tree, lab, notebook, Deaf())
+        bench = Evaluator(plan, tree, runner, evidence_log, Deaf())
         result = Bisection(bench, search_for(plan, lambda: Rates(BUILD, BOOT))).run()
-    if result.status is Status.CULPRIT:
+    if result.status is BisectStatus.CULPRIT:
         culprits = {real[sha] for sha in one.culprits - idle}
         word = "right" if result.culprit in culprits else "wrong"
-    elif result.status is Status.NOT_REPRODUCED:
+    elif result.status is BisectStatus.NOT_REPRODUCED:
         word = "missed" if one.culprits else "right"
     else:
         word = "open"

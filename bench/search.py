@@ -41,7 +41,7 @@ from pathlib import Path
 from bench.common import machine, table
 from bench.histories import SHAPES, Case, Kind, make
 from harness.git import Git
-from harness.search import Culprit, Decision, Evidence, History, Search, Test
+from harness.search import Culprit, Decision, Evidence, History, Probe, Search
 from harness.search.bayes import Bayes
 from harness.search.halving import Halving
 from harness.testing import play
@@ -191,7 +191,7 @@ def git_itself(case: Case, number: int) -> bool:
     above = {real[sha]: tuple(real[parent] for parent in parents) for sha, parents in one.history.parents.items()}
     history = History(tuple(real[sha] for sha in one.history.commits), above, tuple(real[s] for s in one.history.good))
     evidence: dict[str, Evidence] = {}
-    while isinstance(decision := GitBisect(history).decide(evidence), Test):
+    while isinstance(decision := GitBisect(history).decide(evidence), Probe):
         code = exits[decision.commit]
         evidence[decision.commit] = Evidence(int(code == 1), int(code == 0), "exit 125" if code == 125 else None)
     if isinstance(decision, Culprit):

@@ -17,7 +17,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from harness.console import Expectation, expectation_from
 from harness.errors import UserError
-from harness.model import MachineSpec, Mend, PiDisk, Range, Revision, Scenario, Timeouts, Variant
+from harness.model import Fixup, MachineSpec, PiDisk, Range, Revision, Scenario, Timeouts, Variant
 from harness.yamlfile import Node, nearest, read_yaml
 
 T = TypeVar("T")
@@ -117,7 +117,7 @@ def _range(node: Node) -> Range:
     )
 
 
-def _mend(node: Node, folder: Path) -> Mend:
+def _mend(node: Node, folder: Path) -> Fixup:
     got = node.entries(("since", "until", "patch", "pick", "because"))
     for key in ("since", "because"):
         if key not in got:
@@ -126,7 +126,7 @@ def _mend(node: Node, folder: Path) -> Mend:
         raise node.error("either `patch: FILE` or `pick: COMMIT` is wanted")
     if "patch" in got and not (folder / got["patch"].text()).is_file():
         raise got["patch"].error(f"there is no {folder / got['patch'].text()}")
-    return Mend(
+    return Fixup(
         since=_revision(got["since"]),
         until=_revision(got["until"]) if "until" in got else None,
         because=got["because"].text(),

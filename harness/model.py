@@ -33,7 +33,7 @@ class Outcome(StrEnum):
     """the machine was lost; nothing can be said of the kernel"""
 
 
-class Word(StrEnum):
+class Verdict(StrEnum):
     """git's own words for a commit."""
 
     GOOD = "good"
@@ -135,7 +135,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Mend:
+class Fixup:
     """A change that makes a known broken stretch of history build and boot.
 
     Attributes:
@@ -193,7 +193,7 @@ class Scenario:
     expect: Expectation | None = None
     failure: bool = True
     commits: Mapping[str, Range] = field(default_factory=dict)
-    mend: tuple[Mend, ...] = ()
+    mend: tuple[Fixup, ...] = ()
     replay: Path | None = None
     build_command: str | None = None
     machine_command: str | None = None
@@ -270,9 +270,9 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Judgement:
     """What one or more trials of one commit say, with the reason, and a confidence between 0 and 1."""
 
-    word: Word
+    word: Verdict
     reason: str
     confidence: float

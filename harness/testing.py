@@ -1,7 +1,7 @@
 """Fakes for each seam, for this project's tests and yours.
 
 A `ScriptedMachine` takes the place of a machine in `harness.trial.run_trial`, a `FakeBuilder` that of a
-builder in `harness.reproduce.Laboratory`. `play` takes the place of the loop around a search: it tries the
+builder in `harness.runner.Runner`. `play` takes the place of the loop around a search: it tries the
 commits of a `MadeUp` regression.
 """
 
@@ -18,7 +18,7 @@ from harness.errors import BuildError, RegressError
 from harness.git import Commit
 from harness.machine import Chunk, Guest
 from harness.model import Boot, Kernel
-from harness.search import Culprit, Evidence, History, Inconclusive, Search, Test
+from harness.search import Culprit, Evidence, History, Inconclusive, Probe, Search
 
 
 @dataclass
@@ -135,7 +135,7 @@ def play(search: Search, made_up: MadeUp, chance: random.Random) -> Played:
     evidence: dict[str, Evidence] = {}
     built: set[str] = set()
     builds = boots = 0
-    while isinstance(decision := search.decide(evidence, built), Test):
+    while isinstance(decision := search.decide(evidence, built), Probe):
         sha = decision.commit
         seen = evidence.get(sha, Evidence())
         if seen.skip is not None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.console import Expectation, match
-from harness.model import Outcome, Trial, Verdict, Word
+from harness.model import Judgement, Outcome, Trial, Verdict
 from harness.search import Evidence
 
 
-def judge(trials: Sequence[Trial], expected: Expectation | None, failure: bool | None = None) -> Verdict:
+def judge(trials: Sequence[Trial], expected: Expectation | None, failure: bool | None = None) -> Judgement:
     """The verdict that trials of one commit give.
 
     Args:
@@ -32,17 +32,17 @@ def judge(trials: Sequence[Trial], expected: Expectation | None, failure: bool |
         if trial.crash is not None and expected is not None:
             told = match(expected, trial.crash)
             if told.ok:
-                return Verdict(Word.BAD, trial.reason, 1.0)
+                return Judgement(Verdict.BAD, trial.reason, 1.0)
         if trial.outcome is Outcome.FAILED and failure:
-            return Verdict(Word.BAD, trial.reason, 1.0)
+            return Judgement(Verdict.BAD, trial.reason, 1.0)
     for trial in trials:
         if trial.outcome is not Outcome.PASSED:
             which = f"{trial.variant}: " if trial.variant else ""
-            return Verdict(Word.SKIP, f"{which}{trial.outcome}: {trial.reason}", 0.0)
+            return Judgement(Verdict.SKIP, f"{which}{trial.outcome}: {trial.reason}", 0.0)
     if not trials:
-        return Verdict(Word.SKIP, "there was no trial", 0.0)
+        return Judgement(Verdict.SKIP, "there was no trial", 0.0)
     quiet = f"the scenario ran to its end, {len(trials)} of {len(trials)} times"
-    return Verdict(Word.GOOD, quiet, (len(trials) + 1) / (len(trials) + 2))
+    return Judgement(Verdict.GOOD, quiet, (len(trials) + 1) / (len(trials) + 2))
 
 
 def weigh(trials: Sequence[Trial], expected: Expectation | None, failure: bool | None = None) -> Evidence:
@@ -53,12 +53,12 @@ def weigh(trials: Sequence[Trial], expected: Expectation | None, failure: bool |
     """
     told = [trial for trial in trials if trial.outcome is not Outcome.INFRASTRUCTURE]
     words = [judge([trial], expected, failure) for trial in told]
-    bad = sum(one.word is Word.BAD for one in words)
-    skip = words[-1].reason if words and not bad and words[-1].word is Word.SKIP else None
-    return Evidence(bad, sum(one.word is Word.GOOD for one in words), skip)
+    bad = sum(one.word is Verdict.BAD for one in words)
+    skip = words[-1].reason if words and not bad and words[-1].word is Verdict.SKIP else None
+    return Evidence(bad, sum(one.word is Verdict.GOOD for one in words), skip)
 
 
 def telling(trials: Sequence[Trial], expected: Expectation | None, failure: bool | None = None) -> tuple[Trial, ...]:
     """The trials that a verdict is given by: where the last could be told, those that could; else all."""
-    told = tuple(trial for trial in trials if judge([trial], expected, failure).word is not Word.SKIP)
+    told = tuple(trial for trial in trials if judge([trial], expected, failure).word is not Verdict.SKIP)
     return told if told and told[-1] is trials[-1] else tuple(trials)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bisect_tools import STATES, Lab, Repo, ends, lab, repo
+from tests.support.bisect import STATES, Lab, Repo, ends, lab, repo
 
 __all__ = ["lab", "repo"]
 

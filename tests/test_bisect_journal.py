@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bisect_tools import Lab, Repo, ends, lab, repo
 from tests.conftest import ROOT, gone
+from tests.support.bisect import Lab, Repo, ends, lab, repo
 
 __all__ = ["lab", "repo"]
 

@@ -10,11 +10,11 @@ import pytest
 from rich.console import Console
 
 from harness import store
-from harness.bisect import Bench, Bisection, Notebook, Plan, State, gitlog, search_for, seek
-from harness.bisect.notebook import Rates
-from harness.bisect.plan import Result, Status, Step
-from harness.bisect.proof import CRASHES, enough
-from harness.bisect.turned import probability
+from harness.bisect import Bisection, Evaluator, EvidenceLog, Plan, State, gitlog, search_for, seek
+from harness.bisect.evidence import Rates
+from harness.bisect.plan import BisectStatus, Result, Step
+from harness.bisect.reverse import probability
+from harness.bisect.verification import CRASHES, enough
 from harness.cli.view import View, drawn, likely, span, time_left, where
 from harness.console import Expectation, find_crashes
 from harness.errors import UserError
@@ -22,15 +22,15 @@ from harness.git import Commit
 from harness.kernel.maintainers import maintainers
 from harness.kernel.tree import Tree
 from harness.machine import Chunk
-from harness.model import Boot, Kernel, Outcome, Scenario, Trial, Verdict, Word
+from harness.model import Boot, Judgement, Kernel, Outcome, Scenario, Trial, Verdict
 from harness.progress import Silent
 from harness.reports import bisect as report
-from harness.reproduce import Guest, Laboratory
+from harness.runner import GuestImage, Runner
 from harness.search import Decision, Evidence, History
-from harness.search import Test as Wanted
+from harness.search import Probe as Wanted
 from harness.testing import FakeBuilder, ScriptedMachine
 from harness.verdict import telling, weigh
-from tests.bisect_tools import Repo
+from tests.support.bisect import Repo
 
 CRASH = (
     b"BUG: kernel NULL pointer dereference, address: 0000000000000000\n"
@@ -44,7 +44,7 @@ class Unheard:
     """A watcher that forgets."""
 
     def state(self, state: State) -> None: ...
-    def tried(self, commit: Commit, role: str, verdict: Verdict) -> None: ...
+    def tried(self, commit: Commit, role: str, verdict: Judgement) -> None: ...
     def note(self, text: str) -> None: ...
 
 
@@ -76,12 +76,14 @@ def test_a_commit_with_the_image_of_another_is_not_booted(tmp_path: Path, share:
     images = dict.fromkeys(shas[:8], "before") | dict.fromkeys(shas[10:], "after")
     machine, builder = ScriptedMachine(play), Images(images=images)
     scenario = Scenario("toy", "toy", tmp_path, expect=Expectation(title="*in toy_read"))
-    lab = Laboratory(scenario, builder, machine, lambda folder: Guest(folder, ()), "x86_64", Silent())
+    runner = Runner(scenario, builder, machine, lambda folder: GuestImage(folder, ()), "x86_64", Silent())
     plan = plan_of(shas[0], shas[-1])
     run = store.start(tmp_path / "results", "toy", "tree", "x86_64")
-    notebook = Notebook(run, scenario.expect, plan, share=share)
+    evidence_log = EvidenceLog(run, scenario.expect, plan, share=share)
     tree = Tree("tree", "tree", repo.git, repo.path)
-    result = Bisection(Bench(plan, tree, lab, notebook, Unheard()), search_for(plan, notebook.rates)).run()
+    result = Bisection(
+        Evaluator(plan, tree, runner, evidence_log, Unheard()), search_for(plan, evidence_log.rates)
+    ).run()
     assert result.culprit == shas[9]
     steps = {step.commit: step for step in result.steps}
     shared = [step for step in result.steps if step.reason.startswith("same image as")]
@@ -91,8 +93,8 @@ def test_a_commit_with_the_image_of_another_is_not_booted(tmp_path: Path, share:
     assert steps[shas[9]].trials == 1 + CRASHES
     if share:
         # The journal tells the same later on.
-        again = Notebook(run, scenario.expect, plan, share=True)
-        assert [again.verdict(step.commit) for step in shared] == [notebook.verdict(step.commit) for step in shared]
+        again = EvidenceLog(run, scenario.expect, plan, share=True)
+        assert [again.verdict(step.commit) for step in shared] == [evidence_log.verdict(step.commit) for step in shared]
 
 
 def test_a_loop_in_which_nothing_is_learned_is_an_error() -> None:
@@ -128,18 +130,18 @@ def test_how_many_quiet_trials_are_enough() -> None:
 
 
 def test_the_words_of_a_search_for_a_fix_are_turned_round(tmp_path: Path) -> None:
-    plan = plan_of("g" * 40, "b" * 40, find_fix=True, runs=3, log=(("c" * 40, Word.GOOD), ("d" * 40, Word.BAD)))
-    notebook = Notebook(store.start(tmp_path, "toy", "tree", "x86_64"), None, plan, share=False)
-    assert notebook.evidence("c" * 40) == Evidence(bad=3)
-    assert notebook.evidence("d" * 40) == Evidence(quiet=3)
+    plan = plan_of("g" * 40, "b" * 40, find_fix=True, runs=3, log=(("c" * 40, Verdict.GOOD), ("d" * 40, Verdict.BAD)))
+    evidence_log = EvidenceLog(store.start(tmp_path, "toy", "tree", "x86_64"), None, plan, share=False)
+    assert evidence_log.evidence("c" * 40) == Evidence(bad=3)
+    assert evidence_log.evidence("d" * 40) == Evidence(quiet=3)
     for number in range(3):
         # Two quiet trials of three are not yet "fixed".
-        assert notebook.evidence("e" * 40) is None
-        folder = notebook.run.folder / str(number)
-        notebook.trial("e" * 40, "commit", Trial(Outcome.PASSED, "", 1.0, folder))
-    assert notebook.evidence("e" * 40) == Evidence(bad=3)
-    notebook.trial("e" * 40, "commit", Trial(Outcome.FAILED, "", 1.0, folder))
-    assert notebook.evidence("e" * 40) == Evidence(quiet=3)
+        assert evidence_log.evidence("e" * 40) is None
+        folder = evidence_log.run.folder / str(number)
+        evidence_log.trial("e" * 40, "commit", Trial(Outcome.PASSED, "", 1.0, folder))
+    assert evidence_log.evidence("e" * 40) == Evidence(bad=3)
+    evidence_log.trial("e" * 40, "commit", Trial(Outcome.FAILED, "", 1.0, folder))
+    assert evidence_log.evidence("e" * 40) == Evidence(quiet=3)
 
 
 def test_how_probable_a_fix_is() -> None:
@@ -158,14 +160,14 @@ def test_how_probable_a_fix_is() -> None:
 
 
 def test_a_plan_goes_through_json() -> None:
-    plan = plan_of("g", "b", runs=None, paths=("block",), log=(("c", Word.SKIP),))
+    plan = plan_of("g", "b", runs=None, paths=("block",), log=(("c", Verdict.SKIP),))
     assert Plan.from_json(plan.to_json()) == plan
 
 
 def test_the_log_that_is_written_is_read_again() -> None:
-    words = (("c1", Word.BAD), ("c2", Word.SKIP), ("c3", Word.GOOD))
-    steps = [Step(sha, "commit", f"it's {sha}", word, "", True, 1, 1.0) for sha, word in (*words, ("bad", Word.BAD))]
-    steps.append(Step("made", "revert", "not of the range", Word.GOOD, "", True, 1, 1.0))
+    words = (("c1", Verdict.BAD), ("c2", Verdict.SKIP), ("c3", Verdict.GOOD))
+    steps = [Step(sha, "commit", f"it's {sha}", word, "", True, 1, 1.0) for sha, word in (*words, ("bad", Verdict.BAD))]
+    steps.append(Step("made", "revert", "not of the range", Verdict.GOOD, "", True, 1, 1.0))
     plan = plan_of("good", "bad", paths=("a b", "c"), first_parent=True)
     text = gitlog.render(plan, "bad", ["good"], steps, "c1")
     taken = gitlog.read(text, "log")
@@ -191,7 +193,7 @@ def test_what_is_no_log_is_named(text: str, message: str) -> None:
 
 def state(**changes: object) -> State:
     commits = tuple(f"{number:040}" for number in range(100))
-    words = {commits[10]: Word.GOOD, commits[20]: Word.SKIP, commits[90]: Word.BAD}
+    words = {commits[10]: Verdict.GOOD, commits[20]: Verdict.SKIP, commits[90]: Verdict.BAD}
     plain = State(commits, frozenset(commits[11:91]), Commit(commits[50], "t", "s"), 2, 5, words, (), Rates(30.0, 10.0))
     return replace(plain, **changes)  # type: ignore[arg-type]
 
@@ -218,7 +220,7 @@ def test_the_screen_shows_what_is_in_hand(capsys: pytest.CaptureFixture[str]) ->
     view = View()
     view.title, view.doing = "the toy", f"commit {50:040}: building"
     view.state(state(in_hand=Commit(f"{50:040}", "t", "block: do less")))
-    view.tried(Commit("b" * 40, "t", "block: do more"), "again", Verdict(Word.BAD, "it crashed", 1.0))
+    view.tried(Commit("b" * 40, "t", "block: do more"), "again", Judgement(Verdict.BAD, "it crashed", 1.0))
     console = Console(width=100, record=True, file=None)
     with console.capture() as shown:
         console.print(view._drawn())
@@ -247,7 +249,7 @@ def test_the_crash_is_cut_out_of_a_serial_console(tmp_path: Path) -> None:
     console = b"one\r\r\ntwo\r\r\n" + CRASH.replace(b"\n", b"\r\r\n") + b"after\r\r\n"
     (folder / "console.log").write_bytes(console)
     [crash] = find_crashes(console)
-    result = Result(Status.CULPRIT, "", crash=Trial(Outcome.CRASHED, "", 1.0, folder, crash))
+    result = Result(BisectStatus.CULPRIT, "", crash=Trial(Outcome.CRASHED, "", 1.0, folder, crash))
     lines = report._oops(result)
     assert lines[2] == "BUG: kernel NULL pointer dereference, address: 0000000000000000"
     assert "---[ end trace 0000000000000000 ]---" in lines

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bisect_tools import STATES, Lab, Repo, lab, repo
+from tests.support.bisect import STATES, Lab, Repo, lab, repo
 
 __all__ = ["lab", "repo"]
 

@@ -12,10 +12,10 @@ import pytest
 from harness.errors import KernelError
 from harness.git import Commit, Git
 from harness.machine import Chunk
-from harness.model import Boot, Kernel, Outcome, PiDisk, Scenario, Trial, Variant, Verdict, Word
+from harness.model import Boot, Judgement, Kernel, Outcome, PiDisk, Scenario, Trial, Variant, Verdict
 from harness.progress import Silent
 from harness.reports import repro
-from harness.reproduce import Guest, Laboratory, Subject
+from harness.runner import GuestImage, Runner, Subject
 from harness.testing import FakeBuilder, ScriptedMachine
 
 History = Callable[..., tuple[Git, list[str]]]
@@ -157,11 +157,11 @@ class Refusing:
 
 def test_a_kernel_that_the_scenario_cannot_run_on_is_skipped_with_the_reason(tmp_path: Path) -> None:
     scenario = Scenario("x", "x", tmp_path, claim="x")
-    lab = Laboratory(scenario, Refusing(), ScriptedMachine([]), lambda _: Guest(tmp_path, ()), "x86_64", Silent())
+    runner = Runner(scenario, Refusing(), ScriptedMachine([]), lambda _: GuestImage(tmp_path, ()), "x86_64", Silent())
     told: list[Trial] = []
-    answer = lab.answer(Subject("claim", Commit("0" * 40, "1" * 40, "old")), tmp_path / "out", 1, told.append)
+    answer = runner.answer(Subject("claim", Commit("0" * 40, "1" * 40, "old")), tmp_path / "out", 1, told.append)
     assert answer.trials[0].outcome is Outcome.SKIPPED
-    assert answer.verdict == Verdict(Word.SKIP, "skipped: the scenario wants Linux >=4.12, old is 4.9", 0.0)
+    assert answer.verdict == Judgement(Verdict.SKIP, "skipped: the scenario wants Linux >=4.12, old is 4.9", 0.0)
     assert told == list(answer.trials)
 
 
@@ -176,10 +176,10 @@ def test_each_way_is_booted_with_its_words_and_a_fresh_disk(tmp_path: Path) -> N
         return [Chunk(status=b"regress: up 1.0\nregress: passed 2.0 1 of 1\n")]
 
     machine = ScriptedMachine(play)
-    lab = Laboratory(scenario, FakeBuilder(), machine, lambda _: Guest(tmp_path, ("base",)), "x86_64", Silent())
-    answer = lab.answer(Subject("claim", Commit("0" * 40, "1" * 40, "s")), tmp_path / "out", 2, lambda _: None)
+    runner = Runner(scenario, FakeBuilder(), machine, lambda _: GuestImage(tmp_path, ("base",)), "x86_64", Silent())
+    answer = runner.answer(Subject("claim", Commit("0" * 40, "1" * 40, "s")), tmp_path / "out", 2, lambda _: None)
     assert [trial.variant for trial in answer.trials] == ["a", "a", "b", "b"]
-    assert answer.verdict.word is Word.GOOD
+    assert answer.verdict.word is Verdict.GOOD
     assert [boot.append[-1] for boot in machine.boots] == ["VARIANT=a", "VARIANT=a", "VARIANT=b", "VARIANT=b"]
     assert {"base", "scsi_debug.dif=3"} <= set(machine.boots[0].append)
     assert machine.boots[2].append == ("base", "quiet", "VARIANT=b")

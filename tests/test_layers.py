@@ -16,7 +16,7 @@ LAYERS = (
         *("prerequisites", "testing"),
     },
     {"trial"},
-    {"reproduce", "bisect", "nightly", "compare"},
+    {"runner", "bisect", "nightly", "matrix"},
     {"reports"},
     {"cli"},
     {"__main__", "__init__"},

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.compare import Cell, Row, Standing, conclude, try_all
 from harness.console import Expectation
 from harness.git import Commit, Git
 from harness.machine import Chunk
+from harness.matrix import Cell, Row, TryStatus, conclude, try_all
 from harness.model import Boot, Scenario
 from harness.patches import Rejected, apply, read_change
 from harness.progress import Silent
-from harness.reports import grid, junit
-from harness.reproduce import Guest, Laboratory
+from harness.reports import junit, patch_table
+from harness.runner import GuestImage, Runner
 from harness.testing import FakeBuilder, ScriptedMachine
 from tests.conftest import ROOT, gone
 from tests.test_run import BAD, CRASH, GOOD, SCENARIO
@@ -178,21 +178,23 @@ def test_the_same_image_is_no_fix(tmp_path: Path) -> None:
         ]
 
     scenario = Scenario("toy", "toy", tmp_path, expect=Expectation(title="kernel panic: toy"))
-    lab = Laboratory(scenario, FakeBuilder(), ScriptedMachine(play), lambda _: Guest(tmp_path, ()), "x86_64", Silent())
+    runner = Runner(
+        scenario, FakeBuilder(), ScriptedMachine(play), lambda _: GuestImage(tmp_path, ()), "x86_64", Silent()
+    )
     (tmp_path / "a.patch").write_text(NEW.format(path="README", mode="100644", line="x"))
     rows = [
         Row(None, Commit("1" * 40, "tree", "base")),
         Row(read_change(tmp_path / "a.patch"), Commit("2" * 40, "tree", "patched")),
     ]
     cells: list[Cell] = []
-    labs = [(scenario, "bad", contextlib.nullcontext(lab))]
+    labs = [(scenario, "bad", contextlib.nullcontext(runner))]
     try_all(rows, labs, tmp_path / "out", 1, lambda *_: None, cells.append)
     assert [cell.answer and cell.answer.verdict.word for cell in cells] == ["bad", "good"]
     assert [cell.as_expected for cell in cells] == [True, None]
     standing, reason = conclude(cells)
-    assert standing is Standing.INCONCLUSIVE
+    assert standing is TryStatus.INCONCLUSIVE
     assert "depends on chance" in reason
-    assert "cannot tell" in grid.render(cells)
+    assert "cannot tell" in patch_table.render(cells)
     assert "depends on chance" in junit.render_table(cells)
 
 

@@ -9,16 +9,16 @@ from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 from harness.bisect import gitlog
-from harness.bisect.notebook import Notebook, Rates
+from harness.bisect.evidence import EvidenceLog, Rates
 from harness.bisect.plan import Plan
-from harness.bisect.turned import Turned, in_words_of_a_fix
+from harness.bisect.reverse import Reversed, in_words_of_a_fix
 from harness.errors import InfrastructureError, KernelError
 from harness.files import write_atomically
 from harness.git import Commit, Git
 from harness.kernel.tree import Tree
-from harness.model import Outcome, Trial, Verdict, Word
-from harness.reproduce import Laboratory, Subject
-from harness.search import Culprit, Evidence, History, Inconclusive, Search, Test
+from harness.model import Judgement, Outcome, Trial, Verdict
+from harness.runner import Runner, Subject
+from harness.search import Culprit, Evidence, History, Inconclusive, Probe, Search
 from harness.search.bayes import Bayes
 from harness.search.graph import Graph
 from harness.search.halving import Halving
@@ -47,7 +47,7 @@ def search_for(plan: Plan, rates: Callable[[], Rates]) -> SearchFor:
         def bayes(history: History) -> Search:
             return Bayes(history, plan.confidence, **costs)
 
-        return Turned(history, bayes) if plan.find_fix else bayes(history)
+        return Reversed(history, bayes) if plan.find_fix else bayes(history)
 
     return make
 
@@ -71,7 +71,7 @@ class State:
     in_hand: Commit
     runs: int
     left: int
-    words: Mapping[str, Word]
+    words: Mapping[str, Verdict]
     likely: tuple[tuple[str, float], ...]
     rates: Rates
 
@@ -82,7 +82,7 @@ class Watcher(Protocol):
     def state(self, state: State) -> None:
         """A commit is about to be tried."""
 
-    def tried(self, commit: Commit, role: str, verdict: Verdict) -> None:
+    def tried(self, commit: Commit, role: str, verdict: Judgement) -> None:
         """A commit was tried; `role` says why."""
 
     def note(self, text: str) -> None:
@@ -93,7 +93,7 @@ def seek(
     search: Search,
     evidence: Callable[[], Mapping[str, Evidence]],
     built: Callable[[], Set[str]],
-    attempt: Callable[[Test], None],
+    attempt: Callable[[Probe], None],
 ) -> Culprit | Inconclusive:
     """Ask a search and try what it wants, until it has an answer.
 
@@ -101,7 +101,7 @@ def seek(
         evidence: gives all that is known by now.  built: gives the commits that have an image by now.
         attempt: tries a commit; afterwards there is more evidence about it.
     """
-    while isinstance(wanted := search.decide(evidence(), built()), Test):
+    while isinstance(wanted := search.decide(evidence(), built()), Probe):
         before = evidence().get(wanted.commit)
         attempt(wanted)
         if evidence().get(wanted.commit) == before:
@@ -109,45 +109,45 @@ def seek(
     return wanted
 
 
-class Bench:
+class Evaluator:
     """Tries commits and writes down what they show.
 
     Args:
-        tree: whose commits are tried.  laboratory: how.
-        notebook: takes what is found out.  watcher: is told.
+        tree: whose commits are tried.  runner: how.
+        evidence_log: takes what is found out.  watcher: is told.
     """
 
-    def __init__(self, plan: Plan, tree: Tree, laboratory: Laboratory, notebook: Notebook, watcher: Watcher) -> None:
-        self.plan, self.tree, self.lab, self.notebook, self.watcher = plan, tree, laboratory, notebook, watcher
+    def __init__(self, plan: Plan, tree: Tree, runner: Runner, evidence_log: EvidenceLog, watcher: Watcher) -> None:
+        self.plan, self.tree, self.runner, self.evidence_log, self.watcher = plan, tree, runner, evidence_log, watcher
         # Has the user's objects and those that are made here.
         self.git = Git(tree.worktree)
         self.commit = functools.cache(self.git.commit)
 
     def attempt(self, sha: str, runs: int, role: str = "commit") -> None:
-        """Build a commit and try it up to `runs` times; what comes of it is in the notebook.
+        """Build a commit and try it up to `runs` times; what comes of it is in the evidence_log.
 
         A commit that turns out to have the image of one that was tried is not booted.
 
         Raises:
             InfrastructureError: nothing can be said of the commit.
         """
-        commit, notebook = self.commit(sha), self.notebook
+        commit, evidence_log = self.commit(sha), self.evidence_log
         subject = Subject(role, commit)
-        folder = notebook.run.folder / f"commit-{sha[:12]}"
-        mended = self.lab.mend(commit)
-        known, began = notebook.twin(sha), time.monotonic()
+        folder = evidence_log.run.folder / f"commit-{sha[:12]}"
+        mended = self.runner.mend(commit)
+        known, began = evidence_log.identical_image(sha), time.monotonic()
         try:
-            kernel = self.lab.kernel(subject, folder, mended)
+            kernel = self.runner.kernel(subject, folder, mended)
         except KernelError as error:
-            notebook.kernel(sha, Built(None, round(time.monotonic() - began, 2), True, mended.by))
-            notebook.trial(sha, role, Trial(Outcome.BUILD_FAILED, str(error), 0.0, folder))
+            evidence_log.kernel(sha, Built(None, round(time.monotonic() - began, 2), True, mended.by))
+            evidence_log.trial(sha, role, Trial(Outcome.BUILD_FAILED, str(error), 0.0, folder))
             return
-        notebook.kernel(sha, Built(kernel.signature, kernel.seconds, kernel.built, mended.by))
-        if known is None and notebook.twin(sha) is not None:
+        evidence_log.kernel(sha, Built(kernel.signature, kernel.seconds, kernel.built, mended.by))
+        if known is None and evidence_log.identical_image(sha) is not None:
             return
-        finished, lost, wanted = functools.partial(notebook.trial, sha, role), 0, runs
+        finished, lost, wanted = functools.partial(evidence_log.trial, sha, role), 0, runs
         while wanted > 0 and lost < 2:
-            trials = self.lab.trials(kernel, subject, folder, wanted, finished)
+            trials = self.runner.trials(kernel, subject, folder, wanted, finished)
             quiet = sum(trial.outcome is Outcome.PASSED for trial in trials)
             if trials[-1].outcome not in UNSURE:
                 break
@@ -155,46 +155,46 @@ class Bench:
         if trials[-1].outcome is Outcome.INFRASTRUCTURE:
             raise InfrastructureError(f"{sha[:12]} cannot be told: {trials[-1].reason}")
 
-    def again(self, sha: str, role: str, runs: int, crashes: int = 1) -> Verdict:
+    def again(self, sha: str, role: str, runs: int, crashes: int = 1) -> Judgement:
         """Try a commit afresh: the verdict counts only the trials in this role, also those of an earlier session.
 
         Args:
             runs: how many quiet trials are enough.
             crashes: how many crashes are, where one comes at each trial.
         """
-        done = self.notebook.telling(sha, role)
+        done = self.evidence_log.telling(sha, role)
         while wanted := self._wanted(done, runs, crashes):
             self.attempt(sha, wanted, role)
-            before, done = done, self.notebook.telling(sha, role)
+            before, done = done, self.evidence_log.telling(sha, role)
             if done == before:
                 break  # it has the image of another commit, which answers for it
-        verdict = self.lab.judge(done) if done else self.notebook.verdict(sha)
+        verdict = self.runner.judge(done) if done else self.evidence_log.verdict(sha)
         assert verdict is not None
         self.watcher.tried(self.commit(sha), role, verdict)
         return verdict
 
     def _wanted(self, done: Sequence[Trial], runs: int, crashes: int) -> int:
         """How many more trials are wanted after these."""
-        words = {self.lab.judge([trial]).word for trial in done}
-        if words <= {Word.GOOD}:
+        words = {self.runner.judge([trial]).word for trial in done}
+        if words <= {Verdict.GOOD}:
             return max(0, runs - len(done))
-        return int(words == {Word.BAD} and len(done) < crashes)
+        return int(words == {Verdict.BAD} and len(done) < crashes)
 
 
-class Range:
+class RangeSearch:
     """Finds the range to search: from the ends that were given, their merge bases, or release tags.
 
     Args:
-        bench: tries commits.  search_for: makes the search of a range.
+        evaluator: tries commits.  search_for: makes the search of a range.
 
     Attributes:
         history: the range that was searched last.  search: its search.
         notes: what was found out on the way.
     """
 
-    def __init__(self, bench: Bench, search_for: SearchFor) -> None:
-        self.bench, self.search_for = bench, search_for
-        self.plan, self.git = bench.plan, bench.git
+    def __init__(self, evaluator: Evaluator, search_for: SearchFor) -> None:
+        self.evaluator, self.search_for = evaluator, search_for
+        self.plan, self.git = evaluator.plan, evaluator.git
         self.notes: list[str] = []
         self.history = History((), {}, ())
         self.search: Search | None = None
@@ -203,7 +203,7 @@ class Range:
         """Something that the result has to say too."""
         if text not in self.notes:
             self.notes.append(text)
-            self.bench.watcher.note(text)
+            self.evaluator.watcher.note(text)
 
     def find(self) -> Culprit | Inconclusive:
         """Search, in one range after the other where the first turns out not to hold what is looked for."""
@@ -224,21 +224,21 @@ class Range:
         """Go back over release tags until one does not show the regression: the newest, then in wider steps."""
         wider = self._releases(new)
         for tag, sha in wider:
-            self.bench.watcher.note(f"is {tag} good?")
+            self.evaluator.watcher.note(f"is {tag} good?")
             found = self._between(new, (sha,))
-            verdict = self.bench.notebook.verdict(sha)
+            verdict = self.evaluator.evidence_log.verdict(sha)
             if verdict is None:  # the bad end ended it
                 return found
-            if verdict.word is Word.GOOD:
+            if verdict.word is Verdict.GOOD:
                 return found
             self.note(f"{tag} is no good end: {verdict.reason}")
-            if verdict.word is Word.BAD:
+            if verdict.word is Verdict.BAD:
                 new = sha
         return Inconclusive("no release before the bad end is good; name an older commit with --good")
 
     def _releases(self, new: str) -> Iterator[tuple[str, str]]:
         # The program's own repository has the objects, the user's has the names.
-        tags = [(tag, sha) for tag, sha in self.bench.tree.repository.releases(new) if sha != new]
+        tags = [(tag, sha) for tag, sha in self.evaluator.tree.repository.releases(new) if sha != new]
         at, step = 0, 1
         while at < len(tags):
             yield tags[at]
@@ -263,7 +263,7 @@ class Range:
             base = next((b for b in bases if self._word(b) not in (None, self._old_word)), None)
             if base is None or isinstance(found, Culprit):
                 break
-            if self._word(base) is Word.SKIP:
+            if self._word(base) is Verdict.SKIP:
                 # git, too, goes on without: what is found is checked against its parent in any case.
                 self.note(f"the merge base {base[:12]} cannot be tried; going on without it")
                 del bases[base]
@@ -278,13 +278,13 @@ class Range:
                 )
         return found
 
-    def _word(self, sha: str) -> Word | None:
-        verdict = self.bench.notebook.verdict(sha)
+    def _word(self, sha: str) -> Verdict | None:
+        verdict = self.evaluator.evidence_log.verdict(sha)
         return verdict.word if verdict else None
 
     @property
-    def _old_word(self) -> Word:
-        return Word.BAD if self.plan.find_fix else Word.GOOD
+    def _old_word(self) -> Verdict:
+        return Verdict.BAD if self.plan.find_fix else Verdict.GOOD
 
     def _base_is_new(self, base: str, old: str, new: str) -> Inconclusive:
         if self.plan.find_fix:
@@ -308,7 +308,7 @@ class Range:
     def go_on(self) -> Culprit | Inconclusive:
         """Search the range with all that is known by now."""
         assert self.search is not None
-        found = seek(self.search, self.evidence, lambda: self.bench.notebook.built, self._attempt)
+        found = seek(self.search, self.evidence, lambda: self.evaluator.evidence_log.built, self._attempt)
         turned = self.plan.find_fix and self.plan.runs is not None
         return replace(found, reason=self._fix_reason(found)) if turned and isinstance(found, Inconclusive) else found
 
@@ -322,26 +322,26 @@ class Range:
                 if fixed
                 else f"the fixed end {new[:12]} shows the crash"
             )
-        if found.candidates or Word.SKIP in (self._word(sha) for sha in (new, *old)):
+        if found.candidates or Verdict.SKIP in (self._word(sha) for sha in (new, *old)):
             return in_words_of_a_fix(found.reason)
         return "a commit is broken that has a fixed one in its history: the crash comes only sometimes, or came back"
 
     def evidence(self) -> dict[str, Evidence]:
         """What is known of the range and its ends."""
-        told = ((sha, self.bench.notebook.evidence(sha)) for sha in self._tried())
+        told = ((sha, self.evaluator.evidence_log.evidence(sha)) for sha in self._tried())
         return {sha: evidence for sha, evidence in told if evidence is not None}
 
     def seen(self) -> dict[str, Evidence]:
         """The same in crashes and quiet trials, whatever is looked for."""
-        told = ((sha, self.bench.notebook.seen(sha)) for sha in self._tried())
+        told = ((sha, self.evaluator.evidence_log.seen(sha)) for sha in self._tried())
         return {sha: seen for sha, seen in told if seen is not None}
 
     def _tried(self) -> list[str]:
         here = {*self.history.commits, *self.history.good}
-        notebook = self.bench.notebook
-        return [sha for sha in dict.fromkeys((*notebook.log, *notebook.order)) if sha in here]
+        evidence_log = self.evaluator.evidence_log
+        return [sha for sha in dict.fromkeys((*evidence_log.log, *evidence_log.order)) if sha in here]
 
-    def _suspects(self, words: Mapping[str, Word]) -> set[str]:
+    def _suspects(self, words: Mapping[str, Verdict]) -> set[str]:
         """The commits that are in all that have what is looked for, and in none that have not."""
         parents = self.history.parents
         suspects = set(self.history.commits)
@@ -355,7 +355,7 @@ class Range:
             return found
 
         for sha, word in words.items():
-            if sha in parents and word is not Word.SKIP:
+            if sha in parents and word is not Verdict.SKIP:
                 suspects = suspects & reach(sha) if word is self.plan.sought else suspects - reach(sha)
         return suspects
 
@@ -369,23 +369,32 @@ class Range:
             return ()
         return tuple((self.history.commits[place], belief.of(place)) for place in belief.likeliest(0.9)[:5])
 
-    def _attempt(self, test: Test) -> None:
-        bench, history = self.bench, self.history
-        commit = bench.commit(test.commit)
-        told = {sha: verdict.word for sha in self._tried() if (verdict := bench.notebook.verdict(sha))}
+    def _attempt(self, test: Probe) -> None:
+        evaluator, history = self.evaluator, self.history
+        commit = evaluator.commit(test.commit)
+        told = {sha: verdict.word for sha in self._tried() if (verdict := evaluator.evidence_log.verdict(sha))}
         suspects = frozenset(self._suspects(told))
-        bench.watcher.state(
-            State(history.commits, suspects, commit, test.runs, test.left, told, self._likely(), bench.notebook.rates())
+        evaluator.watcher.state(
+            State(
+                history.commits,
+                suspects,
+                commit,
+                test.runs,
+                test.left,
+                told,
+                self._likely(),
+                evaluator.evidence_log.rates(),
+            )
         )
-        bench.attempt(test.commit, test.runs)
-        verdict = bench.notebook.verdict(test.commit)
+        evaluator.attempt(test.commit, test.runs)
+        verdict = evaluator.evidence_log.verdict(test.commit)
         assert verdict is not None
-        bench.watcher.tried(commit, "commit", verdict)
+        evaluator.watcher.tried(commit, "commit", verdict)
         self.write_log()
 
     def write_log(self, culprit: str | None = None) -> None:
         """Write what is known by now as `git bisect log` would."""
-        bench, history = self.bench, self.history
-        steps = bench.notebook.steps(lambda sha: bench.commit(sha).subject)
+        evaluator, history = self.evaluator, self.history
+        steps = evaluator.evidence_log.steps(lambda sha: evaluator.commit(sha).subject)
         text = gitlog.render(self.plan, history.bad, history.good, steps, culprit)
-        write_atomically(bench.notebook.run.folder / "bisect.log", text)
+        write_atomically(evaluator.evidence_log.run.folder / "bisect.log", text)

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from harness.model import Trial, Word
+from harness.model import Trial, Verdict
 
 
-class Status(StrEnum):
+class BisectStatus(StrEnum):
     """How a bisection ended."""
 
     CULPRIT = "culprit"
@@ -47,7 +47,7 @@ class Plan:
     find_fix: bool = False
     runs: int | None = 1
     confidence: float = 0.99
-    log: tuple[tuple[str, Word], ...] = ()
+    log: tuple[tuple[str, Verdict], ...] = ()
 
     @property
     def new(self) -> tuple[str, ...]:
@@ -60,18 +60,18 @@ class Plan:
         return self.bad if self.find_fix else self.good
 
     @property
-    def sought(self) -> Word:
+    def sought(self) -> Verdict:
         """The verdict of commits that have the commit that is looked for."""
-        return Word.GOOD if self.find_fix else Word.BAD
+        return Verdict.GOOD if self.find_fix else Verdict.BAD
 
     @property
     def terms(self) -> tuple[str, str]:
         """Git's words for the state after and before the commit that is looked for."""
         return ("fixed", "broken") if self.find_fix else ("bad", "good")
 
-    def term(self, word: Word) -> str:
+    def term(self, word: Verdict) -> str:
         """Git's word, in this bisection, for a verdict."""
-        if word is Word.SKIP:
+        if word is Verdict.SKIP:
             return "skip"
         return self.terms[0 if word is self.sought else 1]
 
@@ -83,7 +83,7 @@ class Plan:
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
         """The plan that `to_json` wrote."""
         lists = {name: tuple(data[name]) for name in ("bad", "good", "paths")}
-        return cls(**{**data, **lists, "log": tuple((sha, Word(word)) for sha, word in data["log"])})
+        return cls(**{**data, **lists, "log": tuple((sha, Verdict(word)) for sha, word in data["log"])})
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Step:
     """What came of one commit.
 
     Attributes:
-        role: "commit" for one of the range; "parent", "revert", "merge" for what the proof tried.
+        role: "commit" for one of the range; "parent", "revert", "merge" for what the verification tried.
         built: an image was made of it here (not taken from the cache, not failed).
         trials: boots; 0 where the build failed or another commit's image is the same.
         seconds: of build and boots.
@@ -101,7 +101,7 @@ class Step:
     commit: str
     role: str
     subject: str
-    verdict: Word
+    verdict: Verdict
     reason: str
     built: bool
     trials: int
@@ -110,7 +110,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Blend:
+class MergeInteraction:
     """What is known of a merge as culprit.
 
     Attributes:
@@ -119,7 +119,7 @@ class Blend:
         reason: for people.
     """
 
-    parents: Mapping[str, Word]
+    parents: Mapping[str, Verdict]
     needs: tuple[str, ...]
     reason: str
 
@@ -137,7 +137,7 @@ class Result:
         crash: a trial that showed the expected crash: the culprit's where there is one.
     """
 
-    status: Status
+    status: BisectStatus
     reason: str
     culprit: str | None = None
     candidates: Mapping[str, str] = field(default_factory=dict)
@@ -147,5 +147,5 @@ class Result:
     boots: int = 0
     checks: Mapping[str, bool | str | None] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    blend: Blend | None = None
+    interaction: MergeInteraction | None = None
     crash: Trial | None = None

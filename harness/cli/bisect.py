@@ -9,31 +9,31 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import catalog, store
-from harness.bisect import Bench, Bisection, Notebook, Plan, Result, Status, gitlog, search_for
-from harness.bisect.turned import is_line
-from harness.cli import workshop
+from harness.bisect import Bisection, BisectStatus, Evaluator, EvidenceLog, Plan, Result, gitlog, search_for
+from harness.bisect.reverse import is_line
+from harness.cli import environment
+from harness.cli.environment import Environment
 from harness.cli.view import View
-from harness.cli.workshop import Workshop
 from harness.errors import InfrastructureError, RegressError, UserError
 from harness.files import write_atomically
 from harness.kernel.build import KernelBuilder
 from harness.kernel.maintainers import maintainers
 from harness.kernel.tree import Tree
-from harness.model import Range, Revision, Word
+from harness.model import Range, Revision, Verdict
 from harness.reports import bisect as report
 from harness.reports import repro
-from harness.reproduce import Laboratory
+from harness.runner import Runner
 
-EXIT = {Status.CULPRIT: 0, Status.INFRASTRUCTURE: 3}
+EXIT = {BisectStatus.CULPRIT: 0, BisectStatus.INFRASTRUCTURE: 3}
 """Exit statuses; 1 for all others."""
 
-OPEN = ("running", str(Status.INTERRUPTED), str(Status.INFRASTRUCTURE))
+OPEN = ("running", str(BisectStatus.INTERRUPTED), str(BisectStatus.INFRASTRUCTURE))
 """Statuses of bisections that can go on."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress bisect`."""
-    workshop.configure(parser)
+    environment.configure(parser)
     parser.add_argument("--tree", metavar="NAME|PATH|URL", help="the kernel tree; default: mainline, else the replay")
     parser.add_argument(
         "--good", metavar="REV", action="append", default=[], help="without the regression (repeatable)"
@@ -67,7 +67,7 @@ AUTO = "auto"
 
 
 def _runs(text: str) -> int | str:
-    return AUTO if text == AUTO else workshop.count(text)
+    return AUTO if text == AUTO else environment.count(text)
 
 
 def _confidence(text: str) -> float:
@@ -83,51 +83,55 @@ def _confidence(text: str) -> float:
 def run(options: argparse.Namespace) -> int:
     """Find the culprit; see `harness.bisect`."""
     view = View()
-    shop = Workshop.of(options, view)
-    with workshop.ended_cleanly(), view:
-        tree, plan, stored = _Planning(shop, options).decide()
-        stored = stored or _start(shop, tree, plan)
+    here = Environment.of(options, view)
+    with environment.ended_cleanly(), view:
+        tree, plan, stored = _Planning(here, options).decide()
+        stored = stored or _start(here, tree, plan)
         with stored.held(view):
-            return EXIT.get(_bisect(shop, view, tree, plan, stored, json_wanted=options.json), 1)
+            return EXIT.get(_bisect(here, view, tree, plan, stored, json_wanted=options.json), 1)
 
 
-def _start(shop: Workshop, tree: Tree, plan: Plan) -> store.Run:
-    stored = store.start(shop.results, shop.scenario.id, tree.description, plan.arch)
+def _start(here: Environment, tree: Tree, plan: Plan) -> store.Run:
+    stored = store.start(here.results, here.scenario.id, tree.description, plan.arch)
     stored.plan(plan.to_json())
     return stored
 
 
-def _bisect(shop: Workshop, view: View, tree: Tree, plan: Plan, stored: store.Run, *, json_wanted: bool) -> Status:
+def _bisect(
+    here: Environment, view: View, tree: Tree, plan: Plan, stored: store.Run, *, json_wanted: bool
+) -> BisectStatus:
     """Bisect; what was found out is told and stored, however it ends."""
-    with shop.laboratory(tree) as lab:
+    with here.runner(tree) as runner:
         stored.reopen()
-        real = isinstance(lab.builder, KernelBuilder)
+        real = isinstance(runner.builder, KernelBuilder)
         # Evidence that is counted in probabilities must not be counted twice.
-        notebook = Notebook(
-            *(stored, shop.scenario.expect, plan),
+        evidence_log = EvidenceLog(
+            *(stored, here.scenario.expect, plan),
             share=real and plan.runs is not None,
-            failure=shop.scenario.failure,
+            failure=here.scenario.failure,
         )
-        bisection = Bisection(Bench(plan, tree, lab, notebook, view), search_for(plan, notebook.rates))
-        view.begin(shop.scenario, tree, plan, stored.folder)
-        result = bisection.result(Status.INTERRUPTED, "stopped before the first commit was tried")
+        bisection = Bisection(Evaluator(plan, tree, runner, evidence_log, view), search_for(plan, evidence_log.rates))
+        view.begin(here.scenario, tree, plan, stored.folder)
+        result = bisection.result(BisectStatus.INTERRUPTED, "stopped before the first commit was tried")
         try:
             result = bisection.run()
         except KeyboardInterrupt:
-            result = bisection.result(Status.INTERRUPTED, f"after {len(notebook.order)} commits; --resume goes on")
+            result = bisection.result(
+                BisectStatus.INTERRUPTED, f"after {len(evidence_log.order)} commits; --resume goes on"
+            )
             raise
         except (RegressError, OSError) as error:
             said = "; ".join(str(InfrastructureError(str(error))).splitlines())
-            result = bisection.result(Status.INFRASTRUCTURE, f"{said}; --resume goes on when that is well again")
+            result = bisection.result(BisectStatus.INFRASTRUCTURE, f"{said}; --resume goes on when that is well again")
         finally:
             view.end()
-            _finish(lab, tree, plan, stored, result, json_wanted=json_wanted)
+            _finish(runner, tree, plan, stored, result, json_wanted=json_wanted)
     return result.status
 
 
-def _finish(lab: Laboratory, tree: Tree, plan: Plan, stored: store.Run, result: Result, *, json_wanted: bool) -> None:
+def _finish(runner: Runner, tree: Tree, plan: Plan, stored: store.Run, result: Result, *, json_wanted: bool) -> None:
     """Tell and store a result; a disk that is full takes nothing of what is told."""
-    top, scenario = stored.folder, lab.scenario
+    top, scenario = stored.folder, runner.scenario
     document = report.document(scenario, tree, plan, result, top, ["regress", *sys.argv[1:]])
     out = sys.stderr if json_wanted else sys.stdout
     try:
@@ -147,9 +151,9 @@ def _finish(lab: Laboratory, tree: Tree, plan: Plan, stored: store.Run, result: 
 class _Planning:
     """The arguments, a journal or a log of git's become a plan."""
 
-    def __init__(self, shop: Workshop, options: argparse.Namespace) -> None:
-        self.shop, self.options, self.scenario = shop, options, shop.scenario
-        self.digest = catalog.digest(shop.scenario)
+    def __init__(self, here: Environment, options: argparse.Namespace) -> None:
+        self.here, self.options, self.scenario = here, options, here.scenario
+        self.digest = catalog.digest(here.scenario)
         if len(self.scenario.ways) > 1:
             names = ", ".join(way.name for way in self.scenario.ways)
             raise UserError(
@@ -171,13 +175,13 @@ class _Planning:
 
     def _old(self, folder: Path | None) -> tuple[Tree, Plan, store.Run]:
         """Go on with an own bisection: the one in a folder, or the last of this scenario."""
-        known = store.bisections(folder.parent if folder else self.shop.results)
+        known = store.bisections(folder.parent if folder else self.here.results)
         if folder:
             mine = [(run, plan) for run, plan, _ in known if run.folder.name == folder.name]
             missing = f"--resume {folder}: neither a result of `regress bisect` nor a log of `git bisect log`"
         else:
             mine = [(r, plan) for r, plan, status in known if plan["scenario"] == self.scenario.id and status in OPEN]
-            missing = f"no bisection of {self.scenario.id} in {self.shop.results} is left to go on with"
+            missing = f"no bisection of {self.scenario.id} in {self.here.results} is left to go on with"
         if not mine:
             raise UserError(missing)
         stored, data = mine[0]
@@ -189,7 +193,7 @@ class _Planning:
                 f"{self.scenario.id} was changed after {stored.folder} was begun: what was found may not hold now; "
                 "start anew without --resume"
             )
-        if self.shop.arch != plan.arch:
+        if self.here.arch != plan.arch:
             raise UserError(f"{stored.folder} is a bisection for {plan.arch}: say --arch {plan.arch}")
         if self.options.tree and _lasting(self.options.tree) != plan.tree:
             raise UserError(f"{stored.folder} is a bisection of {plan.tree}, not of {self.options.tree}")
@@ -200,7 +204,7 @@ class _Planning:
         if options.good and options.bad:
             # What a server is asked for.
             commits = dict.fromkeys((*commits, name or ""), Range(Revision(options.good[0]), Revision(options.bad[0])))
-        return self.shop.tree(name, commits)
+        return self.here.tree(name, commits)
 
     def _new(self, log: Path | None) -> tuple[Tree, Plan, None]:
         """A new bisection, of the range given or of the one that the scenario knows."""
@@ -219,9 +223,9 @@ class _Planning:
             raise UserError(f"the scenario knows no bad commit of {tree.name}; name one with --bad")
         if not good_end and find_fix:
             raise UserError(f"the scenario knows no fixed commit of {tree.name}; name one with --good")
-        words: dict[str, Word] = {}
+        words: dict[str, Verdict] = {}
         for revision, is_new in taken.words if taken else ():
-            word = Word.SKIP if is_new is None else Word.BAD if is_new is not find_fix else Word.GOOD
+            word = Verdict.SKIP if is_new is None else Verdict.BAD if is_new is not find_fix else Verdict.GOOD
             words[tree.resolve(Revision(revision)).sha] = word
         bad_shas, good_shas = (tuple(tree.resolve(revision).sha for revision in end) for end in (bad_end, good_end))
         plan = Plan(

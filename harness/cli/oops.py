@@ -179,7 +179,7 @@ def _places(crash: Crash, frames: Sequence[Frame], options: argparse.Namespace) 
     told = [[frame.source] if frame.source else [] for frame in frames]
     if options.source is None or not frames:
         return told
-    from harness.kernel.decode import decode
+    from harness.kernel.symbolize import decode
 
     # All but the first, where the processor was, are addresses that calls return to.
     calls = [_spelled(frame, back=frame is not crash.frames[0]) for frame in frames]

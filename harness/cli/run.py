@@ -7,21 +7,21 @@ import json
 import sys
 
 from harness import store
-from harness.cli import workshop
-from harness.cli.workshop import Workshop
+from harness.cli import environment
+from harness.cli.environment import Environment
 from harness.errors import RegressError, UserError
 from harness.files import write_atomically
 from harness.model import Range, Revision
-from harness.reports import document, junit, repro, text
-from harness.reproduce import Answer, Laboratory, Status, Subject, conclude
+from harness.reports import json_, junit, repro, summary
+from harness.runner import Answer, Runner, RunStatus, Subject, conclude
 
-EXIT = {Status.SHOWS: 0, Status.HOLDS: 0, Status.INFRASTRUCTURE: 3}
+EXIT = {RunStatus.SHOWS: 0, RunStatus.HOLDS: 0, RunStatus.INFRASTRUCTURE: 3}
 """Exit statuses; 1 for all others."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress run`."""
-    workshop.configure(parser, named=False)
+    environment.configure(parser, named=False)
     parser.add_argument("--all", action="store_true", help="every scenario that the tree has commits for; a table")
     parser.add_argument("--tree", metavar="NAME|PATH|URL", help="the kernel tree; default: mainline, else the replay")
     parser.add_argument(
@@ -29,11 +29,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--good", metavar="REV", help="a commit without the regression")
     parser.add_argument("--bad", metavar="REV", help="a commit with it")
-    parser.add_argument("--runs", type=workshop.count, default=1, metavar="N", help="boots of each commit (default: 1)")
+    parser.add_argument(
+        "--runs", type=environment.count, default=1, metavar="N", help="boots of each commit (default: 1)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Try the scenario; see `harness.reproduce`."""
+    """Try the scenario; see `harness.runner`."""
     if (options.good or options.bad) and options.commit:
         raise UserError("--commit does not go with --good and --bad")
     if options.all is (options.scenario is not None):
@@ -44,8 +46,8 @@ def run(options: argparse.Namespace) -> int:
         from harness.cli import run_all
 
         return run_all.run(options)
-    one = Run(Workshop.of(options), options)
-    with workshop.ended_cleanly():
+    one = Run(Environment.of(options), options)
+    with environment.ended_cleanly():
         try:
             return EXIT.get(one.run(), 1)
         finally:
@@ -55,28 +57,30 @@ def run(options: argparse.Namespace) -> int:
 class Run:
     """One `regress run`: finds what it needs, then tries commit after commit and stores each answer."""
 
-    def __init__(self, shop: Workshop, options: argparse.Namespace) -> None:
-        self.shop, self.options = shop, options
-        self.scenario, self.talk = shop.scenario, shop.talk
+    def __init__(self, here: Environment, options: argparse.Namespace) -> None:
+        self.here, self.options = here, options
+        self.scenario, self.talk = here.scenario, here.talk
         self.answers: list[Answer] = []
         self.result: dict[str, object] = {}
 
-    def run(self) -> Status:
+    def run(self) -> RunStatus:
         """Try all; what was found out is told and stored, however it ends."""
         subjects = self._subjects()
-        with self.shop.laboratory(self.tree) as lab:
-            self.stored = store.start(self.shop.results, self.scenario.id, self.tree.description, self.options.arch)
-            self.talk.say(text.head(self.scenario, self.tree.description, self.options.arch), aside=self.options.json)
-            status, reason = Status.INTERRUPTED, "stopped before the first commit was tried"
+        with self.here.runner(self.tree) as runner:
+            self.stored = store.start(self.here.results, self.scenario.id, self.tree.description, self.options.arch)
+            self.talk.say(
+                summary.head(self.scenario, self.tree.description, self.options.arch), aside=self.options.json
+            )
+            status, reason = RunStatus.INTERRUPTED, "stopped before the first commit was tried"
             try:
                 for subject in subjects:
-                    self._answer(lab, subject)
+                    self._answer(runner, subject)
                 status, reason = conclude(self.answers, claim=self.scenario.claim is not None)
             except KeyboardInterrupt:
                 reason = f"after {len(self.answers)} of {len(subjects)} commits"
                 raise
             except RegressError as error:
-                status, reason = Status.INFRASTRUCTURE, str(error)
+                status, reason = RunStatus.INFRASTRUCTURE, str(error)
             finally:
                 self._finish(status, reason)
         return status
@@ -91,7 +95,7 @@ class Run:
         given = [Revision(name) for name in (options.good, options.bad) if name]
         if options.good and options.bad:
             commits = dict.fromkeys((*commits, options.tree or ""), Range(given[0], given[1]))
-        self.tree = self.shop.tree(options.tree, commits)
+        self.tree = self.here.tree(options.tree, commits)
         role = "commit" if self.scenario.claim is None else "claim"
         wanted = [(role, Revision(name)) for name in options.commit] or self._known()
         return [Subject(role, self.tree.resolve(revision)) for role, revision in wanted]
@@ -113,9 +117,9 @@ class Run:
         ends = (("good", good), *(("good", more) for more in also), ("bad", bad), ("fixed", fixed))
         return [(role, revision) for role, revision in ends if revision]
 
-    def _answer(self, lab: Laboratory, subject: Subject) -> None:
+    def _answer(self, runner: Runner, subject: Subject) -> None:
         folder = self.stored.folder / f"{subject.role}-{subject.commit.sha[:12]}"
-        answer = lab.answer(
+        answer = runner.answer(
             subject,
             folder,
             self.options.runs,
@@ -124,9 +128,9 @@ class Run:
         self.answers.append(answer)
         if answer.kernel and self.scenario.machine_command is None:
             repro.write(folder, self.scenario)
-        self.talk.say(text.row(answer), aside=self.options.json)
+        self.talk.say(summary.row(answer), aside=self.options.json)
 
-    def _finish(self, status: Status, reason: str) -> None:
+    def _finish(self, status: RunStatus, reason: str) -> None:
         """Whatever happened: what was found out is stored and told."""
         top = self.stored.folder
         self.result = {
@@ -137,9 +141,9 @@ class Run:
             "tree": self.tree.description,
             "arch": self.options.arch,
             "command": ["regress", *sys.argv[1:]],
-            "commits": [document.answer(answer, top) for answer in self.answers],
+            "commits": [json_.answer(answer, top) for answer in self.answers],
             "folder": str(top),
         }
         write_atomically(top / "junit.xml", junit.render(self.scenario.id, self.answers))
         self.stored.close(str(status), reason, self.result)
-        self.talk.say(text.conclusion(status, reason, top), aside=self.options.json)
+        self.talk.say(summary.conclusion(status, reason, top), aside=self.options.json)

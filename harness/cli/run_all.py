@@ -8,13 +8,13 @@ import json
 import sys
 
 from harness import catalog
-from harness.cli import workshop
+from harness.cli import environment
+from harness.cli.environment import Environment
 from harness.cli.run import EXIT, Run
-from harness.cli.workshop import Workshop
 from harness.errors import UserError
-from harness.reports import table
-from harness.reports.table import Entry
-from harness.reproduce import Status
+from harness.reports import scenario_table
+from harness.reports.scenario_table import Entry
+from harness.runner import RunStatus
 
 
 def run(options: argparse.Namespace) -> int:
@@ -30,27 +30,27 @@ def run(options: argparse.Namespace) -> int:
     entries: list[Entry] = []
     results: list[dict[str, object]] = []
     try:
-        with workshop.ended_cleanly():
+        with environment.ended_cleanly():
             for scenario in catalog.scenarios(options.scenarios):
                 one = copy.copy(options)
                 one.scenario = scenario.id
                 entries.append(_entry(one, results))
     finally:
-        print(f"\n{table.render(entries)}" if entries else "", file=sys.stderr if options.json else sys.stdout)
+        print(f"\n{scenario_table.render(entries)}" if entries else "", file=sys.stderr if options.json else sys.stdout)
         if options.json:
             print(json.dumps({"scenarios": results}, indent=2))
     tried = [entry for entry in entries if entry.status is not None]
     if not tried:
         raise UserError(f"no scenario can be tried: {entries[0].reason if entries else 'there is none'}")
     return max(
-        0 if entry.well else EXIT[Status.INFRASTRUCTURE] if entry.status is Status.INFRASTRUCTURE else 1
+        0 if entry.well else EXIT[RunStatus.INFRASTRUCTURE] if entry.status is RunStatus.INFRASTRUCTURE else 1
         for entry in tried
     )
 
 
 def _entry(options: argparse.Namespace, results: list[dict[str, object]]) -> Entry:
     scenario = catalog.find(options.scenario, options.scenarios)
-    one = Run(Workshop.of(options), options)
+    one = Run(Environment.of(options), options)
     try:
         status = one.run()
     except UserError as error:

@@ -15,9 +15,9 @@ from harness.bisect import Plan, State
 from harness.cli.progress import Talk
 from harness.git import Commit
 from harness.kernel.tree import Tree
-from harness.model import Scenario, Verdict, Word
+from harness.model import Judgement, Scenario, Verdict
 
-COLOUR = {Word.GOOD: "green", Word.BAD: "red", Word.SKIP: "yellow"}
+COLOUR = {Verdict.GOOD: "green", Verdict.BAD: "red", Verdict.SKIP: "yellow"}
 
 
 def span(seconds: float) -> str:
@@ -65,7 +65,7 @@ def drawn(state: State, width: int) -> Text:
         words = {state.words[sha] for sha in part if sha in state.words}
         if state.in_hand.sha in part:
             bar.append("?", style="bold cyan")
-        elif word := next((word for word in (Word.BAD, Word.GOOD, Word.SKIP) if word in words), None):
+        elif word := next((word for word in (Verdict.BAD, Verdict.GOOD, Verdict.SKIP) if word in words), None):
             bar.append(word[0].upper(), style=COLOUR[word])
         else:
             bar.append("=" if state.suspects & set(part) else "-", style="" if state.suspects & set(part) else "dim")
@@ -86,7 +86,7 @@ class View(Talk):
         self.at: State | None = None
         self.doing, self.since, self.title = "", time.monotonic(), ""
         self.shown_range = ""
-        self.rows: list[tuple[str, Commit, Verdict]] = []
+        self.rows: list[tuple[str, Commit, Judgement]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -139,7 +139,7 @@ class View(Talk):
             self.shown_range = line
             self.note(line)
 
-    def tried(self, commit: Commit, role: str, verdict: Verdict) -> None:
+    def tried(self, commit: Commit, role: str, verdict: Judgement) -> None:
         """See `harness.bisect.Watcher`."""
         self.rows.append((role, commit, verdict))
         if self.live is None:

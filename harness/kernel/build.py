@@ -271,7 +271,7 @@ def _keep(made: tuple[Path, dict[str, object]], kept: Path, folder: Path) -> Ker
 
 
 def _load(kept: Path, folder: Path) -> Kernel:
-    """The kernel in a folder of the cache, its papers also put into a result folder."""
+    """The kernel in a folder of the cache, its artifacts also put into a result folder."""
     facts = json.loads((kept / "kernel.json").read_text(encoding="utf-8"))
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("bzImage", "config", "build.log", "kernel.json"):

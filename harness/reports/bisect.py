@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.bisect import Plan, Result, Status, Step
+from harness.bisect import BisectStatus, Plan, Result, Step
 from harness.git import Git
 from harness.kernel.tree import REPLAY, Tree
-from harness.model import Scenario, Word
+from harness.model import Scenario, Verdict
 
 
 def document(
@@ -30,11 +30,11 @@ def document(
         "builds": result.builds,
         "boots": result.boots,
         "checks": dict(result.checks),
-        "merge": result.blend
+        "merge": result.interaction
         and {
-            "parents": {sha: str(word) for sha, word in result.blend.parents.items()},
-            "needs": list(result.blend.needs),
-            "reason": result.blend.reason,
+            "parents": {sha: str(word) for sha, word in result.interaction.parents.items()},
+            "needs": list(result.interaction.needs),
+            "reason": result.interaction.reason,
         },
         "notes": list(result.notes),
         "scenario": scenario.id,
@@ -98,15 +98,17 @@ def summary(scenario: Scenario, tree: Tree, plan: Plan, result: Result, top: Pat
     for step in result.steps:
         subject = step.subject if len(step.subject) <= 46 else step.subject[:43] + "..."
         note = (
-            step.reason if step.verdict is not Word.GOOD or not step.trials else f"{step.trials} of {step.trials} quiet"
+            step.reason
+            if step.verdict is not Verdict.GOOD or not step.trials
+            else f"{step.trials} of {step.trials} quiet"
         )
         role = "" if step.role == "commit" else f"({step.role}) "
         mended = f"  [mended: {'; '.join(step.mended)}]" if step.mended else ""
         lines.append(f"  {step.verdict:5}{step.commit[:12]}  {subject:46}  {step.seconds:6.1f} s  {role}{note}{mended}")
     lines.append(_said(git, plan, result))
     lines += [f"  {line}" for line in checks(result)]
-    if result.blend:
-        lines.append(f"  {result.blend.reason}")
+    if result.interaction:
+        lines.append(f"  {result.interaction.reason}")
     lines += [f"  note: {note}" for note in result.notes]
     for sha, why in list(result.candidates.items())[:20]:
         lines.append(f"  candidate {sha[:12]}  {git.commit(sha).subject}  ({why})")
@@ -117,14 +119,14 @@ def summary(scenario: Scenario, tree: Tree, plan: Plan, result: Result, top: Pat
 
 
 def _said(git: Git, plan: Plan, result: Result) -> str:
-    if result.status is Status.CULPRIT and result.culprit:
+    if result.status is BisectStatus.CULPRIT and result.culprit:
         what = "fixed" if plan.find_fix else "bad"
         subject = git.commit(result.culprit).subject
         return f'{result.culprit} is the first {what} commit: "{subject}"  (confidence {result.confidence:.3g})'
     said = {
-        Status.NOT_REPRODUCED: "There is no such regression here",
-        Status.INFRASTRUCTURE: "Nothing can be said",
-        Status.INTERRUPTED: "Interrupted",
+        BisectStatus.NOT_REPRODUCED: "There is no such regression here",
+        BisectStatus.INFRASTRUCTURE: "Nothing can be said",
+        BisectStatus.INTERRUPTED: "Interrupted",
     }.get(result.status, "Inconclusive")
     return f"{said}: {result.reason}."
 
@@ -161,7 +163,7 @@ def mail(scenario: Scenario, tree: Tree, plan: Plan, result: Result, top: Path, 
         "How sure this is:",
         *(f"- {line}" for line in checks(result)),
         f"- {_trials(result)}",
-        *(f"- {note}" for note in (*result.notes, *([result.blend.reason] if result.blend else []))),
+        *(f"- {note}" for note in (*result.notes, *([result.interaction.reason] if result.interaction else []))),
         "",
         *_oops(result),
         "",
@@ -188,7 +190,7 @@ def _trials(result: Result) -> str:
 
 
 def _oops(result: Result) -> list[str]:
-    """The crash as the console showed it, and where the papers of that kernel are."""
+    """The crash as the console showed it, and where the artifacts of that kernel are."""
     trial = result.crash
     if trial is None:
         return []
@@ -198,5 +200,5 @@ def _oops(result: Result) -> list[str]:
         # Lines are counted by their newlines; a serial console puts carriage returns before these.
         text = console.read_bytes().decode(errors="replace").split("\n")
         lines = [line.rstrip("\r") for line in text[trial.crash.start_line - 1 : trial.crash.end_line]]
-    papers = (("Console", console), ("Config", folder / "config"), ("Reproducer", folder / "repro.sh"))
-    return ["The crash:", "", *lines, "", *(f"{name}: {path}" for name, path in papers if path.exists())]
+    artifacts = (("Console", console), ("Config", folder / "config"), ("Reproducer", folder / "repro.sh"))
+    return ["The crash:", "", *lines, "", *(f"{name}: {path}" for name, path in artifacts if path.exists())]

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from junit_xml import TestCase, TestSuite, to_xml_report_string
 
-from harness.compare import Cell
-from harness.model import Outcome, Word
+from harness.matrix import Cell
+from harness.model import Outcome, Verdict
 from harness.patches import Rejected
-from harness.reproduce import Answer
+from harness.runner import Answer
 
 
 def render(suite: str, answers: Sequence[Answer]) -> str:
@@ -54,8 +54,8 @@ def _case(name: str, suite: str, answer: Answer) -> TestCase:
     case = TestCase(name, suite, seconds)
     if any(trial.outcome is Outcome.INFRASTRUCTURE for trial in answer.trials):
         case.add_error_info(answer.verdict.reason)
-    elif answer.verdict.word is Word.SKIP:
+    elif answer.verdict.word is Verdict.SKIP:
         case.add_skipped_info(answer.verdict.reason)
-    elif answer.as_expected is False or (answer.as_expected is None and answer.verdict.word is Word.GOOD):
+    elif answer.as_expected is False or (answer.as_expected is None and answer.verdict.word is Verdict.GOOD):
         case.add_failure_info(f"verdict {answer.verdict.word}: {answer.verdict.reason}")
     return case

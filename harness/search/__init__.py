@@ -48,7 +48,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Test:
+class Probe:
     """Try this commit, `runs` times unless the crash comes before; `left` is about how many more commits will be."""
 
     commit: str
@@ -80,7 +80,7 @@ class Inconclusive:
     not_reproduced: bool = False
 
 
-Decision = Test | Culprit | Inconclusive
+Decision = Probe | Culprit | Inconclusive
 
 
 class Search(Protocol):

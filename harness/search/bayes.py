@@ -10,11 +10,11 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Set
 
-from harness.search import Culprit, Decision, Evidence, History, Inconclusive, Test
+from harness.search import Culprit, Decision, Evidence, History, Inconclusive, Probe
+from harness.search.gain import MOST_RUNS, Choice, Gain
 from harness.search.graph import Graph, as_set, members
 from harness.search.halving import never_seen, refuted
 from harness.search.posterior import NOTHING, Posterior, known, posterior
-from harness.search.scale import MOST_RUNS, Choice, Scale
 
 # So many crashes of the bad end are waited for, to learn how often they come, unless that takes too long.
 LEARN = 3
@@ -67,25 +67,25 @@ class Bayes:
         if not end.bad:
             if end.quiet >= self.patience:
                 return never_seen(history, end.quiet)
-            return Test(history.bad, self.patience - end.quiet, left)
+            return Probe(history.bad, self.patience - end.quiet, left)
         if end.bad < LEARN and end.quiet < self.patience and end.skip is None:
-            return Test(history.bad, MOST_RUNS, left)
+            return Probe(history.bad, MOST_RUNS, left)
         belief = posterior(history, self._graph, evidence)
         if belief is None:
             shown = ", ".join(sha[:12] for sha, seen in evidence.items() if seen.bad)
             return Inconclusive(f"no one commit can have brought it: those that show it have none in common ({shown})")
         for number, good in enumerate(history.good):
             if not evidence.get(good, NOTHING).quiet:
-                scale = Scale(belief.bad, self.build_seconds, self.boot_seconds)
-                runs = scale.best(good, [belief.already[number]], good in built).runs
-                return Test(good, runs, left - number - 1)
+                gain = Gain(belief.bad, self.build_seconds, self.boot_seconds)
+                runs = gain.best(good, [belief.already[number]], good in built).runs
+                return Probe(good, runs, left - number - 1)
         skipped = as_set(place for place, seen in known(self._graph, evidence) if seen.skip is not None)
         if decision := self._end(belief, skipped, evidence):
             return decision
         best = self._best(belief, skipped, evidence, built)
         if best is None:
             return Inconclusive("nothing that can be tried tells more", self._names(belief.likeliest(self.confidence)))
-        return Test(best.commit, best.runs, max(0, math.ceil(belief.entropy() - best.bits)))
+        return Probe(best.commit, best.runs, max(0, math.ceil(belief.entropy() - best.bits)))
 
     def _end(self, belief: Posterior, skipped: int, evidence: Mapping[str, Evidence]) -> Decision | None:
         """The culprit, or the commits between which nothing can decide, where they are probable enough."""
@@ -110,16 +110,16 @@ class Bayes:
         # All that showed the crash have it in common, and it has not shown it itself: nobody is blamed unheard.
         if skipped >> places[0] & 1:
             return Inconclusive("the one commit that can have brought it cannot be tried", (sha,))
-        return Test(sha, MOST_RUNS, 0)
+        return Probe(sha, MOST_RUNS, 0)
 
     def _best(
         self, belief: Posterior, skipped: int, evidence: Mapping[str, Evidence], built: Set[str]
     ) -> Choice | None:
         """The trial that tells most a second; None if nothing that can be tried tells anything."""
         history = self.history
-        scale = Scale(belief.bad, self.build_seconds, self.boot_seconds)
+        gain = Gain(belief.bad, self.build_seconds, self.boot_seconds)
         choices = [
-            scale.best(good, [belief.already[number]], good in built)
+            gain.best(good, [belief.already[number]], good in built)
             for number, good in enumerate(history.good)
             if evidence[good].skip is None
         ]
@@ -130,7 +130,7 @@ class Bayes:
             for place in self._shortlist(masses, skipped, odds, built):
                 under = [*belief.already, *belief.within(self._graph.reach[place])]
                 sha = history.commits[place]
-                choices.append(scale.best(sha, under, sha in built, 1.0 if sha in built else odds.of(place)))
+                choices.append(gain.best(sha, under, sha in built, 1.0 if sha in built else odds.of(place)))
             best = max(choices, key=lambda choice: choice.rate, default=None)
             if best and best.bits >= LEAST:
                 return best

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
 
-from harness.search import Culprit, Decision, Evidence, History, Inconclusive, Test
+from harness.search import Culprit, Decision, Evidence, History, Inconclusive, Probe
 from harness.search.graph import Graph, as_set, members
 from harness.search.posterior import NOTHING, known, posterior
 
@@ -44,7 +44,7 @@ class Halving:
         untried = [end for end in (history.bad, *history.good) if not self._known(evidence.get(end, NOTHING))]
         if untried:
             left = len(untried) - 1 + steps(len(history.commits))
-            return Test(untried[0], self.runs - evidence.get(untried[0], NOTHING).quiet, left)
+            return Probe(untried[0], self.runs - evidence.get(untried[0], NOTHING).quiet, left)
         if not evidence[history.bad].bad:
             return never_seen(history, evidence[history.bad].quiet)
         return None
@@ -76,7 +76,7 @@ class Halving:
                 tuple(commits[place] for place in reversed(left)),
             )
         runs = self.runs - evidence.get(commits[choice], NOTHING).quiet
-        return Test(commits[choice], runs, steps(candidates.bit_count()))
+        return Probe(commits[choice], runs, steps(candidates.bit_count()))
 
     def _known(self, seen: Evidence) -> bool:
         """Whether a commit is bad or good by now."""

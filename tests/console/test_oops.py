@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
-from harness.kernel.decode import decode
+from harness.kernel.symbolize import decode
 from harness.paths import cache
 from harness.process import run
 from tests.conftest import ROOT

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.search import Culprit, Evidence, History, Inconclusive
-from harness.search import Test as Try
+from harness.search import Probe as Try
 from harness.search.bayes import LEARN, Bayes
+from harness.search.gain import MOST_RUNS, Gain, entropy
 from harness.search.graph import Graph, members
 from harness.search.halving import Halving
 from harness.search.posterior import ALREADY, ALWAYS, posterior, stays_quiet
-from harness.search.scale import MOST_RUNS, Scale, entropy
 from harness.testing import MadeUp, play
 from tests.search.conftest import Parents, graphs, history, line
 
@@ -80,7 +80,7 @@ def test_the_likeliest_come_first() -> None:
 
 def test_what_a_trial_tells_is_the_mutual_information() -> None:
     under = [(0.3, 4), (0.25, 9)]
-    scale = Scale(5, 0.0, 1.0)
+    scale = Gain(5, 0.0, 1.0)
     choice = scale.best("x", under, built=True)
     quiet = [stays_quiet(5, against, choice.runs) for _, against in under]
     silent = 1 - sum(mass for mass, _ in under) + sum(mass * q for (mass, _), q in zip(under, quiet, strict=True))
@@ -91,9 +91,9 @@ def test_what_a_trial_tells_is_the_mutual_information() -> None:
 
 def test_a_dear_build_is_worth_more_runs() -> None:
     under = [(0.5, 10)]
-    dear, cheap = (Scale(5, build, 15.0).best("x", under, built=False) for build in (1800.0, 1.0))
+    dear, cheap = (Gain(5, build, 15.0).best("x", under, built=False) for build in (1800.0, 1.0))
     assert dear.runs > cheap.runs
-    assert Scale(5, 180.0, 15.0).best("x", under, built=True).rate > Scale(5, 180.0, 15.0).best("x", under, False).rate
+    assert Gain(5, 180.0, 15.0).best("x", under, built=True).rate > Gain(5, 180.0, 15.0).best("x", under, False).rate
     assert 1 <= cheap.runs <= dear.runs <= MOST_RUNS
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.git import Git
 from harness.search import Culprit, Evidence, History, Inconclusive
-from harness.search import Test as Try
+from harness.search import Probe as Try
 from harness.search.halving import Halving, steps
 from harness.testing import MadeUp, play
 from tests.search.conftest import Parents, graphs, history, line

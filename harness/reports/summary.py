@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.model import Scenario, Trial, Word
-from harness.reproduce import Answer, Status
+from harness.model import Scenario, Trial, Verdict
+from harness.runner import Answer, RunStatus
 
 
 def head(scenario: Scenario, tree: str, arch: str) -> str:
@@ -17,15 +17,15 @@ def head(scenario: Scenario, tree: str, arch: str) -> str:
 def row(answer: Answer) -> str:
     """One commit's line."""
     commit, trials, verdict = answer.subject.commit, answer.trials, answer.verdict
-    word = {Word.GOOD: "passed", Word.BAD: "REPRODUCED", Word.SKIP: "cannot tell"}[verdict.word]
-    if verdict.word is Word.BAD and (answer.subject.role == "claim" or not any(one.crash for one in trials)):
+    word = {Verdict.GOOD: "passed", Verdict.BAD: "REPRODUCED", Verdict.SKIP: "cannot tell"}[verdict.word]
+    if verdict.word is Verdict.BAD and (answer.subject.role == "claim" or not any(one.crash for one in trials)):
         word = "FAILED"  # nothing was to be reproduced, or it is the script's own word
     subject = commit.subject if len(commit.subject) <= 46 else commit.subject[:43] + "..."
     seconds = f"{trials[-1].seconds:6.1f} s" if answer.kernel and trials else " " * 8
     if any(one.variant for one in trials):
         seconds = f"{sum(one.seconds for one in trials):6.1f} s"
-    note = "" if verdict.word is Word.GOOD else verdict.reason
-    if verdict.word is Word.GOOD and len(trials) == 1:
+    note = "" if verdict.word is Verdict.GOOD else verdict.reason
+    if verdict.word is Verdict.GOOD and len(trials) == 1:
         note = trials[0].reason  # the evidence
     if len(trials) > 1:
         note = f"{note}  ({len(trials)} trials)".strip()
@@ -38,15 +38,15 @@ def _way(trial: Trial) -> str:
     return f"    {trial.variant:24}{trial.outcome:12}{trial.seconds:6.1f} s  {trial.reason}".rstrip()
 
 
-def conclusion(status: Status, reason: str, folder: Path) -> str:
-    """The last line: what it all says, and where the papers are."""
+def conclusion(status: RunStatus, reason: str, folder: Path) -> str:
+    """The last line: what it all says, and where the artifacts are."""
     said = {
-        Status.SHOWS: "The regression shows.",
-        Status.HOLDS: "The claim holds.",
-        Status.DOES_NOT_HOLD: f"The claim does not hold: {reason}.",
-        Status.DOES_NOT_SHOW: f"The regression does not show: {reason}.",
-        Status.INCONCLUSIVE: f"Inconclusive: {reason}.",
-        Status.INFRASTRUCTURE: f"Nothing can be said: {reason}.",
-        Status.INTERRUPTED: f"Interrupted: {reason}.",
+        RunStatus.SHOWS: "The regression shows.",
+        RunStatus.HOLDS: "The claim holds.",
+        RunStatus.DOES_NOT_HOLD: f"The claim does not hold: {reason}.",
+        RunStatus.DOES_NOT_SHOW: f"The regression does not show: {reason}.",
+        RunStatus.INCONCLUSIVE: f"Inconclusive: {reason}.",
+        RunStatus.INFRASTRUCTURE: f"Nothing can be said: {reason}.",
+        RunStatus.INTERRUPTED: f"Interrupted: {reason}.",
     }[status]
     return f"{said}   console, config, JUnit: {folder}/"

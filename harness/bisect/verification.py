@@ -8,21 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.bisect.loop import Bench, Range, SearchFor, seek
-from harness.bisect.plan import Blend
+from harness.bisect.loop import Evaluator, RangeSearch, SearchFor, seek
+from harness.bisect.plan import MergeInteraction
 from harness.git import Conflict
-from harness.model import Word
-from harness.search import Culprit, Evidence, History, Test
+from harness.model import Verdict
+from harness.search import Culprit, Evidence, History, Probe
 from harness.search.posterior import stays_quiet
 
 CONFLICT = "conflict"
 """What a check says where the change does not apply."""
 
 QUIET_RUNS = 5
-"""Trials at least, in a proof, of what ought to be quiet: a parent that is quiet by chance makes a wrong culprit."""
+"""Trials at least, in a verification, of what ought to be quiet: a parent quiet by chance makes a wrong culprit."""
 
 CRASHES = 3
-"""Crashes in a row, in a proof, of what ought to crash where one trial a commit was thought enough."""
+"""Crashes in a row, in a verification, of what ought to crash where one trial a commit was thought enough."""
 
 MOST = 200
 """Trials that are enough in any case."""
@@ -38,11 +38,11 @@ def enough(bad: int, quiet: int, confidence: float) -> int:
 
 
 @dataclass
-class Proof:
+class Verification:
     """The checks of one culprit.
 
     Args:
-        bench: tries commits.  range_: where the culprit was found.
+        evaluator: tries commits.  range_: where the culprit was found.
         culprit: its hash.
 
     Attributes:
@@ -51,27 +51,27 @@ class Proof:
         notes: what a reader should know.
     """
 
-    bench: Bench
-    range_: Range
+    evaluator: Evaluator
+    range_: RangeSearch
     culprit: str
 
     def __post_init__(self) -> None:
-        self.plan, self.git, self.notebook = self.bench.plan, self.bench.git, self.bench.notebook
-        self.new, self.old = self.plan.sought, Word.BAD if self.plan.find_fix else Word.GOOD
+        self.plan, self.git, self.evidence_log = self.evaluator.plan, self.evaluator.git, self.evaluator.evidence_log
+        self.new, self.old = self.plan.sought, Verdict.BAD if self.plan.find_fix else Verdict.GOOD
         self.checks: dict[str, bool | str | None] = {}
-        self.parents: dict[str, Word] = {}
+        self.parents: dict[str, Verdict] = {}
         self.notes: list[str] = []
         fix = self.plan.find_fix
         self.again_name, self.parent_name = ("fix_again", "parent_broken") if fix else ("culprit_again", "parent_good")
         self.revert_names = ("revert_on_fix", "revert_on_fixed") if fix else ("revert_on_culprit", "revert_on_bad")
 
-    def _runs(self, expected: Word) -> int:
+    def _runs(self, expected: Verdict) -> int:
         """How many trials it takes here to believe that a commit is what it ought to be."""
         if self.plan.runs is not None:
-            return max(self.plan.runs, QUIET_RUNS if expected is Word.GOOD else 1)
-        tried = [sha for sha in self.notebook.trials if self.git.has(sha)]
+            return max(self.plan.runs, QUIET_RUNS if expected is Verdict.GOOD else 1)
+        tried = [sha for sha in self.evidence_log.trials if self.git.has(sha)]
         has = [sha for sha in tried if self.git.is_ancestor(self.culprit, sha) is not self.plan.find_fix]
-        return enough(*self.notebook.shown(has), self.plan.confidence)
+        return enough(*self.evidence_log.shown(has), self.plan.confidence)
 
     def first(self) -> None:
         """Try the culprit and its parents once more; what they show is evidence like any other."""
@@ -80,25 +80,29 @@ class Proof:
             (ends[0], self.range_.history.good, self.old),
             (ends[1], (self.range_.history.bad,), self.new),
         ):
-            told = [self.notebook.verdict(sha) for sha in end]
+            told = [self.evidence_log.verdict(sha) for sha in end]
             self.checks[name] = all(one is not None and one.word is word for one in told)
         crashes = CRASHES if self.plan.runs == 1 else 1
-        again = self.bench.again(self.culprit, "again", self._runs(self.new), crashes).word
-        self.checks[self.again_name] = None if again is Word.SKIP else again is self.new
+        again = self.evaluator.again(self.culprit, "again", self._runs(self.new), crashes).word
+        self.checks[self.again_name] = None if again is Verdict.SKIP else again is self.new
         for parent in self.git.parents(self.culprit):
             runs = self._runs(self.old)
-            if self.plan.runs is None and self.old is Word.GOOD:
+            if self.plan.runs is None and self.old is Verdict.GOOD:
                 # Its quiet trials of the search count as well; one at least is made afresh.
-                runs = max(1, runs - self.notebook.shown([parent])[1] + len(self.notebook.of(parent, "parent")))
-            self.parents[parent] = self.bench.again(parent, "parent", runs, crashes).word
+                runs = max(1, runs - self.evidence_log.shown([parent])[1] + len(self.evidence_log.of(parent, "parent")))
+            self.parents[parent] = self.evaluator.again(parent, "parent", runs, crashes).word
         words = list(self.parents.values())[: 1 if self.plan.first_parent else None]
-        known = None if Word.SKIP in words else True
+        known = None if Verdict.SKIP in words else True
         self.checks[self.parent_name] = False if self.new in words else known
 
     def doubt(self) -> tuple[str, tuple[str, ...]] | None:
         """Why this is no culprit, with the commits that it may be; None where it is one."""
         name, new = self.culprit[:12], self.plan.terms[0]
-        if self.checks[self.again_name] is False and self.plan.runs is None and self.notebook.shown([self.culprit])[0]:
+        if (
+            self.checks[self.again_name] is False
+            and self.plan.runs is None
+            and self.evidence_log.shown([self.culprit])[0]
+        ):
             self.notes.append(f"{name} did not crash when it was tried again; that is counted in the confidence")
         elif not self.checks[self.again_name]:
             often = "one run a commit is" if self.plan.runs == 1 else f"{self.plan.runs} runs a commit are"
@@ -113,11 +117,11 @@ class Proof:
                 inside = tuple(self.git.history(parent, self.range_.history.good))
                 where = f"does not change {' '.join(self.plan.paths)}" if self.plan.paths else "is older"
                 return f"its parent {parent[:12]} is {new} too: the commit that is looked for {where}", inside[::-1]
-            if word is Word.SKIP:
+            if word is Verdict.SKIP:
                 if not any(self.git.is_ancestor(parent, end) for end in self.range_.history.good):
                     return f"its parent {parent[:12]} cannot be tried", (self.culprit, parent)
                 self.notes.append(f"the parent {parent[:12]} cannot be tried; it is part of a {self.plan.terms[1]} end")
-            mine, its = self.notebook.kernels.get(self.culprit), self.notebook.kernels.get(parent)
+            mine, its = self.evidence_log.kernels.get(self.culprit), self.evidence_log.kernels.get(parent)
             if mine and its and mine.signature is not None and mine.signature == its.signature:
                 return f"the image of {name} is that of its parent {parent[:12]}: it can't make the difference", ()
         return None
@@ -147,10 +151,10 @@ class Proof:
             return
         made = self.git.make_commit(tree, [end], message)
         # Built in an earlier session, it may have the image of a commit that answers for it.
-        known = self.notebook.verdict(made.sha) if self.notebook.twin(made.sha) else None
-        verdict = known or self.bench.again(made.sha, "revert", self._runs(self.old))
+        known = self.evidence_log.verdict(made.sha) if self.evidence_log.identical_image(made.sha) else None
+        verdict = known or self.evaluator.again(made.sha, "revert", self._runs(self.old))
         self.checks[on_end] = str(verdict.word)
-        if verdict.word is Word.SKIP:
+        if verdict.word is Verdict.SKIP:
             self.notes.append(f"reverted on {end[:12]} it cannot be told: {verdict.reason}")
         elif verdict.word is self.new:
             self.notes.append(
@@ -159,24 +163,24 @@ class Proof:
 
 
 @dataclass
-class Blending:
+class InteractionSearch:
     """Finds out which change of the one side of a merge does it together with which of the other.
 
     Args:
-        bench: tries commits.  search_for: makes searches.
+        evaluator: tries commits.  search_for: makes searches.
         merge: a merge with the regression (or the fix), both of whose parents are without.
     """
 
-    bench: Bench
+    evaluator: Evaluator
     search_for: SearchFor
     merge: str
-    parents: Mapping[str, Word]
+    parents: Mapping[str, Verdict]
 
     def __post_init__(self) -> None:
-        self.git, self.plan = self.bench.git, self.bench.plan
+        self.git, self.plan = self.evaluator.git, self.evaluator.plan
         self.made: dict[str, str] = {}
 
-    def find(self) -> Blend:
+    def find(self) -> MergeInteraction:
         """The result, as far as it can be told."""
         sides = tuple(self.parents)
         if len(sides) != 2:
@@ -189,11 +193,11 @@ class Blending:
         whole = self.merge
         if tree != self.git.commit(self.merge).tree:
             whole = self.git.make_commit(tree, sides, f"{sides[0][:12]} and {sides[1][:12]}, merged by git alone\n").sha
-            self.bench.attempt(whole, self._runs(), "merge")
-            verdict = self.bench.notebook.verdict(whole)
+            self.evaluator.attempt(whole, self._runs(), "merge")
+            verdict = self.evaluator.evidence_log.verdict(whole)
             assert verdict is not None
             if verdict.word is not self.plan.sought:
-                told = "cannot be told" if verdict.word is Word.SKIP else f"is {self.plan.terms[1]}"
+                told = "cannot be told" if verdict.word is Verdict.SKIP else f"is {self.plan.terms[1]}"
                 return self._said(
                     f"both sides are {self.plan.terms[1]}, and git's own merge of them {told}: "
                     "what the merge changes beyond that brings it"
@@ -208,32 +212,32 @@ class Blending:
     def _runs(self) -> int:
         return self.plan.runs or enough(0, 0, self.plan.confidence)
 
-    def _said(self, reason: str, needs: tuple[str, ...] = ()) -> Blend:
-        return Blend(self.parents, needs, reason)
+    def _said(self, reason: str, needs: tuple[str, ...] = ()) -> MergeInteraction:
+        return MergeInteraction(self.parents, needs, reason)
 
     def _side(self, fixed: str, side: str, whole: str) -> str | None:
         """The first commit of `side` that, merged into the tip of the other side, does it."""
         above = self.git.history(side, (fixed,))
         history = History(tuple(above), above, (fixed,))
         known: dict[str, Evidence] = {}
-        notebook = self.bench.notebook
+        evidence_log = self.evaluator.evidence_log
         for sha, stands_for in ((side, whole), (fixed, fixed)):
-            if (evidence := notebook.evidence(stands_for)) is not None:
+            if (evidence := evidence_log.evidence(stands_for)) is not None:
                 known[sha] = evidence
 
-        def attempt(test: Test) -> None:
+        def attempt(test: Probe) -> None:
             sha = {side: whole, fixed: fixed}.get(test.commit) or self._merged(fixed, test.commit)
             if sha is None:
                 known[test.commit] = Evidence(skip=f"it does not merge with {fixed[:12]}")
                 return
-            self.bench.attempt(sha, test.runs, "merge")
-            if (evidence := notebook.evidence(sha)) is not None:
+            self.evaluator.attempt(sha, test.runs, "merge")
+            if (evidence := evidence_log.evidence(sha)) is not None:
                 known[test.commit] = evidence
-            verdict = notebook.verdict(sha)
+            verdict = evidence_log.verdict(sha)
             assert verdict is not None
-            self.bench.watcher.tried(self.git.commit(test.commit), "merged", verdict)
+            self.evaluator.watcher.tried(self.git.commit(test.commit), "merged", verdict)
 
-        found = seek(self.search_for(history), lambda: known, lambda: notebook.built, attempt)
+        found = seek(self.search_for(history), lambda: known, lambda: evidence_log.built, attempt)
         return found.commit if isinstance(found, Culprit) else None
 
     def _merged(self, one: str, other: str) -> str | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness.compare import Cell, Row
 from harness.git import Commit
+from harness.matrix import Cell, Row
 from harness.model import Trial
 from harness.patches import Rejected
-from harness.reproduce import Answer
+from harness.runner import Answer
 
 
 def trial(one: Trial, top: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What `run`, `step` and `bisect` share: a scenario and the arguments become a tree and a laboratory."""
+"""What `run`, `step` and `bisect` share: a scenario and the arguments become a tree and a runner."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from harness.errors import UserError
 from harness.kernel import replay
 from harness.kernel.build import Builder, KernelBuilder
 from harness.kernel.command import CommandBuilder
-from harness.kernel.mend import Mender
+from harness.kernel.fixups import Fixups
 from harness.kernel.tree import Tree, find
 from harness.machine import Machine, accelerator, rootfs
 from harness.machine.command import CommandMachine
 from harness.machine.vng import Vng
 from harness.model import Range, Scenario
-from harness.reproduce import Guest, Laboratory
+from harness.runner import GuestImage, Runner
 
 
 def configure(parser: argparse.ArgumentParser, *, named: bool = True) -> None:
@@ -61,7 +61,7 @@ def ended_cleanly() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class Environment:
     """A scenario on this machine.
 
     Args:
@@ -76,7 +76,7 @@ class Workshop:
     talk: Talk
 
     @classmethod
-    def of(cls, options: argparse.Namespace, talk: Talk | None = None) -> Workshop:
+    def of(cls, options: argparse.Namespace, talk: Talk | None = None) -> Environment:
         """The workshop that the arguments ask for, with all that it needs of this machine installed.
 
         Args:
@@ -116,7 +116,7 @@ class Workshop:
         return replay.lay(series, replay.find_source(series.kernel, cache, self.talk), cache, self.talk)
 
     @contextlib.contextmanager
-    def laboratory(self, on: Tree) -> Iterator[Laboratory]:
+    def runner(self, on: Tree) -> Iterator[Runner]:
         """All that is needed to try commits of a tree."""
         with contextlib.ExitStack() as stack:
             builder: Builder
@@ -127,8 +127,8 @@ class Workshop:
                 fragments = tuple(catalog.KCONFIGS / f"{name}.config" for name in names)
                 builder = KernelBuilder(on, self.arch, fragments, paths.cache(), self.talk, self.scenario.kernels)
             guest = functools.partial(self._guest, self._root())
-            mend = Mender(on, self.scenario.mend, self.scenario.folder).mended
-            yield Laboratory(self.scenario, builder, self._machine(), guest, self.arch, self.talk, mend)
+            mend = Fixups(on, self.scenario.mend, self.scenario.folder).mended
+            yield Runner(self.scenario, builder, self._machine(), guest, self.arch, self.talk, mend)
 
     def _root(self) -> Path:
         """Where the guest's programs are taken from; had before anything is built, as it may not be to be had."""
@@ -140,7 +140,7 @@ class Workshop:
             return CommandMachine(self.scenario.machine_command)
         return Vng(accelerator.probe(paths.cache(), self.talk).name)
 
-    def _guest(self, root: Path, folder: Path) -> Guest:
+    def _guest(self, root: Path, folder: Path) -> GuestImage:
         if self.scenario.machine_command is None:
             rootfs.initramfs(self.scenario, root, folder / "initramfs.cpio")
-        return Guest(folder / "initramfs.cpio", ())
+        return GuestImage(folder / "initramfs.cpio", ())

@@ -31,7 +31,7 @@ class Choice:
     rate: float
 
 
-class Scale:
+class Gain:
     """Weighs trials.
 
     Args:

@@ -13,11 +13,11 @@ from pathlib import Path
 from harness.errors import UserError
 from harness.git import Commit, Conflict, Git
 from harness.kernel.tree import Tree
-from harness.model import Mend
+from harness.model import Fixup
 
 
 @dataclass(frozen=True)
-class Mended:
+class Fixed:
     """A commit as it is built.
 
     Attributes:
@@ -30,7 +30,7 @@ class Mended:
 
 
 @dataclass(frozen=True)
-class Mender:
+class Fixups:
     """Mends commits of one tree.
 
     Args:
@@ -39,11 +39,11 @@ class Mender:
     """
 
     tree: Tree
-    known: Sequence[Mend]
+    known: Sequence[Fixup]
     folder: Path
 
     @cached_property
-    def _here(self) -> list[tuple[Mend, str, str | None, str | None]]:
+    def _here(self) -> list[tuple[Fixup, str, str | None, str | None]]:
         """The mends of this tree, with the hashes of `since`, `until` and `pick`."""
         found = []
         for one in self.known:
@@ -56,7 +56,7 @@ class Mender:
             found.append((one, since, until, pick))
         return found
 
-    def mended(self, commit: Commit) -> Mended:
+    def mended(self, commit: Commit) -> Fixed:
         """The commit with all that its stretch of history needs."""
         own, now, by = Git(self.tree.worktree), commit, []
         for mend, since, until, pick in self._here:
@@ -74,4 +74,4 @@ class Mender:
                 # The subject stays, so that whatever names this kernel names the commit it stands for.
                 now = own.make_commit(tree, [now.sha], f"{commit.subject}\n\nMended-by: {name}\n")
                 by.append(f"{name} ({mend.because})")
-        return Mended(now, tuple(by))
+        return Fixed(now, tuple(by))

@@ -10,12 +10,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from harness.git import Commit
-from harness.model import Outcome, Scenario, Trial, Word
+from harness.model import Outcome, Scenario, Trial, Verdict
 from harness.patches import Change, Rejected
-from harness.reproduce import Answer, Laboratory, Subject
+from harness.runner import Answer, Runner, Subject
 
 
-class Standing(StrEnum):
+class TryStatus(StrEnum):
     """What a table says."""
 
     AS_EXPECTED = "as expected"
@@ -70,7 +70,7 @@ class Cell:
         """
         if self.answer is None or self.broken:
             return None
-        if self.answer.verdict.word is Word.SKIP:
+        if self.answer.verdict.word is Verdict.SKIP:
             return self.answer.verdict.reason
         mine, other = self.answer.kernel, self.base and self.base.kernel
         if (
@@ -93,7 +93,7 @@ class Cell:
 
 def try_all(
     rows: Sequence[Row],
-    scenarios: Sequence[tuple[Scenario, str, AbstractContextManager[Laboratory]]],
+    scenarios: Sequence[tuple[Scenario, str, AbstractContextManager[Runner]]],
     folder: Path,
     runs: int,
     finished: Callable[[Row, Scenario, Trial], None],
@@ -103,16 +103,16 @@ def try_all(
 
     Args:
         rows: the base first.
-        scenarios: with the base's role in each, and its laboratory.
-        folder: papers go to `SCENARIO/NUMBER-NAME` in it.
+        scenarios: with the base's role in each, and its runner.
+        folder: artifacts go to `SCENARIO/NUMBER-NAME` in it.
         finished: is given each trial as it ends.  told: is given each cell as it is known.
 
     Raises:
         InfrastructureError: the machine failed.
     """
-    for scenario, role, laboratory in scenarios:
+    for scenario, role, made in scenarios:
         base = None
-        with laboratory as lab:
+        with made as runner:
             for number, row in enumerate(rows):
                 if isinstance(row.made, Rejected):
                     told(Cell(row, scenario, None))
@@ -121,12 +121,12 @@ def try_all(
                 subject = Subject("fixed" if row.change else role, row.made)
                 place = folder / scenario.id / f"{number}-{row.made.sha[:12]}"
                 keep = functools.partial(finished, row, scenario)
-                answer = lab.answer(subject, place, runs, keep)
+                answer = runner.answer(subject, place, runs, keep)
                 told(Cell(row, scenario, answer, base))
                 base = base or answer
 
 
-def conclude(cells: Sequence[Cell]) -> tuple[Standing, str]:
+def conclude(cells: Sequence[Cell]) -> tuple[TryStatus, str]:
     """What a table says as a whole.
 
     Where the first cell, the base in the scenario that is asked about, does not show the regression, that
@@ -134,14 +134,14 @@ def conclude(cells: Sequence[Cell]) -> tuple[Standing, str]:
     """
     for cell in cells:
         if cell.answer and any(trial.outcome is Outcome.INFRASTRUCTURE for trial in cell.answer.trials):
-            return Standing.INFRASTRUCTURE, f"{cell.row.name} in {cell.scenario.id}: {cell.answer.verdict.reason}"
+            return TryStatus.INFRASTRUCTURE, f"{cell.row.name} in {cell.scenario.id}: {cell.answer.verdict.reason}"
     if cells and cells[0].as_expected is False:
-        return Standing.NOT_REPRODUCED, "the regression does not show without a patch, so what passes proves nothing"
+        return TryStatus.NOT_REPRODUCED, "the regression does not show without a patch, so what passes proves nothing"
     for cell in cells:
         if cell.in_doubt:
-            return Standing.INCONCLUSIVE, f"{cell.row.name} in {cell.scenario.id} cannot be told: {cell.in_doubt}"
+            return TryStatus.INCONCLUSIVE, f"{cell.row.name} in {cell.scenario.id} cannot be told: {cell.in_doubt}"
     wrong = [cell for cell in cells if cell.as_expected is False]
     if wrong:
         names = ", ".join(dict.fromkeys(cell.row.name for cell in wrong))
-        return Standing.NOT_AS_EXPECTED, f"{len(wrong)} of {len(cells)} cells are not as expected: {names}"
-    return Standing.AS_EXPECTED, "every cell is as expected"
+        return TryStatus.NOT_AS_EXPECTED, f"{len(wrong)} of {len(cells)} cells are not as expected: {names}"
+    return TryStatus.AS_EXPECTED, "every cell is as expected"

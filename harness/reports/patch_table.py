@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.compare import Cell, Row, Standing
-from harness.model import Outcome, Word
+from harness.matrix import Cell, Row, TryStatus
+from harness.model import Outcome, Verdict
 from harness.patches import Rejected
-from harness.reproduce import Answer
+from harness.runner import Answer
 from harness.thread.message import printable
 
-_WORDS = {Word.GOOD: "passed", Word.BAD: "REPRODUCED", Word.SKIP: "cannot tell"}
+_WORDS = {Verdict.GOOD: "passed", Verdict.BAD: "REPRODUCED", Verdict.SKIP: "cannot tell"}
 
 
 def word(cell: Cell) -> str:
@@ -23,7 +23,7 @@ def word(cell: Cell) -> str:
     if cell.in_doubt:
         return "cannot tell"
     # By the script's own word, where there was no crash.
-    failed = cell.answer.verdict.word is Word.BAD and not any(trial.crash for trial in cell.answer.trials)
+    failed = cell.answer.verdict.word is Verdict.BAD and not any(trial.crash for trial in cell.answer.trials)
     said = "FAILED" if failed else _WORDS[cell.answer.verdict.word]
     expected = {True: ", as expected", False: ", NOT as expected", None: ""}[cell.as_expected]
     return f"{said}{expected}"
@@ -56,7 +56,7 @@ def _reasons(cells: Sequence[Cell]) -> list[str]:
         f"{cell.row.name} in {cell.scenario.id}: "
         f"{printable(cell.in_doubt or cell.answer.verdict.reason)}{_ways(cell.answer)}"
         for cell in cells
-        if cell.answer and (cell.in_doubt or cell.answer.verdict.word is not Word.GOOD)
+        if cell.answer and (cell.in_doubt or cell.answer.verdict.word is not Verdict.GOOD)
     ]
 
 
@@ -81,14 +81,14 @@ def printable_line(line: str) -> str:
     return "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line)
 
 
-def conclusion(standing: Standing, reason: str, folder: Path) -> str:
-    """The last line: what it all says, and where the papers are."""
+def conclusion(standing: TryStatus, reason: str, folder: Path) -> str:
+    """The last line: what it all says, and where the artifacts are."""
     said = {
-        Standing.AS_EXPECTED: f"{reason[0].upper()}{reason[1:]}.",
-        Standing.NOT_AS_EXPECTED: f"{reason[0].upper()}{reason[1:]}.",
-        Standing.NOT_REPRODUCED: f"Not reproduced: {reason}.",
-        Standing.INCONCLUSIVE: f"Inconclusive: {reason}.",
-        Standing.INFRASTRUCTURE: f"Nothing can be said: {reason}.",
-        Standing.INTERRUPTED: f"Interrupted: {reason}.",
+        TryStatus.AS_EXPECTED: f"{reason[0].upper()}{reason[1:]}.",
+        TryStatus.NOT_AS_EXPECTED: f"{reason[0].upper()}{reason[1:]}.",
+        TryStatus.NOT_REPRODUCED: f"Not reproduced: {reason}.",
+        TryStatus.INCONCLUSIVE: f"Inconclusive: {reason}.",
+        TryStatus.INFRASTRUCTURE: f"Nothing can be said: {reason}.",
+        TryStatus.INTERRUPTED: f"Interrupted: {reason}.",
     }[standing]
     return f"{said}   consoles, patches, JUnit: {folder}/"

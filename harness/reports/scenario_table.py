@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.git import Commit
-from harness.model import Scenario, Trial, Word
-from harness.reproduce import Answer, Status
+from harness.model import Scenario, Trial, Verdict
+from harness.runner import Answer, RunStatus
 
-WORDS = {Status.SHOWS: "yes", Status.HOLDS: "yes", Status.DOES_NOT_SHOW: "NO", Status.DOES_NOT_HOLD: "NO"}
+WORDS = {RunStatus.SHOWS: "yes", RunStatus.HOLDS: "yes", RunStatus.DOES_NOT_SHOW: "NO", RunStatus.DOES_NOT_HOLD: "NO"}
 """What stands under "as expected"; the status itself for all others."""
 
 
@@ -22,7 +22,7 @@ class Entry:
     """
 
     scenario: Scenario
-    status: Status | None
+    status: RunStatus | None
     reason: str
     answers: tuple[Answer, ...] = ()
 
@@ -32,9 +32,9 @@ class Entry:
         if self.status is None:
             return "not tried"
         unknown = self.scenario.claim is None and all(answer.subject.role == "commit" for answer in self.answers)
-        if unknown and any(answer.verdict.word is Word.BAD for answer in self.answers):
+        if unknown and any(answer.verdict.word is Verdict.BAD for answer in self.answers):
             return "SHOWS"
-        if unknown and self.status is Status.DOES_NOT_SHOW:
+        if unknown and self.status is RunStatus.DOES_NOT_SHOW:
             return "absent"
         return WORDS.get(self.status, str(self.status))
 

@@ -22,7 +22,7 @@ def is_line(history: Mapping[str, tuple[str, ...]]) -> bool:
     return all(len(parents) < 2 for parents in history.values())
 
 
-class Turned:
+class Reversed:
     """Finds the first fixed commit by finding, backwards, the first broken one.
 
     Args:

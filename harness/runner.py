@@ -11,9 +11,9 @@ from pathlib import Path
 from harness.errors import BuildError, KernelError
 from harness.git import Commit
 from harness.kernel.build import Builder
-from harness.kernel.mend import Mended
+from harness.kernel.fixups import Fixed
 from harness.machine import Machine
-from harness.model import Boot, Kernel, Outcome, Scenario, Trial, Variant, Verdict, Word
+from harness.model import Boot, Judgement, Kernel, Outcome, Scenario, Trial, Variant, Verdict
 from harness.progress import Progress
 from harness.trial import run_trial
 from harness.verdict import judge
@@ -22,7 +22,7 @@ ATTEMPTS = 2
 """How often a trial is made when the machine fails, before the work stops."""
 
 
-class Status(StrEnum):
+class RunStatus(StrEnum):
     """What a run says of the regression, or of the scenario's claim."""
 
     SHOWS = "shows"
@@ -58,50 +58,52 @@ class Answer:
 
     Attributes:
         kernel: None where it did not build.
-        folder: its papers.
+        folder: its artifacts.
         mended: what was applied to make it build and boot.
     """
 
     subject: Subject
     kernel: Kernel | None
     trials: tuple[Trial, ...]
-    verdict: Verdict
+    verdict: Judgement
     folder: Path
     mended: tuple[str, ...] = ()
 
     @property
     def as_expected(self) -> bool | None:
         """Whether the verdict is the one that the commit's role wants; None where it wants none or can't be told."""
-        wanted = {"good": Word.GOOD, "bad": Word.BAD, "fixed": Word.GOOD, "claim": Word.GOOD}.get(self.subject.role)
-        if wanted is None or self.verdict.word is Word.SKIP:
+        wanted = {"good": Verdict.GOOD, "bad": Verdict.BAD, "fixed": Verdict.GOOD, "claim": Verdict.GOOD}.get(
+            self.subject.role
+        )
+        if wanted is None or self.verdict.word is Verdict.SKIP:
             return None
         return self.verdict.word is wanted
 
 
 @dataclass(frozen=True)
-class Guest:
+class GuestImage:
     """What is booted around a kernel: the root file system and words for its command line, whatever the variant."""
 
     initrd: Path
     append: tuple[str, ...]
 
 
-def conclude(answers: Sequence[Answer], *, claim: bool = False) -> tuple[Status, str]:
+def conclude(answers: Sequence[Answer], *, claim: bool = False) -> tuple[RunStatus, str]:
     """What the answers say together.
 
     The regression shows when each known commit gave the verdict that it ought to give, or, for
     commits without a known answer, when each of them is bad.  A claim holds in the same way, but every
     commit without a known answer has to be good.  A commit that could not be told leaves the whole open.
     """
-    yes, no = (Status.HOLDS, Status.DOES_NOT_HOLD) if claim else (Status.SHOWS, Status.DOES_NOT_SHOW)
+    yes, no = (RunStatus.HOLDS, RunStatus.DOES_NOT_HOLD) if claim else (RunStatus.SHOWS, RunStatus.DOES_NOT_SHOW)
     for answer in answers:
         sha, verdict = answer.subject.commit.sha[:12], answer.verdict
-        if verdict.word is Word.SKIP:
+        if verdict.word is Verdict.SKIP:
             lost = any(trial.outcome is Outcome.INFRASTRUCTURE for trial in answer.trials)
-            status = Status.INFRASTRUCTURE if lost else Status.INCONCLUSIVE
+            status = RunStatus.INFRASTRUCTURE if lost else RunStatus.INCONCLUSIVE
             return status, f"{answer.subject.role} {sha} cannot be told: {verdict.reason}"
     for answer in answers:
-        role, sha, bad = answer.subject.role, answer.subject.commit.sha[:12], answer.verdict.word is Word.BAD
+        role, sha, bad = answer.subject.role, answer.subject.commit.sha[:12], answer.verdict.word is Verdict.BAD
         if answer.as_expected is False or (role == "commit" and not bad):
             crashed = any(trial.crash for trial in answer.trials)
             seen = (
@@ -114,7 +116,7 @@ def conclude(answers: Sequence[Answer], *, claim: bool = False) -> tuple[Status,
 
 
 @dataclass(frozen=True)
-class Laboratory:
+class Runner:
     """All that is needed to try commits: builder, machine, guest, and who is told.
 
     Attributes:
@@ -127,17 +129,17 @@ class Laboratory:
     scenario: Scenario
     builder: Builder
     machine: Machine
-    guest: Callable[[Path], Guest]
+    guest: Callable[[Path], GuestImage]
     arch: str
     progress: Progress
-    mend: Callable[[Commit], Mended] = Mended
+    mend: Callable[[Commit], Fixed] = Fixed
 
     def answer(self, subject: Subject, folder: Path, runs: int, finished: Callable[[Trial], None]) -> Answer:
         """Build a commit and try it.
 
         Args:
             subject: what to try.
-            folder: for its papers; trials that are there already stay.
+            folder: for its artifacts; trials that are there already stay.
             runs: how many trials, unless one ends otherwise than well.
             finished: is given each trial as it ends.
 
@@ -156,11 +158,11 @@ class Laboratory:
         trials = self.trials(kernel, subject, folder, runs, finished)
         return Answer(subject, kernel, trials, self.judge(trials), folder, mended.by)
 
-    def kernel(self, subject: Subject, folder: Path, mended: Mended) -> Kernel:
+    def kernel(self, subject: Subject, folder: Path, mended: Fixed) -> Kernel:
         """Build a commit.
 
         Args:
-            folder: for its papers.
+            folder: for its artifacts.
             mended: what is built in its place.
 
         Raises:
@@ -186,11 +188,11 @@ class Laboratory:
                     break
         return tuple(trials)
 
-    def judge(self, trials: Sequence[Trial]) -> Verdict:
+    def judge(self, trials: Sequence[Trial]) -> Judgement:
         """The verdict that some trials give of the scenario."""
         return judge(trials, self.scenario.expect, self.scenario.failure)
 
-    def _trial(self, kernel: Kernel, guest: Guest, way: Variant, top: Path, subject: Subject) -> Trial:
+    def _trial(self, kernel: Kernel, guest: GuestImage, way: Variant, top: Path, subject: Subject) -> Trial:
         spec, expected = self.scenario.machine, self.scenario.expect
         number = next(number for number in itertools.count(1) if not any(top.glob(f"trial-{number}*")))
         folder = top / f"trial-{number}"

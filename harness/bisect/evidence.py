@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.bisect.plan import Plan, Step
 from harness.console import Expectation
-from harness.model import Outcome, Trial, Verdict, Word
+from harness.model import Judgement, Outcome, Trial, Verdict
 from harness.search import Evidence
 from harness.store import Built, Run, Tried
 from harness.verdict import judge, telling, weigh
@@ -21,7 +21,7 @@ class Rates:
     boot: float | None
 
 
-class Notebook:
+class EvidenceLog:
     """Trials and kernels by commit, as the journal has them.
 
     Args:
@@ -58,7 +58,7 @@ class Notebook:
         """The trials of a commit (in some roles) that a verdict is given by; see `harness.verdict.telling`."""
         return telling(self.of(sha, *roles), self.expected, self.failure)
 
-    def _judge(self, trials: Sequence[Trial]) -> Verdict:
+    def _judge(self, trials: Sequence[Trial]) -> Judgement:
         return judge(trials, self.expected, self.failure)
 
     def trial(self, sha: str, role: str, trial: Trial) -> None:
@@ -76,7 +76,7 @@ class Notebook:
         """The trials of one commit, or those made in some roles."""
         return [tried.trial for tried in self.trials.get(sha, ()) if not roles or tried.role in roles]
 
-    def twin(self, sha: str) -> str | None:
+    def identical_image(self, sha: str) -> str | None:
         """A commit that was tried and has the very image of this one, which was not."""
         kernel = self.kernels.get(sha)
         if not self.share or kernel is None or kernel.signature is None or self.trials.get(sha):
@@ -84,20 +84,20 @@ class Notebook:
         same = (other for other, built in self.kernels.items() if built.signature == kernel.signature)
         return next((other for other in same if self.trials.get(other)), None)
 
-    def verdict(self, sha: str) -> Verdict | None:
+    def verdict(self, sha: str) -> Judgement | None:
         """What is known of a commit; None where it was not tried."""
         if trials := self.telling(sha):
             return self._judge(trials)
-        if twin := self.twin(sha):
-            told = self._judge(self.telling(twin))
-            return Verdict(told.word, f"same image as {twin[:12]}: {told.reason}", told.confidence)
+        if same := self.identical_image(sha):
+            told = self._judge(self.telling(same))
+            return Judgement(told.word, f"same image as {same[:12]}: {told.reason}", told.confidence)
         if sha in self.log:
-            return Verdict(self.log[sha], "as the log says", 1.0)
+            return Judgement(self.log[sha], "as the log says", 1.0)
         return None
 
     def seen(self, sha: str) -> Evidence | None:
         """The same, counted: crashes and quiet trials."""
-        trials = self.of(sha) or self.of(self.twin(sha) or "")
+        trials = self.of(sha) or self.of(self.identical_image(sha) or "")
         if trials:
             return weigh(trials, self.expected, self.failure)
         return self._from_log(self.log[sha]) if sha in self.log else None
@@ -106,7 +106,7 @@ class Notebook:
         """The same, as a search wants it: `bad` is what has the commit that is looked for.
 
         Where a fix is looked for by as many runs as it takes, `bad` counts crashes all the same
-        (`harness.bisect.turned`).
+        (`harness.bisect.reverse`).
         """
         seen, runs = self.seen(sha), self.plan.runs
         if seen is None or not self.plan.find_fix or runs is None or seen.skip is not None:
@@ -116,13 +116,13 @@ class Notebook:
         # "fixed" wants all its quiet trials: one crash among them would say "broken".
         return Evidence(bad=seen.quiet) if seen.quiet >= runs else None
 
-    def _from_log(self, word: Word) -> Evidence:
+    def _from_log(self, word: Verdict) -> Evidence:
         """A word of somebody else's is worth as much as one found here."""
         runs = self.plan.runs or 1
         return {
-            Word.BAD: Evidence(bad=1),
-            Word.GOOD: Evidence(quiet=runs),
-            Word.SKIP: Evidence(skip="skipped in the log"),
+            Verdict.BAD: Evidence(bad=1),
+            Verdict.GOOD: Evidence(quiet=runs),
+            Verdict.SKIP: Evidence(skip="skipped in the log"),
         }[word]
 
     @property
@@ -138,7 +138,7 @@ class Notebook:
     def crash(self, sha: str | None) -> Trial | None:
         """A trial that showed the expected crash: of this commit, else of any."""
         trials = [*self.of(sha or ""), *(trial for other in self.trials for trial in self.of(other))]
-        return next((trial for trial in trials if self._judge([trial]).word is Word.BAD), None)
+        return next((trial for trial in trials if self._judge([trial]).word is Verdict.BAD), None)
 
     def boots(self) -> int:
         """How many boots there were."""

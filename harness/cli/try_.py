@@ -14,7 +14,7 @@ from harness.cli import environment
 from harness.cli.environment import Environment
 from harness.errors import RegressError, UserError
 from harness.files import write_atomically
-from harness.git import Commit, Git
+from harness.git import Commit
 from harness.kernel.tree import Tree
 from harness.matrix import Cell, Row, TryStatus, conclude, try_all
 from harness.model import Range, Revision, Scenario, Trial
@@ -75,7 +75,7 @@ class Try:
     def run(self) -> TryStatus:
         """Try all; what was found out is told and stored, however it ends."""
         self.tree, base = self._base()
-        own = Git(self.tree.worktree)
+        own = self.tree.workspace
         self.rows = [Row(None, base), *(Row(change, patches.apply(own, base, change)) for change in self.changes)]
         tried = [(here.scenario, self._role(here.scenario, base), here.runner(self.tree)) for here in self.environments]
         self.stored = store.start(

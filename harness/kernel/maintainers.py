@@ -19,7 +19,7 @@ def maintainers(tree: Tree, sha: str) -> tuple[str, ...]:
 
     Where the tree has no `scripts/get_maintainer.pl`, or that fails, the commit's own people are all.
     """
-    git = Git(tree.worktree)
+    git = tree.workspace
     author, _, message = git.text("log", "-1", "--no-show-signature", "--format=%an <%ae>%x00%B", sha).partition("\0")
     signed = re.findall(
         r"^(?:Signed-off|Reviewed|Acked|Tested|Reported|Suggested)-by: *(.*<.*>)", message, re.MULTILINE

@@ -16,7 +16,7 @@ def document(
     scenario: Scenario, tree: Tree, plan: Plan, result: Result, top: Path, command: Sequence[str]
 ) -> dict[str, Any]:
     """The whole result as JSON data."""
-    git = Git(tree.worktree)
+    git = tree.workspace
     return {
         "status": str(result.status),
         "reason": result.reason,
@@ -92,7 +92,7 @@ def checks(result: Result) -> list[str]:
 
 def summary(scenario: Scenario, tree: Tree, plan: Plan, result: Result, top: Path) -> str:
     """What was found, in a few lines."""
-    git = Git(tree.worktree)
+    git = tree.workspace
     name = scenario.aliases[0] if scenario.aliases else scenario.id
     lines = [f"{name}  {scenario.title}       tree {tree.description}"]
     for step in result.steps:
@@ -137,7 +137,7 @@ MADE_UP = "NOT TO BE SENT: this is a bisection of the replay, a history that was
 def mail(scenario: Scenario, tree: Tree, plan: Plan, result: Result, top: Path, people: Sequence[str]) -> str:
     """A report on a culprit in the form that kernel lists expect, to be looked over and sent by a person."""
     assert result.culprit is not None
-    git = Git(tree.worktree)
+    git = tree.workspace
     subject = git.commit(result.culprit).subject
     about = git.text(
         "log", "-1", "--no-show-signature", "--format=commit %H%nAuthor: %an <%ae>%nDate:   %ad", result.culprit

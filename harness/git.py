@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +59,17 @@ class Conflict:
         return ", ".join(self.where)
 
 
+def settings(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The environment in which git takes these settings before those of any file."""
+    told = list(pairs)
+    numbered = {
+        f"GIT_CONFIG_{what}_{number}": text
+        for number, pair in enumerate(told)
+        for what, text in zip(("KEY", "VALUE"), pair, strict=True)
+    }
+    return {"GIT_CONFIG_COUNT": str(len(told)), **numbered}
+
+
 @dataclass(frozen=True)
 class Git:
     """A repository, bare or not, or one of its worktrees.
@@ -74,7 +85,8 @@ class Git:
     def surroundings(self) -> dict[str, str]:
         """The environment of git besides what every program gets."""
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-        return {**QUIET, **kept, **({"GIT_DIR": str(self.directory)} if self.directory else {})}
+        place = {"GIT_DIR": str(self.directory)} if self.directory else {}
+        return {**QUIET, **kept, **place, **settings(OPTIONS.items())}
 
     def run(
         self,
@@ -86,9 +98,8 @@ class Git:
         on_line: Callable[[str], None] | None = None,
     ) -> Completed:
         """Run `git ARGS` here; see `harness.process.run` for the arguments and what it raises."""
-        options = (word for name, value in OPTIONS.items() for word in ("-c", f"{name}={value}"))
         return run(
-            ["git", *options, *args],
+            ["git", *args],
             cwd=self.path,
             env={**self.surroundings(), **(env or {})},
             timeout=timeout,
@@ -124,11 +135,18 @@ class Git:
 
     def sha(self, revision: str) -> str | None:
         """The full hash of the one commit that a revision names, or None.  An option or a range names none."""
+        if revision.startswith(":/"):
+            # All that follows would be taken for the text to look for.
+            revision = self.run("rev-parse", "--verify", "--quiet", revision, check=False).stdout.strip()
         done = self.run(
             *("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"), check=False
         )
         found = done.stdout.strip()
         return found if done.returncode == 0 and re.fullmatch(r"[0-9a-f]{40,64}", found) else None
+
+    def marked(self, name: str) -> bool:
+        """Whether git has left a mark such as `BISECT_HEAD` here; a branch of that name is none."""
+        return (self.path / self.text("rev-parse", "--git-path", name)).exists()
 
     def commit(self, revision: str) -> Commit:
         """The commit that a revision names.
@@ -149,7 +167,7 @@ class Git:
 
     def with_subject(self, subject: str, *range_: str) -> list[str]:
         """The commits with exactly this subject line in a range, the newest first."""
-        out = self.text("log", "--format=%H%x00%s", "--fixed-strings", f"--grep={subject}", *range_)
+        out = self.text("log", "--format=%H%x00%s", "--fixed-strings", f"--grep={subject}", *range_, "--")
         told = (line.partition("\0") for line in out.splitlines())
         return [sha for sha, _, found in told if found == subject]
 
@@ -162,11 +180,11 @@ class Git:
 
     def changed(self, old: str, new: str) -> list[str]:
         """The paths that differ between two commits or trees."""
-        return self.run("diff-tree", "-r", "--name-only", "-z", "--no-renames", old, new).stdout.split("\0")[:-1]
+        return self.run("diff-tree", "-r", "--name-only", "-z", "--no-renames", old, new, "--").stdout.split("\0")[:-1]
 
     def parents(self, sha: str) -> tuple[str, ...]:
         """The parents of a commit, the first parent first."""
-        return tuple(self.text("rev-list", "--parents", "-1", sha).split()[1:])
+        return tuple(self.text("rev-list", "--parents", "-1", sha, "--").split()[1:])
 
     def cut(self, sha: str) -> bool:
         """Whether history is cut at a commit: it has parents that are not here, as in a shallow clone.

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from harness.errors import InfrastructureError, ProgramFailed
 from harness.files import locked, write_atomically
-from harness.git import Commit, Conflict, Git
+from harness.git import OPTIONS, Commit, Conflict, Git, settings
 from harness.progress import Progress
 
 MARK = "regress-workspace"
@@ -67,10 +67,8 @@ class Workspace(Git):
 
     def surroundings(self) -> dict[str, str]:
         """See `Git.surroundings`: the place is named, so that git never looks in a folder above."""
-        told = {"GIT_CONFIG_COUNT": str(len(self.transport))} if self.transport else {}
-        for number, (name, value) in enumerate(self.transport):
-            told |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
-        return {**OWN, **told, "GIT_DIR": str(self.git_dir), "GIT_WORK_TREE": str(self.path)}
+        place = {"GIT_DIR": str(self.git_dir), "GIT_WORK_TREE": str(self.path)}
+        return {**OWN, **place, **settings((*OPTIONS.items(), *self.transport))}
 
     # What is asked.
 
@@ -93,20 +91,24 @@ class Workspace(Git):
         """
         for name in ("index.lock", "HEAD.lock"):
             (self.git_dir / name).unlink(missing_ok=True)
-        try:
-            if self._attributes_differ(sha):
-                # A file whose conversion changes, and nothing else of it, would not be written.
-                (self.git_dir / "index").unlink(missing_ok=True)
-            else:
-                self.run("clean", "--quiet", "-ffd")
-            self._switch(sha)
-        except ProgramFailed:
+        if not self._switched(sha):
             (self.git_dir / "index").unlink(missing_ok=True)
             self.run("clean", "--quiet", "-ffdx")
             self._switch(sha)
 
+    def _switched(self, sha: str) -> bool:
+        """Switch by writing only what differs, if that can be."""
+        try:
+            if self._attributes_differ(sha):
+                return False  # a file whose conversion changes, and nothing else of it, would not be written
+            self.run("clean", "--quiet", "-ffd")
+            self._switch(sha)
+        except ProgramFailed:
+            return False
+        return True
+
     def _switch(self, sha: str) -> None:
-        self.run("checkout", "--quiet", "--force", "--detach", sha)
+        self.run("checkout", "--quiet", "--force", "--detach", sha, "--")
 
     def _attributes_differ(self, sha: str) -> bool:
         now = self.sha("HEAD")
@@ -119,7 +121,7 @@ class Workspace(Git):
 
     def make_commit(self, tree: str, parents: Sequence[str], message: str) -> Commit:
         """A commit with this tree, dated as its last parent: made twice, it is the same commit."""
-        seconds = self.text("log", "-1", "--format=%ct", parents[-1]) if parents else "0"
+        seconds = self.text("log", "-1", "--format=%ct", parents[-1], "--") if parents else "0"
         # The @ lets git take dates before 1973 and after 2099.
         date = f"@{max(0, int(seconds))} +0000"
         above = [word for parent in parents for word in ("-p", parent)]

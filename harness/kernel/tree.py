@@ -102,6 +102,12 @@ def from_path(
     """
     if not path.is_dir():
         raise UserError(f"--tree {path}: no such folder")
+    try:
+        str(path.resolve()).encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"--tree {os.fsencode(path)!r}: its name is not UTF-8; rename it, or name a link to it"
+        ) from None
     return from_repository(Git(path.resolve()), name or str(path), str(path), cache, progress, kernel=kernel)
 
 

@@ -140,9 +140,9 @@ def mail(scenario: Scenario, tree: Tree, plan: Plan, result: Result, top: Path, 
     git = tree.workspace
     subject = git.commit(result.culprit).subject
     about = git.text(
-        "log", "-1", "--no-show-signature", "--format=commit %H%nAuthor: %an <%ae>%nDate:   %ad", result.culprit
+        "log", "-1", "--no-show-signature", "--format=commit %H%nAuthor: %an <%ae>%nDate:   %ad", result.culprit, "--"
     )
-    body = git.text("log", "-1", "--no-show-signature", "--format=%B", result.culprit)
+    body = git.text("log", "-1", "--no-show-signature", "--format=%B", result.culprit, "--")
     what = "fixes" if plan.find_fix else "is the first bad commit for"
     head = "[fix found]" if plan.find_fix else "[REGRESSION]"
     addressed = [f"{'To' if not number else 'Cc'}: {person}" for number, person in enumerate(people)]

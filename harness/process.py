@@ -23,7 +23,7 @@ from typing import IO
 
 from harness.errors import ProgramFailed, ProgramMissing, TimedOut
 
-PASS = "REGRESS_PASS_ENV"
+BY_NAME = "REGRESS_PASS_ENV"
 """Names, in the caller's environment, the variables that programs get besides the usual ones: `"A B"`."""
 
 PATIENCE = 2.0
@@ -59,7 +59,7 @@ def passed() -> dict[str, str]:
 
     They may change what is built and what a trial shows, so they belong into every key of such a thing.
     """
-    names = re.split(r"[\s,]+", os.environ.get(PASS, ""))
+    names = re.split(r"[\s,]+", os.environ.get(BY_NAME, ""))
     return {name: os.environ[name] for name in sorted(names) if name in os.environ}
 
 

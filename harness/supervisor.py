@@ -9,6 +9,8 @@ The exit status is the command's, 128 and the number of the signal for one that 
 
 It imports little: it is started for each build and each boot.
 """
+# pathlib and contextlib would have to be imported; to become another program is its purpose.
+# ruff: noqa: PTH, SIM105, S606
 
 from __future__ import annotations
 

@@ -85,14 +85,14 @@ def test_what_cannot_be_run_is_told(tmp_path: Path) -> None:
 
 
 WRONG = ("GIT_DIR", "MAKEFLAGS", "CROSS_COMPILE", "LLVM", "KCFLAGS", "ARCH", "LANGUAGE", "LANG", "CPATH", "CCACHE_DIR")
-HOW: tuple[dict[str, float], ...] = ({}, {"timeout": 30})
+HOW = (None, 30.0)  # asked, and under a supervisor
 
 
-@pytest.mark.parametrize("how", HOW)
-def test_a_program_gets_an_environment_made_for_it(monkeypatch: pytest.MonkeyPatch, how: dict[str, float]) -> None:
+@pytest.mark.parametrize("timeout", HOW)
+def test_a_program_gets_an_environment_made_for_it(monkeypatch: pytest.MonkeyPatch, timeout: float | None) -> None:
     for name in (*WRONG, "https_proxy", "NO_PROXY", "XDG_DATA_HOME", "REGRESS_X"):
         monkeypatch.setenv(name, "set")
-    got = dict(line.split("=", 1) for line in run(["env"], env={"MINE": "1"}, **how).stdout.splitlines())
+    got = dict(line.split("=", 1) for line in run(["env"], env={"MINE": "1"}, timeout=timeout).stdout.splitlines())
     assert not got.keys() & set(WRONG)
     assert {"PATH", "https_proxy", "NO_PROXY", "XDG_DATA_HOME", "REGRESS_X"} <= got.keys()
     assert (got["LC_ALL"], got["MINE"]) == ("C.UTF-8", "1")
@@ -107,10 +107,10 @@ def test_a_variable_is_passed_by_its_name(monkeypatch: pytest.MonkeyPatch) -> No
     assert run(["sh", "-c", "echo $BOARD"]).stdout == "7\n"
 
 
-@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("timeout", HOW)
 @pytest.mark.parametrize(("command", "status"), [("exit 3", 3), ("kill -9 $$", 137), ("kill -BUS $$", 135)])
-def test_a_signal_is_told_as_in_a_shell(command: str, status: int, how: dict[str, float]) -> None:
-    assert run(["sh", "-c", command], check=False, **how).returncode == status
+def test_a_signal_is_told_as_in_a_shell(command: str, status: int, timeout: float | None) -> None:
+    assert run(["sh", "-c", command], check=False, timeout=timeout).returncode == status
 
 
 def test_a_writer_ends_when_nobody_reads() -> None:

@@ -106,7 +106,7 @@ class CommandMachine:
                     started(argv, cwd=folder, env=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
                 )
             except ProgramMissing as error:
-                if not os.path.dirname(argv[0]) or os.path.isabs(argv[0]):
+                if not error.local:
                     raise
                 raise KernelError(f"the tree has no program {argv[0]} at this commit") from error
             selector = stack.enter_context(selectors.DefaultSelector())

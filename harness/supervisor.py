@@ -10,7 +10,7 @@ The exit status is the command's, 128 and the number of the signal for one that 
 It imports little: it is started for each build and each boot.
 """
 # pathlib and contextlib would have to be imported; to become another program is its purpose.
-# ruff: noqa: PTH, SIM105, S606
+# ruff: noqa: PTH123, PTH208, S606, SIM105
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SET_PDEATHSIG, SET_CHILD_SUBREAPER = 1, 36
 # The module `signal` would take as long to import as all the others together.
 KILL, PIPE, TERM, XFSZ, DEFAULT = 9, 13, 15, 25, None
 
-GRACE = 1.0
+GRACE = 0.5
 """Seconds that are left for what a command leaves behind to end by itself: `tee` has a last line to write."""
 
 

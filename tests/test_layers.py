@@ -26,7 +26,7 @@ LAYERS = (
             "fleet",
             "store",
         ),
-        *("prerequisites", "testing"),
+        *("prerequisites", "testing", "supervisor", "digest"),
     },
     {"trial"},
     {"runner", "bisect", "nightly", "matrix"},

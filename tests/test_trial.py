@@ -6,9 +6,10 @@ import pytest
 from harness.console import expectation_from, find_crashes
 from harness.errors import InfrastructureError, RegressError
 from harness.machine import Chunk
-from harness.model import Boot, Outcome, Timeouts, Trial
+from harness.model import Boot, Outcome, Timeouts, Trial, Verdict
 from harness.testing import ScriptedMachine
 from harness.trial import MOST_CUTS, SETTLE, Watch, describe, run_trial
+from harness.verdict import judge
 
 EXPECTED = expectation_from(
     {"title": "NULL pointer dereference in bio_integrity_*", "workqueue": "bio_integrity_verify_fn"}
@@ -103,6 +104,13 @@ def test_a_crash_comes_before_a_pass(tmp_path: Path) -> None:
 def test_a_failure_keeps_its_reason(tmp_path: Path) -> None:
     trial = attempt(tmp_path, UP, Chunk(status=b"regress: failed 5.0 what was read is not what was written\n"))
     assert (trial.outcome, trial.reason) == (Outcome.FAILED, "what was read is not what was written")
+
+
+def test_a_scripts_own_mistake_is_no_evidence(tmp_path: Path) -> None:
+    trial = attempt(tmp_path, UP, Chunk(status=b"regress: error 5.0 the script ended with status 127\n"))
+    assert (trial.outcome, trial.reason) == (Outcome.ERROR, "the script ended with status 127")
+    for failure in (True, False):
+        assert judge([trial], EXPECTED, failure).word is Verdict.SKIP
 
 
 def test_a_machine_that_ends_early(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ class InfrastructureError(RegressError):
 
     def __str__(self) -> str:
         text = super().__str__()
-        return f"{text}\n{ROOM}" if FULL in text else text
+        return f"{text}\n{ROOM}" if FULL in text and ROOM not in text else text
 
 
 class ProgramMissing(InfrastructureError):

@@ -184,7 +184,7 @@ def run_trial(
         tell: is given what the guest is doing.
 
     Returns:
-        The trial; a machine that fails makes one with outcome `INFRASTRUCTURE`, unless the kernel crashed before.
+        The trial; a machine that fails makes one with outcome `INFRASTRUCTURE`, unless all was said before.
     """
     began = time.monotonic()
     phases: list[tuple[str, float]] = []
@@ -202,7 +202,7 @@ def run_trial(
             except KernelError as error:
                 return Trial(Outcome.SKIPPED, str(error), time.monotonic() - began, boot.folder)
             except InfrastructureError as error:
-                if not watch.crashed():
+                if not watch.crashed() and watch.word is None:
                     return Trial(Outcome.INFRASTRUCTURE, str(error), time.monotonic() - began, boot.folder)
             phases += [(name, before + at) for name, at in watch.phases]
             if cut is None or watch.crashed():

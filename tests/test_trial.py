@@ -126,6 +126,12 @@ def test_a_machine_at_fault_says_nothing_of_the_kernel(tmp_path: Path) -> None:
     assert "no memory" in trial.reason
 
 
+def test_what_was_said_before_the_machine_failed_counts(tmp_path: Path) -> None:
+    failed = InfrastructureError("QEMU did not end by itself")
+    assert attempt(tmp_path, UP, Chunk(status=b"regress: passed 6.70\n"), failed).outcome is Outcome.PASSED
+    assert attempt(tmp_path, UP, Chunk(console=OOPS_61), failed).outcome is Outcome.CRASHED
+
+
 def pieces(data: bytes, size: int) -> Iterable[Chunk]:
     return [Chunk(console=data[at : at + size]) for at in range(0, len(data), size)]
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from harness.errors import InfrastructureError, ProgramMissing
 from harness.machine import Chunk, Guest
 from harness.model import Boot
-from harness.process import started
+from harness.process import Job, started
 
 APPEND = (
     "console=ttyS0",
@@ -72,7 +72,7 @@ def command(boot: Boot, accelerator: str, status: Path, empty: Path) -> list[str
 class _Running:
     """A QEMU under vng: its console on a pty, its status port on a fifo."""
 
-    pid: int
+    job: Job
     console: int
     status: int
     folder: Path
@@ -87,19 +87,21 @@ class _Running:
         status = (_read(self.status) or b"") if self.status in ready or console == b"" else b""
         # Either channel may be the first to speak: a pty hands on what it is given a little later than a fifo does.
         if (console or status) and not self.noted:
-            self.noted = _note_qemu(self.pid, self.folder)
+            self.noted = _note_qemu(self.job.process.pid, self.folder)
         if console:
             self.first = (self.first + console)[:4096]
         if console == b"" and not status:
-            self._assert_booted()
+            self._assert_ended_well()
             return None
         return Chunk(console or b"", status)
 
-    def _assert_booted(self) -> None:
-        """Tell a machine that never came to be from one that ended."""
+    def _assert_ended_well(self) -> None:
+        """Tell a machine that never came to be, or was ended from outside, from one that ended by itself."""
         for line in self.first.decode(errors="replace").splitlines():
             if line.startswith(("qemu-system", "qemu:", "virtme-run: error", "vng: error", "Traceback")):
                 raise InfrastructureError(f"the machine did not start: {line.strip()}")
+        if status := self.job.wait():
+            raise InfrastructureError(f"QEMU did not end by itself: exit status {status} of vng")
 
 
 def _read(descriptor: int) -> bytes:
@@ -167,7 +169,7 @@ class Vng:
                 )
             finally:
                 os.close(terminal)
-            running = _Running(job.process.pid, console, status, boot.folder)
+            running = _Running(job, console, status, boot.folder)
             stack.callback(running.selector.close)
             running.selector.register(console, selectors.EVENT_READ)
             running.selector.register(status, selectors.EVENT_READ)

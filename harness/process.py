@@ -31,7 +31,8 @@ PATIENCE = 2.0
 
 # Where things are and how servers are reached; nothing that changes what make, gcc or git do.
 _ALLOWED = re.compile(
-    r"PATH|LD_LIBRARY_PATH|HOME|USER|LOGNAME|TERM|TMPDIR|SSH_AUTH_SOCK|DEBIAN_FRONTEND|(?:XDG|REGRESS)_\w+|(?i:(?:https?|ftp|all|no)_proxy)"
+    r"PATH|LD_LIBRARY_PATH|HOME|USER|LOGNAME|TERM|TMPDIR|SSH_AUTH_SOCK|DEBIAN_FRONTEND|(?:XDG|REGRESS)_\w+"
+    r"|(?i:(?:https?|ftp|all|no)_proxy)"
 )
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _END = re.compile(rb"(?<=[\r\n])")
@@ -189,7 +190,7 @@ def run(
         on_line: is given each line of the output, both streams together, as it comes; what a carriage return
             ends, as git's progress, is a line too.
         check: raise when the exit status is not 0.
-        locks: see `started`.
+        locks: see `started`; for a program that is followed.
 
     Returns:
         The exit status and what was printed.

@@ -60,7 +60,7 @@ def supervise(lifeline: int, patience: float, argv: list[str]) -> int:
 def _become(argv: list[str], libc: ctypes.CDLL) -> None:
     """Turn this process into the command, in a session of its own and without the supervisor's descriptors."""
     os.setsid()
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    os.closerange(3, 1 + max(map(int, os.listdir("/proc/self/fd"))))
     for number in (PIPE, XFSZ):  # Python ignores them
         libc.signal(number, DEFAULT)
     try:

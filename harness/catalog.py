@@ -18,12 +18,10 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from harness.console import Expectation, expectation_from
 from harness.errors import UserError
 from harness.model import Fixup, MachineSpec, PiDisk, Range, Revision, Scenario, Timeouts, Variant
+from harness.paths import KCONFIGS, SCENARIOS, own_scenarios
 from harness.yamlfile import Node, nearest, read_yaml
 
 T = TypeVar("T")
-ROOT = Path(__file__).resolve().parent.parent
-SCENARIOS = ROOT / "scenarios"
-KCONFIGS = ROOT / "kconfigs"
 ARCHES = ("x86_64", "i386")
 
 
@@ -150,10 +148,12 @@ def _expect(node: Node) -> tuple[Expectation | None, bool]:
 
 
 def _replay(node: Node) -> Path:
+    """The folder of a replay: a path, or that of a scenario which comes with the program, by its folder's name."""
     path = node.path.parent / node.text()
-    if not (path / "series.yaml").is_file():
-        raise node.error(f"{path / 'series.yaml'}: no such file")
-    return path
+    for folder in (path, SCENARIOS / node.text() / "replay"):
+        if (folder / "series.yaml").is_file():
+            return folder
+    raise node.error(f"{path / 'series.yaml'}: no such file")
 
 
 def load(folder: Path) -> Scenario:
@@ -231,16 +231,17 @@ def digest(scenario: Scenario) -> str:
 
 
 def scenarios(extra: Iterable[Path] = ()) -> list[Scenario]:
-    """All scenarios, those of the folders given first.
+    """All scenarios: those of the folders given, then the user's own, then those that come with the program.
 
     Args:
-        extra: folders of one's own that hold scenario folders.
+        extra: folders that hold scenario folders.
 
     Raises:
         UserError: a folder is not there, a scenario is wrong, or two share a name.
     """
     found: dict[str, Scenario] = {}
-    for top in (*extra, SCENARIOS):
+    tops = [*extra, *([own_scenarios()] if own_scenarios().is_dir() else []), SCENARIOS]
+    for top in {path.resolve(): path for path in tops}.values():
         if not top.is_dir():
             raise UserError(f"{top}: no such folder of scenarios")
         for path in sorted(top.glob("*/scenario.yaml")):

@@ -8,9 +8,10 @@ import pytest
 import yaml
 
 from harness import catalog
-from harness.catalog import SCENARIOS, find, load
+from harness.catalog import find, load
 from harness.errors import UserError
 from harness.model import PiDisk, Revision
+from harness.paths import SCENARIOS
 
 Regress = Callable[..., subprocess.CompletedProcess[str]]
 HEAD = "id: x\ntitle: x\n"

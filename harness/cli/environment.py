@@ -124,7 +124,7 @@ class Environment:
                 builder = stack.enter_context(CommandBuilder(on, self.scenario.build_command, self.talk))
             else:
                 names = (self.arch, *self.scenario.kconfig)
-                fragments = tuple(catalog.KCONFIGS / f"{name}.config" for name in names)
+                fragments = tuple(paths.KCONFIGS / f"{name}.config" for name in names)
                 builder = KernelBuilder(on, self.arch, fragments, paths.cache(), self.talk, self.scenario.kernels)
             guest = functools.partial(self._guest, self._root())
             mend = Fixups(on, self.scenario.mend, self.scenario.folder).mended

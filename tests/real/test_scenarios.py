@@ -20,11 +20,6 @@ EXPECTED = {
 }
 
 
-@pytest.fixture
-def surroundings() -> None:
-    """The user's own cache: what is built here is worth keeping."""
-
-
 @pytest.mark.real
 @pytest.mark.parametrize("name", EXPECTED)
 def test_the_scenario_on_the_replay(tmp_path: Path, name: str) -> None:

@@ -62,7 +62,8 @@ def prefix(wheels: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) 
     made = tmp_path_factory.mktemp("installed") / "venv"
     venv.create(made)
     python = made / "bin" / "python"
-    argv = [sys.executable, "-m", "uv", "pip", "install", "--offline", "--no-deps", "--python", python, wheels[1]]
+    install = ("-m", "uv", "pip", "install", "--quiet", "--offline", "--no-deps", "--python", str(python))
+    argv = [sys.executable, *install, str(wheels[1])]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     [site] = made.glob("lib/python3*/site-packages")

@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-TOOLS = ("cat", "cmp", "cp", "cut", "env", "flock", "ln", "mkdir", "mv", "readlink", "rm", "sha256sum", "sh")
+TOOLS = ("cat", "cmp", "cp", "cut", "env", "flock", "ln", "mkdir", "mv", "readlink", "rm", "sha256sum", "sh", "true")
 PYTHON = os.path.realpath(sys.executable)
 UV = f"""case $1 in
 venv)
@@ -196,8 +196,8 @@ def debian(programs: Path, tmp_path: Path) -> Callable[[int], Path]:
         (0, (), {}, "apt-get install"),
         (0, (), {"REGRESS_NO_INSTALL": "1"}, None),
         (1000, (), {}, None),
-        (1000, (), {"REGRESS_INSTALL": "1"}, "sudo -n"),
-        (1000, ("doctor", "--install"), {}, "sudo -n"),
+        (1000, (), {"REGRESS_INSTALL": "1"}, "sudo -n env"),
+        (1000, ("doctor", "--install"), {}, "sudo -n env"),
         (1000, ("doctor", "--install"), {"REGRESS_NO_INSTALL": "1"}, None),
     ],
 )
@@ -213,8 +213,9 @@ def test_installs_only_when_told_to(
     done = start(checkout, *args, **env)
     assert done.returncode == 3
     assert "sudo apt-get install -y python3." in done.stderr
+    # Without a word of the user sudo is not even tried.
     assert log.exists() is bool(does)
-    assert not does or log.read_text().startswith(does)
+    assert not does or does in log.read_text()
 
 
 @pytest.mark.parametrize(("answer", "does"), [("y\n", True), ("n\n", False), ("\n", False)])
@@ -233,5 +234,4 @@ def test_asks_on_a_terminal(checkout: Path, debian: Callable[[int], Path], answe
         os.close(ours)
     assert b"now? [y/N]" in said
     assert running.returncode == 3
-    assert log.exists() is does
-    assert not does or log.read_text().startswith("sudo env")
+    assert ("apt-get" in log.read_text()) is does

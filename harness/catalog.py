@@ -115,7 +115,7 @@ def _range(node: Node) -> Range:
     )
 
 
-def _mend(node: Node, folder: Path) -> Fixup:
+def _fixup(node: Node, folder: Path) -> Fixup:
     got = node.entries(("since", "until", "patch", "pick", "because"))
     for key in ("since", "because"):
         if key not in got:
@@ -169,12 +169,16 @@ def load(folder: Path) -> Scenario:
     got = document.entries(
         (
             *("id", "aliases", "title", "claim", "links", "kconfig", "kernels", "machine", "disks", "append"),
-            *("variants", "needs", "run", "expect", "commits", "mend", "replay", "build"),
+            *("variants", "needs", "run", "expect", "commits", "fixups", "mend", "replay", "build"),
         )
     )
     for key in ("id", "title"):
         if key not in got:
             raise document.error(f"{key!r} is missing")
+    if "mend" in got:  # the older spelling
+        if "fixups" in got:
+            raise got["mend"].error("this is the older spelling of `fixups`, which is there too")
+        got["fixups"] = got.pop("mend")
 
     def value(key: str, read: Callable[[Node], T], default: T) -> T:
         return read(got[key]) if key in got else default
@@ -214,7 +218,7 @@ def load(folder: Path) -> Scenario:
         expect=expect,
         failure=failure,
         commits=value("commits", lambda n: {k: _range(v) for k, v in n.entries().items()}, {}),
-        mend=value("mend", lambda n: tuple(_mend(one, folder) for one in n.items()), ()),
+        fixups=value("fixups", lambda n: tuple(_fixup(one, folder) for one in n.items()), ()),
         replay=value("replay", _replay, folder / "replay"),
         build_command=value("build", lambda n: n.entries(("command",))["command"].text(), None),
         machine_command=machine_command,
@@ -224,7 +228,7 @@ def load(folder: Path) -> Scenario:
 def digest(scenario: Scenario) -> str:
     """A hash that changes when anything of a scenario does that decides what a trial shows."""
     parts = [repr(replace(scenario, folder=Path(), replay=None, title="", links=(), commits={})).encode()]
-    names = [scenario.run, *(mend.patch for mend in scenario.mend if mend.patch)]
+    names = [scenario.run, *(fixup.patch for fixup in scenario.fixups if fixup.patch)]
     parts += [path.read_bytes() for name in names if (path := scenario.folder / name).is_file()]
     parts += [(KCONFIGS / f"{name}.config").read_bytes() for name in scenario.kconfig]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]

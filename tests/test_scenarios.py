@@ -70,6 +70,13 @@ def test_good_commits_may_be_several_and_a_bad_one_need_not_be_known(tmp_path: P
     assert (known.good, known.also_good, known.bad) == (Revision("a"), (Revision("b", "s"),), None)
 
 
+def test_the_older_spelling_of_fixups_means_the_same(tmp_path: Path) -> None:
+    entries = "[{since: a, pick: b, because: c}]\n"
+    old, new = (load(write(tmp_path / key, f"{key}: {entries}")).fixups for key in ("mend", "fixups"))
+    assert len(old) == 1
+    assert old == new
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -129,7 +129,7 @@ class Environment:
                 fragments = tuple(paths.KCONFIGS / f"{name}.config" for name in names)
                 builder = KernelBuilder(on, self.arch, fragments, paths.cache(), self.talk, self.scenario.kernels)
             guest = functools.partial(self._guest, self._root())
-            mend = Fixups(on, self.scenario.mend, self.scenario.folder).mended
+            mend = Fixups(on, self.scenario.fixups, self.scenario.folder).mended
             yield Runner(self.scenario, builder, self._machine(), guest, self.arch, self.talk, mend)
 
     def _root(self) -> Path:

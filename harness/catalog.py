@@ -61,7 +61,7 @@ def _disks(node: Node) -> tuple[PiDisk | None, int | None]:
 def _append(node: Node) -> tuple[str, ...]:
     for member in node.items():
         if not re.fullmatch(r"[\w.,:;=/@+*%-]+", member.text()):
-            raise member.error(f"{member.text()!r} is not one word for the kernel command line")
+            raise member.error(f"expected one word of the kernel command line, got {member.text()!r}")
     return node.texts()
 
 
@@ -86,7 +86,7 @@ def _kernels(node: Node) -> str:
         return str(SpecifierSet(node.text()))
     except InvalidSpecifier as error:
         raise node.error(
-            f"{node.text()!r} is no range of versions; write it like '>=4.12' or '>=4.12,<6.11'"
+            f"expected a range of versions such as '>=4.12' or '>=4.12,<6.11', got {node.text()!r}"
         ) from error
 
 
@@ -95,7 +95,7 @@ def _revision(node: Node) -> Revision:
         return Revision(node.text())
     got = node.entries(("sha", "subject"))
     if "sha" not in got:
-        raise node.error("a commit wants its sha (and its subject)")
+        raise node.error("expected a commit, or {sha: ..., subject: ...}")
     return Revision(got["sha"].text(), got["subject"].text() if "subject" in got else None)
 
 
@@ -106,7 +106,7 @@ def _range(node: Node) -> Range:
     several = isinstance(got["good"].node, yaml.SequenceNode)
     good = [_revision(one) for one in (got["good"].items() if several else [got["good"]])]
     if not good:
-        raise got["good"].error("one good commit or more is wanted here")
+        raise got["good"].error("expected at least one good commit")
     return Range(
         good=good[0],
         bad=_revision(got["bad"]) if "bad" in got else None,
@@ -121,9 +121,9 @@ def _fixup(node: Node, folder: Path) -> Fixup:
         if key not in got:
             raise node.error(f"{key!r} is missing")
     if ("patch" in got) == ("pick" in got):
-        raise node.error("either `patch: FILE` or `pick: COMMIT` is wanted")
+        raise node.error("expected either `patch: FILE` or `pick: COMMIT`")
     if "patch" in got and not (folder / got["patch"].text()).is_file():
-        raise got["patch"].error(f"there is no {folder / got['patch'].text()}")
+        raise got["patch"].error(f"{folder / got['patch'].text()}: no such file")
     return Fixup(
         since=_revision(got["since"]),
         until=_revision(got["until"]) if "until" in got else None,
@@ -190,7 +190,7 @@ def load(folder: Path) -> Scenario:
     for name in fragments:
         if not (KCONFIGS / f"{name}.config").is_file():
             known = (path.stem for path in KCONFIGS.glob("*.config"))
-            raise got["kconfig"].error(f"there is no kconfigs/{name}.config{nearest(name, known)}")
+            raise got["kconfig"].error(f"kconfigs/{name}.config: no such file{nearest(name, known)}")
     no_disks: tuple[PiDisk | None, int | None] = (None, None)
     pi_disk, image = value("disks", _disks, no_disks)
     append = value("append", _append, nothing)
@@ -269,7 +269,7 @@ def find(name: str, extra: Iterable[Path] = ()) -> Scenario:
     else:
         known = {n: s for s in scenarios(extra) for n in (s.id, *s.aliases, s.folder.name)}
         if name not in known:
-            raise UserError(f"there is no scenario {name!r}{nearest(name, known)}")
+            raise UserError(f"unknown scenario {name!r}{nearest(name, known)}")
         found = known[name]
     if not variant:
         return found
@@ -302,5 +302,5 @@ def tree_urls(config: Path) -> tuple[dict[str, str], str | None]:
         if "default" in got:
             default = got["default"].text()
             if default not in urls:
-                raise got["default"].error(f"{default!r} is no tree{nearest(default, urls)}")
+                raise got["default"].error(f"unknown tree {default!r}{nearest(default, urls)}")
     return urls, default

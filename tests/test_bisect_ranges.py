@@ -157,7 +157,7 @@ def test_a_known_breakage_is_fixed_up(repo: Repo, lab: Lab) -> None:
     ("text", "message"),
     [
         ("fixups: [{since: a, because: b}]", "either `patch: FILE` or `pick: COMMIT`"),
-        ("fixups: [{since: a, because: b, patch: no.patch}]", "there is no"),
+        ("fixups: [{since: a, because: b, patch: no.patch}]", "no.patch: no such file"),
         ("mend: [{because: b, pick: x}]", "'since' is missing"),
         ("mend: []\nfixups: []", "the older spelling of `fixups`"),
         ("fixups: [{since: a, becuse: b, pick: x}]", "did you mean 'because'"),

@@ -81,18 +81,18 @@ def test_the_older_spelling_of_fixups_means_the_same(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("claims: x\n", "3: unknown key 'claims'; did you mean 'claim'"),
-        ("kernels: 4.12\n", "3: kernels: '4.12' is no range of versions; write it like '>=4.12'"),
-        ("append: ['a b']\n", "3: append: 'a b' is not one word"),
-        ('append: ["a\'b"]\n', "is not one word"),
-        ("disks: {pi: {dif: 4}}\n", "3: disks.pi.dif: '4' is none of 0, 1, 2, 3"),
+        ("kernels: 4.12\n", "3: kernels: expected a range of versions such as '>=4.12'"),
+        ("append: ['a b']\n", "3: append: expected one word of the kernel command line, got 'a b'"),
+        ('append: ["a\'b"]\n', "expected one word"),
+        ("disks: {pi: {dif: 4}}\n", "3: disks.pi.dif: expected one of 0, 1, 2, 3, got '4'"),
         ("disks: {pie: {}}\n", "3: disks: unknown key 'pie'; did you mean 'pi'"),
-        ("disks: {image: {size: 64}}\n", "3: disks.image.size: '64' is not a size"),
+        ("disks: {image: {size: 64}}\n", "3: disks.image.size: expected a size such as 64M or 1G, got '64'"),
         ("variants:\n  a: {}\n  b/c: {}\n", "5: variants.b/c: the name of a variant"),
         ("variants: {a: {disk: {}}}\n", "3: variants.a: unknown key 'disk'"),
         ("expect: {}\n", "3: expect: write `crash"),
-        ("expect: {failure: perhaps}\n", "3: expect.failure: 'perhaps' is none of true, false"),
+        ("expect: {failure: perhaps}\n", "3: expect.failure: expected one of true, false, got 'perhaps'"),
         ("commits: {t: {bad: x}}\n", "3: commits.t: the good end is missing"),
-        ("commits: {t: {good: []}}\n", "3: commits.t.good: one good commit or more"),
+        ("commits: {t: {good: []}}\n", "3: commits.t.good: expected at least one good commit"),
         ("replay: elsewhere\n", "3: replay: "),
     ],
 )
@@ -150,7 +150,12 @@ def test_a_new_scenario_is_whole(regress: Regress, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("lr-35498d", "is taken by"), ("lr#35498d", "is no name"), ("../x", "is no name"), ("-x", "is no name")],
+    [
+        ("lr-35498d", "is taken by"),
+        ("lr#35498d", "expected a name"),
+        ("../x", "expected a name"),
+        ("-x", "expected a name"),
+    ],
 )
 def test_a_name_that_will_not_do(regress: Regress, tmp_path: Path, name: str, message: str) -> None:
     done = regress("new", "--scenarios", str(tmp_path), "--", name)

@@ -68,7 +68,9 @@ def run(options: argparse.Namespace) -> int:
         UserError: the name will not do or is taken, or the folder cannot be written.
     """
     if not re.fullmatch(r"[A-Za-z0-9][\w-]*", options.name):
-        raise UserError(f"{options.name!r} is no name for a scenario: letters, digits, - and _, not - or _ first")
+        raise UserError(
+            f"expected a name of letters, digits, - and _, which starts with a letter or a digit, got {options.name!r}"
+        )
     extra = (options.scenarios,) if options.scenarios.is_dir() else ()
     text = YAML.format(name=options.name, kconfig=SHARED)
     taken = {name: s for s in catalog.scenarios(extra) for name in (s.id, *s.aliases)}

@@ -20,7 +20,7 @@ import pytest
 
 from harness import VERSION
 from harness.git import Git
-from tests.conftest import ROOT
+from tests.support import ROOT
 from tests.test_run import BAD, GOOD, SCENARIO
 
 BUILD = "import sys, setuptools.build_meta as backend; getattr(backend, sys.argv[1])(sys.argv[2])"

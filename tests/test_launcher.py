@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 TOOLS = ("cat", "cmp", "cp", "cut", "env", "flock", "ln", "mkdir", "mv", "readlink", "rm", "sha256sum", "sh", "true")
 PYTHON = os.path.realpath(sys.executable)

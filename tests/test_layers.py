@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 # From the ground up.  Parts of one floor may import each other, but not in a circle.
 FLOORS = {

@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import ProgramFailed, ProgramMissing, TimedOut
 from harness.process import run
-from tests.conftest import gone
+from tests.support import gone
 
 
 def test_output_and_status() -> None:

@@ -13,7 +13,7 @@ from harness import catalog, paths
 from harness.git import Git
 from harness.kernel import replay
 from harness.progress import Silent
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 PROOFS = [
     pytest.param(path.parent.parent.name, proof, id="-".join((path.parent.parent.name, *map(str, proof.values()))[:3]))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 # What each says of replay-good and of replay-bad; variants that stand for all, as each is a boot.
 EXPECTED = {

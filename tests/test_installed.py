@@ -60,7 +60,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def prefix(wheels: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with nothing but the wheel of the source archive, and what it depends on."""
     made = tmp_path_factory.mktemp("installed") / "venv"
-    venv.create(made)
+    venv.create(made, symlinks=True)
     python = made / "bin" / "python"
     install = ("-m", "uv", "pip", "install", "--quiet", "--offline", "--no-deps", "--python", str(python))
     argv = [sys.executable, *install, str(wheels[1])]

@@ -137,4 +137,4 @@ def _print(checks: Sequence[Check], known: Sequence[prerequisites.Prerequisite],
             for check in by_hand:
                 print(f"  {check.name}: {check.remedy}")
     if not lacking:
-        print("\nAll that is required is there.")
+        print("\nEverything that is required is there.")

@@ -2,7 +2,8 @@
 # The other targets are its parts, and the odd jobs.
 
 .PHONY: check setup lint test real proofs lock clean
-PYTHON = .venv/bin/python
+# Not by the link, which another start may turn meanwhile; and held, so that it stays (see the launcher).
+PYTHON = flock -s .venv/requirements.lock $$(readlink -f .venv)/bin/python
 SHELL_FILES = regress .ci/run guest/init guest/lib.sh $(wildcard scenarios/*/*.sh bench/*.sh)
 COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-index-url \
 	  --custom-compile-command "make lock"
@@ -35,4 +36,4 @@ lock: setup
 	$(COMPILE) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean:
-	rm -rf .venv .venv.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis

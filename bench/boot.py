@@ -24,7 +24,7 @@ from pathlib import Path
 
 from bench.build import GENERIC
 from bench.common import Errors, fresh, machine, replay_tree, scenario, table
-from harness import catalog, paths
+from harness import paths
 from harness.console import Follower
 from harness.kernel.build import KernelBuilder
 from harness.machine import Chunk, Guest, accelerator, rootfs
@@ -127,7 +127,7 @@ def main() -> None:
     times = parser.parse_args().times
     spec, tree, cache = scenario(), replay_tree(), paths.cache()
     assert spec.pi_disk is not None
-    fragments = tuple(catalog.KCONFIGS / f"{name}.config" for name in ("x86_64", *spec.kconfig))
+    fragments = tuple(paths.KCONFIGS / f"{name}.config" for name in ("x86_64", *spec.kconfig))
     accel = accelerator.probe(cache, Errors()).name
     with tempfile.TemporaryDirectory(prefix="regress-bench-") as name:
         top = Path(name)

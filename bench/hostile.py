@@ -28,11 +28,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.catalog import ROOT, SCENARIOS
 from harness.cli import import_
 from harness.errors import UserError
 from harness.git import Commit
 from harness.patches import apply, read_change
+from harness.paths import ROOT, SCENARIOS
 from harness.workspace import Workspace
 
 DIFF = (

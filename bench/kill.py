@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.common import machine, table
-from harness.catalog import ROOT
 from harness.git import Git
+from harness.paths import ROOT
 from harness.workspace import OWN
 
 SCENARIO = """\

@@ -17,12 +17,10 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from harness.console import Expectation, expectation_from
 from harness.errors import UserError
 from harness.model import Fixup, MachineSpec, PiDisk, Range, Revision, Scenario, Timeouts, Variant
+from harness.paths import KCONFIGS, SCENARIOS, own_scenarios
 from harness.yamlfile import Node, nearest, read_yaml
 
 T = TypeVar("T")
-ROOT = Path(__file__).resolve().parent.parent
-SCENARIOS = ROOT / "scenarios"
-KCONFIGS = ROOT / "kconfigs"
 ARCHES = ("x86_64", "i386")
 
 
@@ -62,7 +60,7 @@ def _disks(node: Node) -> tuple[PiDisk | None, int | None]:
 def _append(node: Node) -> tuple[str, ...]:
     for member in node.items():
         if not re.fullmatch(r"[\w.,:;=/@+*%-]+", member.text()):
-            raise member.error(f"{member.text()!r} is not one word for the kernel command line")
+            raise member.error(f"expected one word of the kernel command line, got {member.text()!r}")
     return node.texts()
 
 
@@ -87,7 +85,7 @@ def _kernels(node: Node) -> str:
         return str(SpecifierSet(node.text()))
     except InvalidSpecifier as error:
         raise node.error(
-            f"{node.text()!r} is no range of versions; write it like '>=4.12' or '>=4.12,<6.11'"
+            f"expected a range of versions such as '>=4.12' or '>=4.12,<6.11', got {node.text()!r}"
         ) from error
 
 
@@ -96,7 +94,7 @@ def _revision(node: Node) -> Revision:
         return Revision(node.text())
     got = node.entries(("sha", "subject"))
     if "sha" not in got:
-        raise node.error("a commit wants its sha (and its subject)")
+        raise node.error("expected a commit, or {sha: ..., subject: ...}")
     return Revision(got["sha"].text(), got["subject"].text() if "subject" in got else None)
 
 
@@ -107,7 +105,7 @@ def _range(node: Node) -> Range:
     several = isinstance(got["good"].node, yaml.SequenceNode)
     good = [_revision(one) for one in (got["good"].items() if several else [got["good"]])]
     if not good:
-        raise got["good"].error("one good commit or more is wanted here")
+        raise got["good"].error("expected at least one good commit")
     return Range(
         good=good[0],
         bad=_revision(got["bad"]) if "bad" in got else None,
@@ -116,15 +114,15 @@ def _range(node: Node) -> Range:
     )
 
 
-def _mend(node: Node, folder: Path) -> Fixup:
+def _fixup(node: Node, folder: Path) -> Fixup:
     got = node.entries(("since", "until", "patch", "pick", "because"))
     for key in ("since", "because"):
         if key not in got:
             raise node.error(f"{key!r} is missing")
     if ("patch" in got) == ("pick" in got):
-        raise node.error("either `patch: FILE` or `pick: COMMIT` is wanted")
+        raise node.error("expected either `patch: FILE` or `pick: COMMIT`")
     if "patch" in got and not (folder / got["patch"].text()).is_file():
-        raise got["patch"].error(f"there is no {folder / got['patch'].text()}")
+        raise got["patch"].error(f"{folder / got['patch'].text()}: no such file")
     return Fixup(
         since=_revision(got["since"]),
         until=_revision(got["until"]) if "until" in got else None,
@@ -149,10 +147,12 @@ def _expect(node: Node) -> tuple[Expectation | None, bool]:
 
 
 def _replay(node: Node) -> Path:
+    """The folder of a replay: a path, or that of a scenario which comes with the program, by its folder's name."""
     path = node.path.parent / node.text()
-    if not (path / "series.yaml").is_file():
-        raise node.error(f"{path / 'series.yaml'}: no such file")
-    return path
+    for folder in (path, SCENARIOS / node.text() / "replay"):
+        if (folder / "series.yaml").is_file():
+            return folder
+    raise node.error(f"{path / 'series.yaml'}: no such file")
 
 
 def load(folder: Path) -> Scenario:
@@ -168,12 +168,16 @@ def load(folder: Path) -> Scenario:
     got = document.entries(
         (
             *("id", "aliases", "title", "claim", "links", "kconfig", "kernels", "machine", "disks", "append"),
-            *("variants", "needs", "run", "expect", "commits", "mend", "replay", "build"),
+            *("variants", "needs", "run", "expect", "commits", "fixups", "mend", "replay", "build"),
         )
     )
     for key in ("id", "title"):
         if key not in got:
             raise document.error(f"{key!r} is missing")
+    if "mend" in got:  # the older spelling
+        if "fixups" in got:
+            raise got["mend"].error("this is the older spelling of `fixups`, which is there too")
+        got["fixups"] = got.pop("mend")
 
     def value(key: str, read: Callable[[Node], T], default: T) -> T:
         return read(got[key]) if key in got else default
@@ -185,7 +189,7 @@ def load(folder: Path) -> Scenario:
     for name in fragments:
         if not (KCONFIGS / f"{name}.config").is_file():
             known = (path.stem for path in KCONFIGS.glob("*.config"))
-            raise got["kconfig"].error(f"there is no kconfigs/{name}.config{nearest(name, known)}")
+            raise got["kconfig"].error(f"kconfigs/{name}.config: no such file{nearest(name, known)}")
     no_disks: tuple[PiDisk | None, int | None] = (None, None)
     pi_disk, image = value("disks", _disks, no_disks)
     append = value("append", _append, nothing)
@@ -213,7 +217,7 @@ def load(folder: Path) -> Scenario:
         expect=expect,
         failure=failure,
         commits=value("commits", lambda n: {k: _range(v) for k, v in n.entries().items()}, {}),
-        mend=value("mend", lambda n: tuple(_mend(one, folder) for one in n.items()), ()),
+        fixups=value("fixups", lambda n: tuple(_fixup(one, folder) for one in n.items()), ()),
         replay=value("replay", _replay, folder / "replay"),
         build_command=value("build", lambda n: n.entries(("command",))["command"].text(), None),
         machine_command=machine_command,
@@ -221,16 +225,17 @@ def load(folder: Path) -> Scenario:
 
 
 def scenarios(extra: Iterable[Path] = ()) -> list[Scenario]:
-    """All scenarios, those of the folders given first.
+    """All scenarios: those of the folders given, then the user's own, then those that come with the program.
 
     Args:
-        extra: folders of one's own that hold scenario folders.
+        extra: folders that hold scenario folders.
 
     Raises:
         UserError: a folder is not there, a scenario is wrong, or two share a name.
     """
     found: dict[str, Scenario] = {}
-    for top in (*extra, SCENARIOS):
+    tops = [*extra, *([own_scenarios()] if own_scenarios().is_dir() else []), SCENARIOS]
+    for top in {path.resolve(): path for path in tops}.values():
         if not top.is_dir():
             raise UserError(f"{top}: no such folder of scenarios")
         for path in sorted(top.glob("*/scenario.yaml")):
@@ -254,7 +259,7 @@ def find(name: str, extra: Iterable[Path] = ()) -> Scenario:
     else:
         known = {n: s for s in scenarios(extra) for n in (s.id, *s.aliases, s.folder.name)}
         if name not in known:
-            raise UserError(f"there is no scenario {name!r}{nearest(name, known)}")
+            raise UserError(f"unknown scenario {name!r}{nearest(name, known)}")
         found = known[name]
     if not variant:
         return found
@@ -287,5 +292,5 @@ def tree_urls(config: Path) -> tuple[dict[str, str], str | None]:
         if "default" in got:
             default = got["default"].text()
             if default not in urls:
-                raise got["default"].error(f"{default!r} is no tree{nearest(default, urls)}")
+                raise got["default"].error(f"unknown tree {default!r}{nearest(default, urls)}")
     return urls, default

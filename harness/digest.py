@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from harness.catalog import ARCHES, KCONFIGS
-from harness.machine.rootfs import GUEST
+from harness.catalog import ARCHES
 from harness.machine.vng import APPEND
 from harness.model import Scenario
+from harness.paths import GUEST, KCONFIGS
 from harness.process import passed
 
 _APART = ("replay", "proof")

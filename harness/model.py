@@ -141,7 +141,8 @@ class Fixup:
     """A change that makes a known broken stretch of history build and boot.
 
     Attributes:
-        since: the commit that broke it.  until: the commit that repaired it; None for never.
+        since: the commit that broke it.
+        until: the commit that repaired it; None for never.
         patch: a file in the scenario's folder, or
         pick: a commit whose change is applied.
         because: what is broken.
@@ -172,7 +173,7 @@ class Scenario:
         expect: the crash that means "bad"; None where only the script's own word counts.
         failure: whether the script's own "failed" means "bad".
         commits: the known range of each tree, by the tree's name.
-        mend: changes that known broken stretches of history need.
+        fixups: changes that known broken stretches of history need.
         replay: the folder of the replay that it uses.
         build_command, machine_command: programs that stand in for the builder and the machine.
     """
@@ -195,7 +196,7 @@ class Scenario:
     expect: Expectation | None = None
     failure: bool = True
     commits: Mapping[str, Range] = field(default_factory=dict)
-    mend: tuple[Fixup, ...] = ()
+    fixups: tuple[Fixup, ...] = ()
     replay: Path | None = None
     build_command: str | None = None
     machine_command: str | None = None

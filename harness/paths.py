@@ -1,4 +1,4 @@
-"""Where the program keeps its things."""
+"""Where the program keeps its things, in a checkout and where it is installed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,18 @@ from pathlib import Path
 
 import platformdirs
 
-from harness.catalog import ROOT
+_PACKAGE = Path(__file__).resolve().parent
+ROOT = next((top for top in (_PACKAGE, _PACKAGE.parent) if (top / "scenarios").is_dir()), _PACKAGE)
+"""What holds the program's data: the checkout, or the package itself where a wheel was installed."""
+
+SCENARIOS = ROOT / "scenarios"
+KCONFIGS = ROOT / "kconfigs"
+GUEST = ROOT / "guest"
+
+
+def checkout() -> bool:
+    """Whether the program runs from a checkout, into which its user may write."""
+    return ROOT != _PACKAGE
 
 
 def cache() -> Path:
@@ -19,6 +30,11 @@ def trees_config() -> Path:
     return Path(platformdirs.user_config_path("regress")) / "trees.yaml"
 
 
+def own_scenarios() -> Path:
+    """The user's own scenarios, which need not exist (`~/.config/regress/scenarios`)."""
+    return Path(platformdirs.user_config_path("regress")) / "scenarios"
+
+
 def results() -> Path:
-    """Where results go without `--results`: the checkout's `results/`, else the same in the working folder."""
-    return (ROOT if (ROOT / "pyproject.toml").exists() else Path.cwd()) / "results"
+    """Where results go without `--results`: the checkout's `results/`; if installed, the same in the current folder."""
+    return (ROOT if checkout() else Path.cwd()) / "results"

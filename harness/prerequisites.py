@@ -1,4 +1,4 @@
-"""What the program needs of the system: what is there, what is missing, and how it is put there.
+"""What the program needs of the system: what is there, what is missing, and how it is installed.
 
 `prerequisites.yaml` says what is needed and which package has it.
 """
@@ -41,6 +41,9 @@ class Manager:
     automatic: bool = False
 
 
+Consent = Callable[[str], bool]
+"""Whether a command may be run as root."""
+
 MANAGERS = (
     Manager(
         name="apt",
@@ -61,8 +64,8 @@ class Prerequisite:
     Attributes:
         name: a program, or the path of a file.
         purpose: what it is for, for people.
-        purposes: the kinds of work that want it.
-        optional: one can do without.
+        purposes: the kinds of work that need it.
+        optional: whether one can do without it.
         packages: its package, by package manager.
     """
 
@@ -89,7 +92,7 @@ def load(path: Path = DATA) -> list[Prerequisite]:
     for node in read_yaml(path).items():
         got = node.entries(("program", "file", "for", "purposes", "optional", *(one.name for one in MANAGERS)))
         if ("program" in got) == ("file" in got) or not {"for", "purposes"} <= got.keys():
-            raise node.error("a prerequisite wants a program or a file, and `for` and `purposes`")
+            raise node.error("expected a program or a file, and `for` and `purposes`")
         found.append(
             Prerequisite(
                 name=got["program" if "program" in got else "file"].text(),
@@ -105,7 +108,7 @@ def load(path: Path = DATA) -> list[Prerequisite]:
 def manager(os_release: Path = OS_RELEASE) -> Manager | None:
     """The package manager of this system, or None where it is not one of those that are known.
 
-    The system's name decides, not the programs: apt-get is to be had on Fedora and Arch too.
+    The system's name decides, not the programs: Fedora and Arch have an apt-get too.
 
     Args:
         os_release: see os-release(5).
@@ -121,7 +124,7 @@ def manager(os_release: Path = OS_RELEASE) -> Manager | None:
 
 
 def missing(purposes: Collection[str], known: Sequence[Prerequisite]) -> list[Prerequisite]:
-    """What is not there of what some kinds of work want, optional things included."""
+    """What some kinds of work need and is not there, optional things included."""
     return [one for one in known if one.purposes & set(purposes) and one.found() is None]
 
 
@@ -130,7 +133,7 @@ def _packages(lacking: Sequence[Prerequisite], by: Manager) -> list[str]:
 
 
 def remedy(lacking: Sequence[Prerequisite], by: Manager | None) -> str:
-    """The one command that puts what is lacking there, and the names of what it can't.
+    """The one command that installs what is lacking, and the names of what no package has.
 
     Args:
         lacking: what is missing, at least one.
@@ -148,17 +151,20 @@ def ensure(
     progress: Progress,
     known: Sequence[Prerequisite] | None = None,
     os_release: Path = OS_RELEASE,
+    consent: Consent | None = None,
 ) -> None:
-    """See that everything required for some kinds of work is there, and install what is missing if that may be.
+    """See that everything required for some kinds of work is there; install what is missing, if allowed.
 
-    It may be on Debian and Ubuntu, as root or with a sudo that asks no password, unless
-    `REGRESS_NO_INSTALL` is set.  What is optional comes along, but nothing fails for want of it.
+    Packages are installed on Debian and Ubuntu only: by root, and with the user's consent by anybody who has a sudo
+    that asks for no password.  `REGRESS_INSTALL` is consent, `REGRESS_NO_INSTALL` forbids it, to root too.  What is
+    optional is installed along with the rest, but nothing fails without it.
 
     Args:
         purposes: kinds of work, as `prerequisites.yaml` names them.
         progress: is told what is missing and why it is needed, and how the installation goes.
         known: all prerequisites; by default those of `prerequisites.yaml`.
         os_release: names the system; see os-release(5).
+        consent: asks the user; None where nobody can be asked.
 
     Raises:
         InfrastructureError: something is missing and may not or cannot be installed; the message has the command.
@@ -170,8 +176,9 @@ def ensure(
     for one in required:
         progress.note(f"needed: {one.name} ({one.purpose})")
     by = manager(os_release)
-    if by is None or not by.automatic or not _packages(required, by) or not _may_install():
-        raise InfrastructureError(f"something is missing; run:\n  {remedy(required, by)}")
+    if by is None or not by.automatic or not _packages(required, by) or not _may_install(remedy(lacking, by), consent):
+        hint = "\n(--install or REGRESS_INSTALL=1 does so)" if by and by.automatic and _root() else ""
+        raise InfrastructureError(f"something is missing; run:\n  {remedy(required, by)}{hint}")
     _install(by, required, progress)
     if still := [one for one in required if one.found() is None]:
         raise InfrastructureError(
@@ -187,12 +194,17 @@ def _root() -> list[str]:
     return [] if os.geteuid() == 0 else ["sudo"]
 
 
-def _may_install() -> bool:
+def _may_install(command: str, consent: Consent | None) -> bool:
     if os.environ.get("REGRESS_NO_INSTALL"):
         return False
-    return not _root() or (
-        shutil.which("sudo") is not None and run(["sudo", "-n", "true"], check=False).returncode == 0
-    )
+    if not _root():
+        return True
+    agreed = bool(os.environ.get("REGRESS_INSTALL"))
+    if not agreed and consent is None:
+        return False
+    if shutil.which("sudo") is None or run(["sudo", "-n", "true"], check=False).returncode != 0:
+        return False
+    return agreed or (consent is not None and consent(command))
 
 
 def _as_root() -> list[str]:

@@ -26,7 +26,9 @@ class Node:
     """A value in a YAML file, which knows its place for the sake of errors.
 
     Attributes:
-        node: as PyYAML composed it.  path: the file.  key: dotted name of the value.
+        node: as PyYAML composed it.
+        path: the file.
+        key: dotted name of the value.
     """
 
     node: yaml.Node
@@ -41,7 +43,7 @@ class Node:
     def entries(self, keys: Iterable[str] | None = None) -> dict[str, Node]:
         """The entries of a mapping, in order; with `keys`, any other key is an error."""
         if not isinstance(self.node, yaml.MappingNode):
-            raise self.error("a mapping is wanted here (key: value)")
+            raise self.error("expected a mapping (key: value)")
         allowed = None if keys is None else set(keys)
         found: dict[str, Node] = {}
         for key, value in self.node.value:
@@ -49,20 +51,20 @@ class Node:
             if allowed is not None and name not in allowed:
                 raise self.error(f"unknown key {name!r}{nearest(name, allowed)}", key)
             if name in found:
-                raise self.error(f"key {name!r} stands here twice", key)
+                raise self.error(f"duplicate key {name!r}", key)
             found[name] = Node(value, self.path, f"{self.key}.{name}" if self.key else name)
         return found
 
     def items(self) -> list[Node]:
         """The members of a list."""
         if not isinstance(self.node, yaml.SequenceNode):
-            raise self.error("a list is wanted here ([a, b])")
+            raise self.error("expected a list ([a, b])")
         return [Node(member, self.path, self.key) for member in self.node.value]
 
     def text(self) -> str:
         """A scalar as it is written."""
         if not isinstance(self.node, yaml.ScalarNode) or not self.node.value:
-            raise self.error("a word or a number is wanted here")
+            raise self.error("expected a word or a number")
         return str(self.node.value)
 
     def texts(self) -> tuple[str, ...]:
@@ -77,25 +79,25 @@ class Node:
     def choice(self, *words: str) -> str:
         """One of a few words."""
         if self.text() not in words:
-            raise self.error(f"{self.text()!r} is none of {', '.join(words)}")
+            raise self.error(f"expected one of {', '.join(words)}, got {self.text()!r}")
         return self.text()
 
     def number(self, least: int) -> int:
         """A whole number."""
         if not re.fullmatch(r"\d+", self.text()) or int(self.text()) < least:
-            raise self.error(f"{self.text()!r} is not a whole number of {least} or more")
+            raise self.error(f"expected a whole number, at least {least}, got {self.text()!r}")
         return int(self.text())
 
     def size(self) -> int:
         """A size with its unit, M or G, in MiB."""
         if not (found := re.fullmatch(r"([1-9]\d*)([MG])", self.text())):
-            raise self.error(f"{self.text()!r} is not a size; write it like 64M or 1G")
+            raise self.error(f"expected a size such as 64M or 1G, got {self.text()!r}")
         return int(found[1]) * {"M": 1, "G": 1024}[found[2]]
 
     def duration(self) -> float:
         """A time with its unit, s or min, in seconds."""
         if not (found := re.fullmatch(r"(\d+(?:\.\d+)?)(s|min)", self.text())) or not float(found[1]):
-            raise self.error(f"{self.text()!r} is not a time; write it like 120s or 2min")
+            raise self.error(f"expected a time such as 120s or 2min, got {self.text()!r}")
         return float(found[1]) * {"s": 1, "min": 60}[found[2]]
 
 

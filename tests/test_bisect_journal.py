@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, gone
+from tests.support import ROOT, gone
 from tests.support.bisect import Lab, Repo, ends, lab, repo
 
 __all__ = ["lab", "repo"]

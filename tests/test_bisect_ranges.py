@@ -124,7 +124,7 @@ def test_wrong_input_is_named(repo: Repo, lab: Lab, args: list[str], message: st
     assert "Traceback" not in done.err
 
 
-def test_a_known_breakage_is_mended(repo: Repo, lab: Lab) -> None:
+def test_a_known_breakage_is_fixed_up(repo: Repo, lab: Lab) -> None:
     """Two stretches do not build: a patch mends the one, a cherry-pick the other; the user's tree is only read."""
     shas = repo.line("good*3")
     shas.append(repo.commit({"build.sh": "exit 1\n"}, "broke the build"))
@@ -137,7 +137,7 @@ def test_a_known_breakage_is_mended(repo: Repo, lab: Lab) -> None:
         "--- a/build.sh\n+++ b/build.sh\n@@ -1 +1 @@\n-exit 2\n+true\n", encoding="utf-8"
     )
     lab.write(
-        "mend:\n"
+        "fixups:\n"
         f"  - {{since: {{sha: none, subject: broke the build}}, until: {shas[7]}, pick: {shas[7]},\n"
         "     because: it fails}\n"
         f"  - {{since: {shas[8]}, patch: fix.patch, because: it fails again}}\n"
@@ -156,13 +156,14 @@ def test_a_known_breakage_is_mended(repo: Repo, lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("mend: [{since: a, because: b}]", "either `patch: FILE` or `pick: COMMIT`"),
-        ("mend: [{since: a, because: b, patch: no.patch}]", "there is no"),
+        ("fixups: [{since: a, because: b}]", "either `patch: FILE` or `pick: COMMIT`"),
+        ("fixups: [{since: a, because: b, patch: no.patch}]", "no.patch: no such file"),
         ("mend: [{because: b, pick: x}]", "'since' is missing"),
-        ("mend: [{since: a, becuse: b, pick: x}]", "did you mean 'because'"),
+        ("mend: []\nfixups: []", "the older spelling of `fixups`"),
+        ("fixups: [{since: a, becuse: b, pick: x}]", "did you mean 'because'"),
     ],
 )
-def test_a_wrong_mend_is_named(repo: Repo, lab: Lab, text: str, message: str) -> None:
+def test_a_wrong_fixup_is_named(repo: Repo, lab: Lab, text: str, message: str) -> None:
     repo.line("good bad")
     lab.write(text)
     done = lab.bisect(repo, "--good", "HEAD~", "--bad", "HEAD")

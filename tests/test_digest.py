@@ -4,8 +4,8 @@ import pytest
 
 from harness.catalog import load
 from harness.digest import digest
-from harness.machine.rootfs import GUEST
 from harness.machine.vng import APPEND
+from harness.paths import GUEST
 
 REAL = "id: toy\ntitle: a toy\nkconfig: [raid]\n"
 COMMANDS = "id: toy\ntitle: a toy\nbuild: {{command: sh build.sh}}\nmachine: {{command: 'sh {boot}'}}\n"

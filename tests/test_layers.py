@@ -4,44 +4,25 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
-from tests.conftest import ROOT
+from tests.support import ROOT
 
-LAYERS = (
-    {"errors", "progress", "console", "search", "VERSION"},
-    {"model", "verdict", "thread"},
-    {
-        *(
-            "process",
-            "files",
-            "git",
-            "workspace",
-            "patches",
-            "paths",
-            "yamlfile",
-            "catalog",
-            "kernel",
-            "machine",
-            "fleet",
-            "store",
-        ),
-        *("prerequisites", "testing", "supervisor", "digest"),
-    },
-    {"trial"},
-    {"runner", "bisect", "nightly", "matrix"},
-    {"reports"},
-    {"cli"},
-    {"__main__", "__init__"},
-)
-PURE = {"errors", "progress", "console", "search", "model", "verdict", "thread"}
+# From the ground up.  Parts of one floor may import each other, but not in a circle.
+FLOORS = {
+    "words": "__init__ errors progress",
+    "pure": "console model search thread verdict",
+    "edges": "catalog files git patches paths prerequisites process store supervisor workspace yamlfile",
+    "makers": "digest kernel machine testing",
+    "loops": "bisect matrix runner trial",
+    "reports": "reports",
+    "cli": "__main__ cli",
+}
+RANK = {name: number for number, names in enumerate(FLOORS.values()) for name in names.split()}
+PURE = {*FLOORS["words"].split(), *FLOORS["pure"].split()}
 # What reaches out of the process.
 IMPURE = {"os", "subprocess", "socket", "pathlib", "shutil", "tempfile", "sqlite3", "time", "random", "threading"}
-
-
-def rank(part: str) -> int:
-    """The number of the layer that a part of the package belongs to."""
-    return next(number for number, layer in enumerate(LAYERS) if part in layer)
 
 
 def part(path: Path) -> str:
@@ -60,11 +41,33 @@ def imports(path: Path) -> Iterator[str]:
             yield node.module
 
 
+PARTS = {part(path) for path in (ROOT / "harness").rglob("*.py")}
+
+
+def imported(path: Path) -> set[str]:
+    """The parts of the package that a file imports; what the package itself defines is its `__init__`."""
+    ours = {name.split(".")[1] for name in imports(path) if name.startswith("harness.")}
+    return {name if name in PARTS else "__init__" for name in ours}
+
+
+def test_every_part_has_its_floor() -> None:
+    named = " ".join(FLOORS.values()).split()
+    assert not PARTS - set(named), f"in no floor of tests/test_layers.py: {', '.join(sorted(PARTS - set(named)))}"
+    assert not set(named) - PARTS, f"in FLOORS, but not in harness/: {', '.join(sorted(set(named) - PARTS))}"
+    assert len(named) == len(set(named)), "a part is in two floors"
+
+
 def test_nothing_imports_upward() -> None:
     for path in (ROOT / "harness").rglob("*.py"):
-        ours = [name.split(".")[1] for name in imports(path) if name.startswith("harness.")]
-        upward = [name for name in ours if rank(name) > rank(part(path))]
-        assert not upward, f"{path} imports {upward}"
+        upward = {name for name in imported(path) if RANK[name] > RANK[part(path)]}
+        assert not upward, f"{path} imports {', '.join(sorted(upward))}, which is above it"
+
+
+def test_no_parts_import_each_other() -> None:
+    graph: dict[str, set[str]] = {name: set() for name in PARTS}
+    for path in (ROOT / "harness").rglob("*.py"):
+        graph[part(path)] |= imported(path) - {part(path)}
+    TopologicalSorter(graph).prepare()  # raises CycleError, with the circle
 
 
 def test_pure_parts_do_no_io() -> None:

@@ -1,9 +1,15 @@
+import argparse
+import io
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from harness import prerequisites
+from harness.cli import consent
+from harness.cli.progress import Talk
 from harness.errors import InfrastructureError, UserError
 from harness.prerequisites import Prerequisite
 from harness.progress import Progress
@@ -89,24 +95,40 @@ def test_an_unknown_system_is_told_what_is_missing(system: Path) -> None:
         prerequisites.ensure({"boot"}, Notes(), [absent()], system)
 
 
-def test_installs_and_fetches_stale_lists_once(system: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An apt-get of the test's own fails until its lists are fetched, then brings the program."""
+@pytest.fixture
+def programs(system: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Debian whose `sudo` needs no password and says in a log what it runs; its `apt-get` does nothing."""
     system.write_text(DEBIAN)
-    programs = tmp_path / "bin"
-    programs.mkdir()
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    shim(folder, "sudo", f'echo "$*" >>{tmp_path / "sudo"}; shift; exec "$@"')
+    shim(folder, "apt-get", f"echo $1 >>{tmp_path / 'log'}")
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    for name in ("REGRESS_INSTALL", "REGRESS_NO_INSTALL"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
+
+
+def shim(folder: Path, name: str, text: str) -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+    (folder / name).chmod(0o755)
+
+
+def test_installs_and_fetches_stale_lists_once(
+    system: Path, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An apt-get of the test's own fails until its lists are fetched, then brings the program."""
+    monkeypatch.setenv("REGRESS_INSTALL", "1")
     log, lists = tmp_path / "log", tmp_path / "lists"
-    script = f"""#!/bin/sh
-echo "$*" >>{log}
+    shim(
+        programs,
+        "apt-get",
+        f"""echo "$*" >>{log}
 case $1 in
 update) : >{lists} ;;
 install) [ -e {lists} ] || exit 100; printf '#!/bin/sh\\n' >{programs}/brought; chmod +x {programs}/brought ;;
-esac
-"""
-    for name, text in (("apt-get", script), ("sudo", '#!/bin/sh\nshift\nexec "$@"\n')):
-        (programs / name).write_text(text)
-        (programs / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.delenv("REGRESS_NO_INSTALL", raising=False)
+esac""",
+    )
     notes = Notes()
     prerequisites.ensure({"boot"}, notes, [absent("brought")], system)
     assert [line.split()[0] for line in log.read_text().splitlines()] == ["install", "update", "install"]
@@ -114,13 +136,76 @@ esac
 
 
 def test_an_installation_that_brings_nothing_is_no_success(
-    system: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    system: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    system.write_text(DEBIAN)
-    for name, text in (("apt-get", "#!/bin/sh\n"), ("sudo", '#!/bin/sh\nshift\nexec "$@"\n')):
-        (tmp_path / name).write_text(text)
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.delenv("REGRESS_NO_INSTALL", raising=False)
+    monkeypatch.setenv("REGRESS_INSTALL", "1")
     with pytest.raises(InfrastructureError, match="still missing after the installation: no-such-program"):
         prerequisites.ensure({"boot"}, Notes(), [absent()], system)
+
+
+def test_a_user_is_asked_before_anything_is_installed(
+    system: Path, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked with all that would run; a yes installs, a no tells the command, and with nobody to ask sudo is not run."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    questions: list[str] = []
+
+    def answer(yes: bool) -> Callable[[str], bool]:
+        def ask(command: str) -> bool:
+            questions.append(command)
+            return yes
+
+        return ask
+
+    known = [absent(), Prerequisite("no-such-extra", "trying", frozenset({"boot"}), True, {"apt": "package-b"})]
+    with pytest.raises(InfrastructureError, match=r"run:\n  sudo apt-get install .* package-a\n\(--install or REGRESS"):
+        prerequisites.ensure({"boot"}, Notes(), known, system)
+    assert not (tmp_path / "sudo").exists()
+    with pytest.raises(InfrastructureError, match="something is missing"):
+        prerequisites.ensure({"boot"}, Notes(), known, system, answer(False))
+    assert questions == ["sudo apt-get install -y --no-install-recommends package-a package-b"]
+    assert not (tmp_path / "log").exists()
+    with pytest.raises(InfrastructureError, match="still missing"):
+        prerequisites.ensure({"boot"}, Notes(), known, system, answer(True))
+    assert (tmp_path / "log").exists()
+
+
+def test_what_the_environment_says_is_not_asked(
+    system: Path, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    def nobody(_command: str) -> bool:
+        raise AssertionError("asked")
+
+    monkeypatch.setenv("REGRESS_NO_INSTALL", "1")
+    with pytest.raises(InfrastructureError, match="something is missing"):
+        prerequisites.ensure({"boot"}, Notes(), [absent()], system, nobody)
+    monkeypatch.delenv("REGRESS_NO_INSTALL")
+    monkeypatch.setenv("REGRESS_INSTALL", "1")
+    with pytest.raises(InfrastructureError, match="still missing"):
+        prerequisites.ensure({"boot"}, Notes(), [absent()], system, nobody)
+    assert (tmp_path / "log").exists()
+
+
+def test_with_install_nobody_is_asked() -> None:
+    said = consent.consent(argparse.Namespace(install=True), Talk())
+    assert said is not None
+    assert said("anything")
+
+
+@pytest.mark.parametrize(
+    ("typed", "yes"), [("y\n", True), ("Yes\n", True), ("\n", False), ("no\n", False), ("", False)]
+)
+def test_asks_on_a_terminal_only(
+    typed: str, yes: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    options = argparse.Namespace(install=False)
+    assert consent.consent(options, Talk()) is None
+    for stream in (sys.stdin, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    ask = consent.consent(options, Talk())
+    assert ask is not None
+    assert ask("sudo true") is yes
+    assert "run  sudo true  now? [y/N]" in capsys.readouterr().err

@@ -12,7 +12,7 @@ import pytest
 
 from harness.errors import ProgramFailed, ProgramMissing, TimedOut
 from harness.process import passed, run, started
-from tests.conftest import alive, gone
+from tests.support import alive, gone
 
 
 def test_output_and_status() -> None:

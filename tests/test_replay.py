@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness.catalog import SCENARIOS
 from harness.errors import Unavailable, UserError
 from harness.kernel import replay
 from harness.kernel.replay import Merge, Source, find_source, lay, read_series
+from harness.paths import SCENARIOS
 from harness.progress import Silent
 
 SHIPPED = SCENARIOS / "lr-35498d" / "replay"

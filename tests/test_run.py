@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.git import Git
-from tests.conftest import ROOT, gone
+from tests.support import ROOT, gone
 
 History = Callable[..., tuple[Git, list[str]]]
 Regress = Callable[..., subprocess.CompletedProcess[str]]

@@ -8,9 +8,10 @@ import pytest
 import yaml
 
 from harness import catalog
-from harness.catalog import SCENARIOS, find, load
+from harness.catalog import find, load
 from harness.errors import UserError
 from harness.model import PiDisk, Revision
+from harness.paths import SCENARIOS
 
 Regress = Callable[..., subprocess.CompletedProcess[str]]
 HEAD = "id: x\ntitle: x\n"
@@ -69,22 +70,29 @@ def test_good_commits_may_be_several_and_a_bad_one_need_not_be_known(tmp_path: P
     assert (known.good, known.also_good, known.bad) == (Revision("a"), (Revision("b", "s"),), None)
 
 
+def test_the_older_spelling_of_fixups_means_the_same(tmp_path: Path) -> None:
+    entries = "[{since: a, pick: b, because: c}]\n"
+    old, new = (load(write(tmp_path / key, f"{key}: {entries}")).fixups for key in ("mend", "fixups"))
+    assert len(old) == 1
+    assert old == new
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("claims: x\n", "3: unknown key 'claims'; did you mean 'claim'"),
-        ("kernels: 4.12\n", "3: kernels: '4.12' is no range of versions; write it like '>=4.12'"),
-        ("append: ['a b']\n", "3: append: 'a b' is not one word"),
-        ('append: ["a\'b"]\n', "is not one word"),
-        ("disks: {pi: {dif: 4}}\n", "3: disks.pi.dif: '4' is none of 0, 1, 2, 3"),
+        ("kernels: 4.12\n", "3: kernels: expected a range of versions such as '>=4.12'"),
+        ("append: ['a b']\n", "3: append: expected one word of the kernel command line, got 'a b'"),
+        ('append: ["a\'b"]\n', "expected one word"),
+        ("disks: {pi: {dif: 4}}\n", "3: disks.pi.dif: expected one of 0, 1, 2, 3, got '4'"),
         ("disks: {pie: {}}\n", "3: disks: unknown key 'pie'; did you mean 'pi'"),
-        ("disks: {image: {size: 64}}\n", "3: disks.image.size: '64' is not a size"),
+        ("disks: {image: {size: 64}}\n", "3: disks.image.size: expected a size such as 64M or 1G, got '64'"),
         ("variants:\n  a: {}\n  b/c: {}\n", "5: variants.b/c: the name of a variant"),
         ("variants: {a: {disk: {}}}\n", "3: variants.a: unknown key 'disk'"),
         ("expect: {}\n", "3: expect: write `crash"),
-        ("expect: {failure: perhaps}\n", "3: expect.failure: 'perhaps' is none of true, false"),
+        ("expect: {failure: perhaps}\n", "3: expect.failure: expected one of true, false, got 'perhaps'"),
         ("commits: {t: {bad: x}}\n", "3: commits.t: the good end is missing"),
-        ("commits: {t: {good: []}}\n", "3: commits.t.good: one good commit or more"),
+        ("commits: {t: {good: []}}\n", "3: commits.t.good: expected at least one good commit"),
         ("replay: elsewhere\n", "3: replay: "),
     ],
 )
@@ -142,7 +150,12 @@ def test_a_new_scenario_is_whole(regress: Regress, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("lr-35498d", "is taken by"), ("lr#35498d", "is no name"), ("../x", "is no name"), ("-x", "is no name")],
+    [
+        ("lr-35498d", "is taken by"),
+        ("lr#35498d", "expected a name"),
+        ("../x", "expected a name"),
+        ("-x", "expected a name"),
+    ],
 )
 def test_a_name_that_will_not_do(regress: Regress, tmp_path: Path, name: str, message: str) -> None:
     done = regress("new", "--scenarios", str(tmp_path), "--", name)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.git import Git
-from tests.conftest import ROOT
+from tests.support import ROOT
 from tests.test_run import BAD, ELSEWHERE, GOOD, History, commits, scenarios
 
 __all__ = ["scenarios"]

@@ -13,7 +13,7 @@ from harness.thread.draft import Draft, draft
 from harness.thread.patch import BROKEN, SQUEEZED
 from harness.thread.read import Kind, read
 from harness.thread.render import files
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 Regress = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -22,7 +22,7 @@ from harness.reports import junit, patch_table
 from harness.runner import GuestImage, Runner
 from harness.testing import FakeBuilder, ScriptedMachine
 from harness.workspace import Workspace
-from tests.conftest import ROOT, gone
+from tests.support import ROOT, gone
 from tests.test_run import BAD, CRASH, GOOD, SCENARIO
 
 History = Callable[..., tuple[Git, list[str]]]

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from harness import paths, prerequisites
+from harness.cli import consent
 from harness.cli.progress import Talk
 from harness.errors import InfrastructureError, RegressError
 from harness.machine import accelerator
@@ -20,7 +21,7 @@ SPACE = 8
 """GiB that a tree, its objects and a few images take."""
 
 ASIDE = frozenset({"i386", "check"})
-"""Kinds of work that most people never do: what only they want is not missed."""
+"""Kinds of work that most people never do: what only they need is not required."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Check:
 
     Attributes:
         name: a program, a file, or what else it is.
-        purpose: what it is for.  purposes: the kinds of work that want it.
+        purpose: what it is for.
+        purposes: the kinds of work that need it.
         required: without it `regress run` cannot do its work.
         found: a version or a place; None where it is missing or not enough.
         remedy: what to do then.
@@ -55,7 +57,8 @@ def run(options: argparse.Namespace) -> int:
     known = prerequisites.load()
     if options.install:
         try:
-            prerequisites.ensure({purpose for one in known for purpose in one.purposes}, talk, known)
+            everything = {purpose for one in known for purpose in one.purposes}
+            prerequisites.ensure(everything, talk, known, consent=consent.consent(options, talk))
         except InfrastructureError as error:
             talk.note(f"regress: {error}")
     checks = [*_machine(), *(_look_for(one) for one in known), _accelerator(talk)]
@@ -134,4 +137,4 @@ def _print(checks: Sequence[Check], known: Sequence[prerequisites.Prerequisite],
             for check in by_hand:
                 print(f"  {check.name}: {check.remedy}")
     if not lacking:
-        print("\nAll that is required is there.")
+        print("\nEverything that is required is there.")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import catalog, paths, prerequisites
+from harness.cli import consent
 from harness.cli.progress import Talk
 from harness.errors import UserError
 from harness.kernel import replay
@@ -35,6 +36,7 @@ def configure(parser: argparse.ArgumentParser, *, named: bool = True) -> None:
     parser.add_argument(
         "--scenarios", type=Path, action="append", default=[], metavar="DIR", help="a folder of your own"
     )
+    consent.configure(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
 
 
@@ -91,7 +93,7 @@ class Environment:
         wanted |= {"build"} if scenario.build_command is None else set()
         wanted |= {"boot", "guest"} if scenario.machine_command is None else set()
         wanted |= {"i386"} if options.arch == "i386" else set()
-        prerequisites.ensure(wanted, talk)
+        prerequisites.ensure(wanted, talk, consent=consent.consent(options, talk))
         return cls(scenario, options.arch, (options.results or paths.results()).absolute(), talk)
 
     def tree(self, wanted: str | None, commits: dict[str, Range]) -> Tree:
@@ -124,10 +126,10 @@ class Environment:
                 builder = stack.enter_context(CommandBuilder(on, self.scenario.build_command, self.talk))
             else:
                 names = (self.arch, *self.scenario.kconfig)
-                fragments = tuple(catalog.KCONFIGS / f"{name}.config" for name in names)
+                fragments = tuple(paths.KCONFIGS / f"{name}.config" for name in names)
                 builder = KernelBuilder(on, self.arch, fragments, paths.cache(), self.talk, self.scenario.kernels)
             guest = functools.partial(self._guest, self._root())
-            mend = Fixups(on, self.scenario.mend, self.scenario.folder).mended
+            mend = Fixups(on, self.scenario.fixups, self.scenario.folder).mended
             yield Runner(self.scenario, builder, self._machine(), guest, self.arch, self.talk, mend)
 
     def _root(self) -> Path:

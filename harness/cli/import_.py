@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     folder = (options.output or Path(made.id)).absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is there already; nothing was written: name a new folder with --output")
-    fragments = [path.stem for path in catalog.KCONFIGS.glob("*.config")]
+    fragments = [path.stem for path in paths.KCONFIGS.glob("*.config")]
     texts = files(made, fragments)
     with whole_folder(folder) as new:
         for name, data in texts.items():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from pathlib import Path
 
-from harness import catalog
+from harness import catalog, paths
 from harness.errors import UserError
 from harness.files import whole_folder
 
@@ -29,8 +30,9 @@ needs: [dd]
 expect:
   crash: {{any: true}}
   failure: true
-# The history that --tree replay means, and the known commits by tree: one good one or several, a bad one, a fixed one.
-replay: {replay}
+# The history that --tree replay means, here another scenario's; and the known commits by tree: one good one or
+# several, a bad one, a fixed one.
+replay: lr-35498d
 commits:
   replay-6.1: {{good: [replay-good, replay-bad]}}
 """
@@ -53,8 +55,9 @@ SHARED = "base, scsi-debug-pi, dm-integrity, dm-crypt, aead, raid, counting, vir
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress new`."""
     parser.add_argument("name", metavar="NAME", help="letters, digits, - and _")
+    own = paths.SCENARIOS if paths.checkout() else paths.own_scenarios()
     parser.add_argument(
-        "--scenarios", type=Path, default=catalog.SCENARIOS, metavar="DIR", help="the folder that it goes into"
+        "--scenarios", type=Path, default=own, metavar="DIR", help="the folder that it goes into; default: %(default)s"
     )
 
 
@@ -65,13 +68,11 @@ def run(options: argparse.Namespace) -> int:
         UserError: the name will not do or is taken, or the folder cannot be written.
     """
     if not re.fullmatch(r"[A-Za-z0-9][\w-]*", options.name):
-        raise UserError(f"{options.name!r} is no name for a scenario: letters, digits, - and _, not - or _ first")
-    inside = options.scenarios.resolve() == catalog.SCENARIOS
-    extra = () if inside or not options.scenarios.is_dir() else (options.scenarios,)
-    replay = catalog.SCENARIOS / "lr-35498d" / "replay"
-    if inside:
-        replay = Path("..") / replay.relative_to(catalog.SCENARIOS)
-    text = YAML.format(name=options.name, kconfig=SHARED, replay=replay)
+        raise UserError(
+            f"expected a name of letters, digits, - and _, which starts with a letter or a digit, got {options.name!r}"
+        )
+    extra = (options.scenarios,) if options.scenarios.is_dir() else ()
+    text = YAML.format(name=options.name, kconfig=SHARED)
     taken = {name: s for s in catalog.scenarios(extra) for name in (s.id, *s.aliases)}
     folder = options.scenarios / options.name
     if options.name in taken or folder.exists():
@@ -85,7 +86,8 @@ def run(options: argparse.Namespace) -> int:
             (new / "run.sh").write_text(SCRIPT, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{folder}: {error.strerror}") from error
-    more = "" if inside else f" --scenarios {options.scenarios}"
-    print(f"{folder}/: scenario.yaml says what it needs, run.sh is what runs in the guest (guest/README.md)")
+    known = options.scenarios.resolve() in (paths.SCENARIOS, paths.own_scenarios().resolve())
+    more = "" if known else f" --scenarios {shlex.quote(str(options.scenarios))}"
+    print(f"{folder}/: scenario.yaml says what it needs, run.sh is what runs in the guest ({paths.GUEST}/README.md)")
     print(f"try it: regress run {options.name}{more} --tree replay --commit replay-good")
     return 0

@@ -13,14 +13,13 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from harness.catalog import ROOT
 from harness.errors import InfrastructureError, UserError
 from harness.files import locked, whole_folder
 from harness.model import Scenario
+from harness.paths import GUEST
 from harness.process import run
 from harness.progress import Progress
 
-GUEST = ROOT / "guest"
 BASE = ("busybox",)
 I386_PACKAGES = ("busybox-static", "coreutils", "cryptsetup-bin", "dmsetup")
 

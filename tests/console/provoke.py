@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import paths
-from harness.catalog import KCONFIGS
 from harness.console import find_crashes
 from harness.errors import RegressError, TimedOut
 from harness.kernel import config as kconfig
 from harness.kernel.build import FIXED, kernel_version
 from harness.kernel.toolchain import Toolchain, choose, installed, rules
 from harness.machine.rootfs import pack
+from harness.paths import KCONFIGS
 from harness.process import run
 
 GOLDEN = Path(__file__).with_name("golden")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.console import find_crashes
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 SHARED = Path(os.environ.get("REGRESS_SHARED", ROOT.parent / "shared"))
 LEAST = {

@@ -2,7 +2,7 @@ import subprocess
 import sys
 
 from harness.console import Crash, Follower, find_crashes
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 OOPS = """\
 [    7.100000][   T30] BUG: kernel NULL pointer dereference, address: 0000000000000010

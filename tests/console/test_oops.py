@@ -11,7 +11,7 @@ from harness.errors import UserError
 from harness.kernel.symbolize import decode
 from harness.paths import cache
 from harness.process import run
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 GOLDEN = Path(__file__).parent / "golden"
 BAD, GOOD = GOLDEN / "x86_64-6.1-replay-bad.log", GOLDEN / "x86_64-6.1-replay-good.log"

@@ -7,7 +7,7 @@ import pytest
 from harness.machine.command import CommandMachine
 from harness.model import Boot, Outcome, Timeouts, Trial
 from harness.trial import run_trial
-from tests.conftest import gone
+from tests.support import gone
 
 CRASH = "BUG: kernel NULL pointer dereference, address: 0000000000000000\nRIP: 0010:toy_read+0x10/0x20\n"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.machine.rootfs import GUEST
+from harness.paths import GUEST
 
 
 def words(top: Path, script: str) -> list[str]:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalog import SCENARIOS, load
+from harness.catalog import load
 from harness.errors import UserError
 from harness.machine.rootfs import closure, initramfs
 from harness.model import Scenario
+from harness.paths import SCENARIOS
 
 
 def listing(archive: Path) -> list[str]:

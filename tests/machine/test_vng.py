@@ -14,7 +14,7 @@ import pytest
 from harness.errors import InfrastructureError, ProgramMissing
 from harness.machine.vng import Vng, command
 from harness.model import Boot
-from tests.conftest import gone
+from tests.support import gone
 
 # A "kernel" in the boot protocol's oldest form: a boot sector and four setup sectors, whose setup code
 # writes to both serial ports and then resets the machine by a triple fault, or hangs.

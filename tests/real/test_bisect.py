@@ -12,7 +12,7 @@ from harness import paths
 from harness.git import Git
 from harness.kernel import replay
 from harness.progress import Silent
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 REPLAY = ROOT / "scenarios" / "lr-35498d" / "replay"
 

@@ -13,18 +13,13 @@ from harness import catalog, paths
 from harness.git import Git
 from harness.kernel import replay
 from harness.progress import Silent
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 PROOFS = [
     pytest.param(path.parent.parent.name, proof, id="-".join((path.parent.parent.name, *map(str, proof.values()))[:3]))
-    for path in sorted(catalog.SCENARIOS.glob("*/proof/expect.yaml"))
+    for path in sorted(paths.SCENARIOS.glob("*/proof/expect.yaml"))
     for proof in yaml.safe_load(path.read_text())
 ]
-
-
-@pytest.fixture
-def surroundings() -> None:
-    """The user's own cache: what is built here is worth keeping."""
 
 
 def patched(repository: Git, base: str, patch: Path, index: Path) -> str:

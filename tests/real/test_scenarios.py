@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 # What each says of replay-good and of replay-bad; variants that stand for all, as each is a boot.
 EXPECTED = {
@@ -18,11 +18,6 @@ EXPECTED = {
     "pi-disk:dif3-dix1-ip": ("good", "good"),
     "corruption": ("good", "bad"),
 }
-
-
-@pytest.fixture
-def surroundings() -> None:
-    """The user's own cache: what is built here is worth keeping."""
 
 
 @pytest.mark.real

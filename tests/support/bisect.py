@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness.git import Git
-from tests.conftest import ROOT
+from tests.support import ROOT
 from tests.test_run import BAD, ELSEWHERE, GOOD, SCENARIO
 
 BOOT_FAILED = "echo 'Kernel panic - not syncing: early'\nexit 1\n"

@@ -1,0 +1,29 @@
+"""Whether packages may be installed: what the user said, or says when asked."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from harness.cli.progress import Talk
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The argument of every command that may install packages."""
+    parser.add_argument("--install", action="store_true", help="install missing packages without asking")
+
+
+def consent(options: argparse.Namespace, talk: Talk) -> Callable[[str], bool] | None:
+    """Whether a command may be run as root, as a question; None where nobody said so and nobody can be asked."""
+    if options.install:
+        return lambda _command: True
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        return lambda command: _ask(command, talk)
+    return None
+
+
+def _ask(command: str, talk: Talk) -> bool:
+    talk.clear()
+    print(f"regress: run  {command}  now? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

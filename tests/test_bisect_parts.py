@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness import store
+from harness import record
 from harness.bisect import Bisection, Evaluator, EvidenceLog, Plan, State, gitlog, search_for, seek
 from harness.bisect.evidence import Rates
 from harness.bisect.plan import BisectStatus, Result, Step
@@ -78,7 +78,7 @@ def test_a_commit_with_the_image_of_another_is_not_booted(tmp_path: Path, share:
     scenario = Scenario("toy", "toy", tmp_path, expect=Expectation(title="*in toy_read"))
     runner = Runner(scenario, builder, machine, lambda folder: GuestImage(folder, ()), "x86_64", Silent())
     plan = plan_of(shas[0], shas[-1])
-    run = store.start(tmp_path / "results", "toy", "tree", "x86_64")
+    run = record.start(tmp_path / "results", "toy", "tree", "x86_64")
     evidence_log = EvidenceLog(run, scenario.expect, plan, share=share)
     tree = Tree("tree", "tree", repo.git, repo.path)
     result = Bisection(
@@ -131,7 +131,7 @@ def test_how_many_quiet_trials_are_enough() -> None:
 
 def test_the_words_of_a_search_for_a_fix_are_turned_round(tmp_path: Path) -> None:
     plan = plan_of("g" * 40, "b" * 40, find_fix=True, runs=3, log=(("c" * 40, Verdict.GOOD), ("d" * 40, Verdict.BAD)))
-    evidence_log = EvidenceLog(store.start(tmp_path, "toy", "tree", "x86_64"), None, plan, share=False)
+    evidence_log = EvidenceLog(record.start(tmp_path, "toy", "tree", "x86_64"), None, plan, share=False)
     assert evidence_log.evidence("c" * 40) == Evidence(bad=3)
     assert evidence_log.evidence("d" * 40) == Evidence(quiet=3)
     for number in range(3):

@@ -10,18 +10,20 @@ from tests.conftest import ROOT
 
 LAYERS = (
     {"errors", "progress", "console", "search", "VERSION"},
-    {"model", "verdict", "thread"},
+    {"model", "verdict", "thread", "assessment"},
     {
-        *("process", "files", "git", "patches", "paths", "yamlfile", "catalog", "kernel", "machine", "fleet", "store"),
-        *("prerequisites", "testing"),
+        *("process", "files", "git", "patches", "paths", "yamlfile", "catalog", "kernel", "machine", "fleet", "record"),
+        *("prerequisites", "testing", "interrupts"),
     },
     {"trial"},
     {"runner", "bisect", "nightly", "matrix"},
+    {"document"},
     {"reports"},
+    {"session"},
     {"cli"},
     {"__main__", "__init__"},
 )
-PURE = {"errors", "progress", "console", "search", "model", "verdict", "thread"}
+PURE = {"errors", "progress", "console", "search", "model", "verdict", "thread", "assessment"}
 # What reaches out of the process.
 IMPURE = {"os", "subprocess", "socket", "pathlib", "shutil", "tempfile", "sqlite3", "time", "random", "threading"}
 

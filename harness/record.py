@@ -176,7 +176,7 @@ class Run:
 
     def trials(self) -> list[Tried]:
         """The finished trials of this run, in the order in which they were made."""
-        with _whole(self.index):
+        with whole(self.index):
             return [
                 Tried(event.data["sha"], event.data["role"], _trial(event.data, self.folder))
                 for event in self.events
@@ -192,7 +192,7 @@ class Run:
     def kernels(self) -> dict[str, Built]:
         """The builds of this run, by commit."""
         found: dict[str, Built] = {}
-        with _whole(self.index):
+        with whole(self.index):
             for data in (event.data for event in self.events if event.kind == "kernel"):
                 kernel = Built(data["signature"], data["seconds"], data["built"], tuple(data["mended"]))
                 found.setdefault(data["sha"], kernel)
@@ -372,7 +372,7 @@ _REMEDIES = {
 def _told(path: Path) -> Iterator[None]:
     """Errors of the journal as errors of the machinery, with what to do about them."""
     try:
-        with _whole(path):
+        with whole(path):
             yield
     except sqlite3.Error as error:
         said = str(error)
@@ -383,11 +383,15 @@ def _told(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _whole(path: Path) -> Iterator[None]:
-    """Events that make no sense are a damaged journal."""
+def whole(path: Path) -> Iterator[None]:
+    """Turn what goes wrong with events that make no sense into an error of the machinery: a damaged journal.
+
+    Args:
+        path: the journal.
+    """
     try:
         yield
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, StopIteration) as error:
         raise InfrastructureError(f"{path}: {_REMEDIES['malformed']} ({error})") from error
 
 

@@ -120,6 +120,8 @@ class Session:
 
 def _line(error: Exception) -> str:
     """An error on one line; one of the system's with its file, and a full disk with its remedy."""
-    place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
-    said = f"{place}{error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
-    return "; ".join(str(InfrastructureError(said)).splitlines())
+    said = str(error)
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        said = str(InfrastructureError(f"{place}{error.strerror or error}"))
+    return "; ".join(said.splitlines())

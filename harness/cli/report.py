@@ -25,6 +25,8 @@ def run(options: argparse.Namespace) -> int:
         InfrastructureError: the journal cannot be read.
     """
     folder = options.result.resolve()
-    told = document.of(record.find(folder).events, folder)
+    found = record.find(folder)
+    with record.whole(found.index):
+        told = document.of(found.events, folder)
     Talk().say(reports.render(options.format, told).rstrip("\n"), aside=False)
     return 0

@@ -12,7 +12,7 @@ from rich.console import Console
 from harness import record
 from harness.bisect import Bisection, Evaluator, EvidenceLog, Plan, State, gitlog, search_for, seek
 from harness.bisect.evidence import Rates
-from harness.bisect.plan import BisectStatus, Result, Step
+from harness.bisect.plan import Step
 from harness.bisect.reverse import probability
 from harness.bisect.verification import CRASHES, enough
 from harness.cli.view import View, drawn, likely, span, time_left, where
@@ -24,7 +24,7 @@ from harness.kernel.tree import Tree
 from harness.machine import Chunk
 from harness.model import Boot, Judgement, Kernel, Outcome, Scenario, Trial, Verdict
 from harness.progress import Silent
-from harness.reports import bisect as report
+from harness.reports import mail
 from harness.runner import GuestImage, Runner
 from harness.search import Decision, Evidence, History
 from harness.search import Probe as Wanted
@@ -249,8 +249,7 @@ def test_the_crash_is_cut_out_of_a_serial_console(tmp_path: Path) -> None:
     console = b"one\r\r\ntwo\r\r\n" + CRASH.replace(b"\n", b"\r\r\n") + b"after\r\r\n"
     (folder / "console.log").write_bytes(console)
     [crash] = find_crashes(console)
-    result = Result(BisectStatus.CULPRIT, "", crash=Trial(Outcome.CRASHED, "", 1.0, folder, crash))
-    lines = report._oops(result)
+    lines = mail._oops(Trial(Outcome.CRASHED, "", 1.0, folder, crash))
     assert lines[2] == "BUG: kernel NULL pointer dereference, address: 0000000000000000"
     assert "---[ end trace 0000000000000000 ]---" in lines
     assert not {"one", "two", "after"} & set(lines)

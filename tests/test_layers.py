@@ -65,6 +65,15 @@ def test_pure_parts_do_no_io() -> None:
         assert reached <= {"pathlib"}, f"{path} imports {reached}"
 
 
+def test_reports_are_made_of_documents_alone() -> None:
+    """All but the mail, which asks git about people, and the script that boots an image again."""
+    folder = ROOT / "harness" / "reports"
+    for path in set(folder.glob("*.py")) - {folder / "mail.py", folder / "repro.py"}:
+        ours = {name.split(".")[1] for name in imports(path) if name.startswith("harness.")}
+        assert ours <= {"assessment", "reports", "thread"}, f"{path} imports {ours}"
+        assert not IMPURE & {name.split(".")[0] for name in imports(path)}, path
+
+
 def test_the_crash_finder_needs_nothing_else_of_the_program() -> None:
     code = "import harness.console, sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout

@@ -13,9 +13,9 @@ from typing import Any
 from harness import assessment
 from harness.bisect import BisectStatus, Result, Step
 from harness.git import Commit
+from harness.journal import Event
 from harness.matrix import Cell, Row
 from harness.patches import Rejected
-from harness.record import Event
 from harness.runner import Answer
 
 Data = dict[str, Any]

@@ -98,7 +98,7 @@ class Session:
             told = document.of(self.run.events, self.run.folder)
             try:
                 self._write(told)
-            except (RegressError, OSError) as error:
+            except (RegressError, OSError, UnicodeError) as error:
                 unwritten = unwritten or error
         with contextlib.suppress(BrokenPipeError) if fault else contextlib.nullcontext():
             self.tell(told)

@@ -12,8 +12,8 @@ LAYERS = (
     {"errors", "progress", "console", "search", "VERSION"},
     {"model", "verdict", "thread", "assessment"},
     {
-        *("process", "files", "git", "patches", "paths", "yamlfile", "catalog", "kernel", "machine", "fleet", "record"),
-        *("prerequisites", "testing", "interrupts"),
+        *("process", "files", "git", "patches", "paths", "yamlfile", "catalog", "kernel", "machine", "fleet"),
+        *("prerequisites", "testing", "interrupts", "journal", "record"),
     },
     {"trial"},
     {"runner", "bisect", "nightly", "matrix"},

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import document, record
+from harness import document, journal, record
 from harness.console import find_crashes
 from harness.errors import InfrastructureError, UserError
 from harness.model import Outcome, Trial
@@ -44,7 +44,7 @@ def test_each_event_says_when_and_where(tmp_path: Path) -> None:
     run = start(tmp_path)
     run.trial("a" * 40, "bad", trial_of(run))
     first, second = record.find(run.folder).events
-    assert (first.kind, second.kind, first.schema) == ("start", "trial", record.SCHEMA)
+    assert (first.kind, second.kind, first.schema) == ("start", "trial", journal.SCHEMA)
     assert first.boot == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert first.host == os.uname().nodename
     assert first.utc.endswith("+00:00")
@@ -156,7 +156,7 @@ def test_a_damaged_journal_is_named(tmp_path: Path) -> None:
             record.bisections(tmp_path)
             again = record.find(run.folder)
             again.trials(), again.kernels(), again.averages()
-            with record.whole(run.index):
+            with journal.whole(run.index):
                 document.of(again.events, again.folder)
         except (InfrastructureError, UserError) as error:
             refused.append(str(error))
@@ -166,7 +166,7 @@ def test_a_damaged_journal_is_named(tmp_path: Path) -> None:
 
 def test_a_journal_that_is_held_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = start(tmp_path)
-    monkeypatch.setattr(record, "WAIT", 0.05)
+    monkeypatch.setattr(journal, "WAIT", 0.05)
     with sqlite3.connect(run.index) as database:
         database.execute("BEGIN EXCLUSIVE")
         with pytest.raises(InfrastructureError, match=r"index.sqlite: database is locked \(another process"):

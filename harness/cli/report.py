@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from harness import document, record, reports
+from harness import document, journal, record, reports
 from harness.cli.progress import Talk
 
 
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     """
     folder = options.result.resolve()
     found = record.find(folder)
-    with record.whole(found.index):
+    with journal.whole(found.index):
         told = document.of(found.events, folder)
     Talk().say(reports.render(options.format, told).rstrip("\n"), aside=False)
     return 0

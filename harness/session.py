@@ -81,16 +81,12 @@ class Session:
         fault: BaseException | None = None
         try:
             end = loop.run()
-        except KeyboardInterrupt as error:
-            fault, end = error, loop.stopped(INTERRUPTED, loop.progress)
-        except BrokenPipeError as error:
-            fault, end = error, loop.stopped(INTERRUPTED, f"standard output was closed {loop.progress}")
-        except (RegressError, OSError) as error:
-            end = loop.stopped(INFRASTRUCTURE, _line(error))
-        except Exception as error:
-            fault, end = error, loop.stopped(INFRASTRUCTURE, f"internal error: {type(error).__name__}: {error}")
+        except BaseException as error:
+            fault = error
         unwritten: Exception | None = None
         with self.interrupts.held():
+            if fault is not None:
+                end = _stopped(loop, fault)
             try:
                 self.run.close(end.status, end.reason, end.findings)
             except (RegressError, OSError) as error:
@@ -100,10 +96,10 @@ class Session:
                 self._write(told)
             except (RegressError, OSError, UnicodeError) as error:
                 unwritten = unwritten or error
-        with contextlib.suppress(BrokenPipeError) if fault else contextlib.nullcontext():
+        with contextlib.suppress(BrokenPipeError) if isinstance(fault, BrokenPipeError) else contextlib.nullcontext():
             self.tell(told)
         lost = f"{self.run.folder}: the result could not be written: {_line(unwritten)}" if unwritten else ""
-        if fault:
+        if fault is not None and not _is_status(fault):
             if lost:
                 self.note(lost)
             raise fault
@@ -116,6 +112,21 @@ class Session:
         write_atomically(folder / "result.json", f"{json_.render(told)}\n")
         write_atomically(folder / "junit.xml", junit.render(told))
         self.keep(told, folder)
+
+
+def _is_status(fault: BaseException) -> bool:
+    """Whether it is the machinery's failure, which the document tells."""
+    return isinstance(fault, RegressError | OSError) and not isinstance(fault, BrokenPipeError)
+
+
+def _stopped(loop: Loop, fault: BaseException) -> End:
+    if isinstance(fault, KeyboardInterrupt):
+        return loop.stopped(INTERRUPTED, loop.progress)
+    if isinstance(fault, BrokenPipeError):
+        return loop.stopped(INTERRUPTED, f"standard output was closed {loop.progress}")
+    if isinstance(fault, RegressError | OSError):
+        return loop.stopped(INFRASTRUCTURE, _line(fault))
+    return loop.stopped(INFRASTRUCTURE, f"internal error: {type(fault).__name__}: {fault}")
 
 
 def _line(error: Exception) -> str:

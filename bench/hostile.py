@@ -31,8 +31,9 @@ from pathlib import Path
 from harness.catalog import ROOT, SCENARIOS
 from harness.cli import import_
 from harness.errors import UserError
-from harness.git import Commit, Git
+from harness.git import Commit
 from harness.patches import apply, read_change
+from harness.workspace import Workspace
 
 DIFF = (
     "diff --git a/toy.c b/toy.c\nindex 1111111..2222222 100644\n--- a/toy.c\n+++ b/toy.c\n@@ -1,3 +1,3 @@\n"
@@ -195,14 +196,14 @@ def _listing(top: Path) -> dict[str, bytes]:
 
 
 @contextlib.contextmanager
-def sandbox() -> Iterator[tuple[Path, Git, Commit]]:
+def sandbox() -> Iterator[tuple[Path, Workspace, Commit]]:
     """A folder with bait in it, and a small repository to apply patches to."""
     with tempfile.TemporaryDirectory() as name:
         top = Path(name)
         for bait in ("outside.txt", ".bashrc", "x.patch"):
             (top / bait).write_text("bait\n")
         (top / "tree").mkdir()
-        git = Git(top / "tree")
+        git = Workspace(top / "tree")
         git.run("init", "--quiet")
         (top / "tree" / "toy.c").write_text("int toy(void)\n{ return 1; }\n\n")
         git.run("add", "--all")
@@ -229,12 +230,12 @@ def attack(count: int, seed: int, files: Sequence[Path] = (), tell: Callable[[Co
     return got
 
 
-def _hooks(git: Git) -> dict[str, bytes]:
+def _hooks(git: Workspace) -> dict[str, bytes]:
     own = git.path / ".git"
     return {path.name: path.read_bytes() for path in [own / "config", *sorted((own / "hooks").glob("*"))]}
 
 
-def _one(data: bytes, top: Path, git: Git, base: Commit, got: Count) -> str | None:
+def _one(data: bytes, top: Path, git: Workspace, base: Commit, got: Count) -> str | None:
     """Import one mail; returns what is wrong, if anything is."""
     mail, folder = top / "mail", top / "draft"
     mail.write_bytes(data)
@@ -270,7 +271,7 @@ def _one(data: bytes, top: Path, git: Git, base: Commit, got: Count) -> str | No
     return None
 
 
-def _apply(path: Path, top: Path, git: Git, base: Commit, got: Count) -> str | None:
+def _apply(path: Path, top: Path, git: Workspace, base: Commit, got: Count) -> str | None:
     before = _listing(top)
     got.patches += 1
     try:

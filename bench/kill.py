@@ -23,7 +23,8 @@ from pathlib import Path
 
 from bench.common import machine, table
 from harness.catalog import ROOT
-from harness.git import MADE, Git
+from harness.git import Git
+from harness.workspace import OWN
 
 SCENARIO = """\
 id: kill
@@ -77,7 +78,7 @@ class Target:
                 (self.tree / name).parent.mkdir(exist_ok=True)
                 (self.tree / name).write_text(text, encoding="utf-8")
             git.run("add", "--all")
-            git.run("commit", "--quiet", "-m", f"commit {number}", env=MADE)
+            git.run("commit", "--quiet", "-m", f"commit {number}", env=OWN)
             self.shas.append(git.text("rev-parse", "HEAD"))
 
     def start(self, *, resume: bool) -> subprocess.Popen[str]:

@@ -33,6 +33,7 @@ from harness.model import Boot, Judgement, Scenario
 from harness.runner import GuestImage, Runner
 from harness.search.graph import Graph, members
 from harness.testing import FakeBuilder, ScriptedMachine
+from harness.workspace import Workspace
 
 OOPS = b"""\
 BUG: kernel NULL pointer dereference, address: 0000000000000000
@@ -64,7 +65,7 @@ class Outcome:
     reason: str
 
 
-def lay(case: Case, folder: Path, idle: frozenset[str]) -> tuple[Git, dict[str, str]]:
+def lay(case: Case, folder: Path, idle: frozenset[str]) -> tuple[Workspace, dict[str, str]]:
     """Make the commits of a case in a repository: each adds a file, `crash` is there where the crash is.
 
     Args:
@@ -74,9 +75,9 @@ def lay(case: Case, folder: Path, idle: frozenset[str]) -> tuple[Git, dict[str, 
     Returns:
         The repository, and the real hashes by the made-up ones.
     """
-    git, one = Git(folder), case.made_up
+    git, one = Workspace(folder), case.made_up
     history, graph = one.history, Graph(one.history)
-    git.run("init", "--quiet", "--bare", "--initial-branch=main")
+    git.run("init", "--quiet", "--template=", "--initial-branch=main")
     stream = [_commit(1, (), ["start", *(["crash"] if history.good[0] in one.bad else [])])]
     for place, sha in enumerate(history.commits):
         parents = graph.parents[place]
@@ -159,7 +160,7 @@ def bisect(case: Case, runs: int | None, confidence: float, seed: str, idle: fro
         run = record.start(Path(top) / "results", scenario.id, "made-up", "x86_64")
         # As with a build command of the user's: every commit is tried itself.
         evidence_log = EvidenceLog(run, expected, plan, share=False)
-        tree = Tree("made-up", "made-up", git, folder)
+        tree = Tree("made-up", "made-up", git, git)
         bench = Evaluator(plan, tree, runner, evidence_log, Deaf())
         result = Bisection(bench, search_for(plan, lambda: Rates(BUILD, BOOT))).run()
     if result.status is BisectStatus.CULPRIT:

@@ -1,18 +1,43 @@
-"""What is asked of git, and nothing about kernels or crashes."""
+"""git, in two roles, and nothing about kernels or crashes.
+
+A `Git` is a repository of the user's: it is asked, and nothing in it is changed.  Neither its hooks and
+file system monitor nor the caller's `GIT_*` variables act.  A `harness.workspace.Workspace` is the program's own.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import InfrastructureError, ProgramFailed, UserError
+from harness.errors import ProgramFailed, UserError
 from harness.process import Completed, run
 
-QUIET = {"GIT_TERMINAL_PROMPT": "0", "GIT_ADVICE": "0", "GIT_OPTIONAL_LOCKS": "0"}
+QUIET = {"GIT_TERMINAL_PROMPT": "0", "GIT_ADVICE": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1"}
+
+# What of the caller's environment says who the user is and how servers are reached; the rest of `GIT_*` (GIT_DIR,
+# GIT_WORK_TREE and GIT_INDEX_FILE, as hooks and aliases have them) would turn questions to another repository.
+KEPT = (
+    *("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_ASKPASS", "GIT_PROXY_COMMAND"),
+    *("GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_SSL_CAINFO", "GIT_SSL_CERT", "GIT_SSL_KEY"),
+    *(f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL", "DATE")),
+)
+
+OPTIONS = {
+    "core.hooksPath": os.devnull,
+    "core.fsmonitor": "false",
+    "safe.bareRepository": "all",
+    "color.ui": "false",
+    "log.showSignature": "false",
+    "log.follow": "false",
+    "i18n.logOutputEncoding": "UTF-8",
+}
+"""Settings that hold for every question, whatever the user's configuration says."""
+
+DUBIOUS = "detected dubious ownership"
+"""What git says of a repository that belongs to somebody else."""
 
 
 @dataclass(frozen=True)
@@ -22,18 +47,6 @@ class Commit:
     sha: str
     tree: str
     subject: str
-
-
-MADE = {
-    # Commits of the program's own: nothing of the user's configuration gets into them, so that the
-    # same change is the same commit each time it is made.
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_AUTHOR_NAME": "regress",
-    "GIT_AUTHOR_EMAIL": "regress@example.org",
-    "GIT_COMMITTER_NAME": "regress",
-    "GIT_COMMITTER_EMAIL": "regress@example.org",
-}
 
 
 @dataclass(frozen=True)
@@ -46,15 +59,34 @@ class Conflict:
         return ", ".join(self.where)
 
 
+def settings(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The environment in which git takes these settings before those of any file."""
+    told = list(pairs)
+    numbered = {
+        f"GIT_CONFIG_{what}_{number}": text
+        for number, pair in enumerate(told)
+        for what, text in zip(("KEY", "VALUE"), pair, strict=True)
+    }
+    return {"GIT_CONFIG_COUNT": str(len(told)), **numbered}
+
+
 @dataclass(frozen=True)
 class Git:
     """A repository, bare or not, or one of its worktrees.
 
     Args:
         path: the folder that git is run in.
+        directory: the `.git` folder where git would not find it from there (`GIT_DIR`).
     """
 
     path: Path
+    directory: Path | None = None
+
+    def surroundings(self) -> dict[str, str]:
+        """The environment of git besides what every program gets."""
+        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+        place = {"GIT_DIR": str(self.directory)} if self.directory else {}
+        return {**QUIET, **kept, **place, **settings(OPTIONS.items())}
 
     def run(
         self,
@@ -69,7 +101,7 @@ class Git:
         return run(
             ["git", *args],
             cwd=self.path,
-            env={**QUIET, **(env or {})},
+            env={**self.surroundings(), **(env or {})},
             timeout=timeout,
             input=input,
             check=check,
@@ -80,9 +112,41 @@ class Git:
         """What `git ARGS` prints, without the last newline."""
         return self.run(*args).stdout.rstrip("\n")
 
+    def common(self) -> Path:
+        """The folder that holds objects and references, the same for all worktrees.
+
+        Raises:
+            UserError: there is no repository that may be read.
+        """
+        done = self.run("rev-parse", "--git-common-dir", check=False)
+        if done.returncode != 0:
+            if DUBIOUS in done.stderr:
+                remedy = next((line.strip() for line in done.stderr.splitlines() if "safe.directory" in line), "")
+                raise UserError(f"{self.path} belongs to another user, so git does not read it; remedy: {remedy}")
+            raise UserError(f"{self.path}: not a git repository")
+        found = self.path / done.stdout.removesuffix("\n")
+        if not found.is_dir():
+            raise UserError(f"{self.path}: its .git folder has a name that is not UTF-8: rename it")
+        return found.resolve()
+
     def exists(self) -> bool:
-        """Whether a repository is here (and not in a folder above, for a bare or top-level path)."""
+        """Whether a repository that may be read is here, or in a folder above."""
         return self.path.is_dir() and self.run("rev-parse", "--git-dir", check=False).returncode == 0
+
+    def sha(self, revision: str) -> str | None:
+        """The full hash of the one commit that a revision names, or None.  An option or a range names none."""
+        if revision.startswith(":/"):
+            # All that follows would be taken for the text to look for.
+            revision = self.run("rev-parse", "--verify", "--quiet", revision, check=False).stdout.strip()
+        done = self.run(
+            *("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"), check=False
+        )
+        found = done.stdout.strip()
+        return found if done.returncode == 0 and re.fullmatch(r"[0-9a-f]{40,64}", found) else None
+
+    def marked(self, name: str) -> bool:
+        """Whether git has left a mark such as `BISECT_HEAD` here; a branch of that name is none."""
+        return (self.path / self.text("rev-parse", "--git-path", name)).exists()
 
     def commit(self, revision: str) -> Commit:
         """The commit that a revision names.
@@ -90,24 +154,22 @@ class Git:
         Raises:
             UserError: there is no such revision here.
         """
-        found = self.run("log", "-1", "--no-show-signature", "--format=%H%x00%T%x00%s", revision, "--", check=False)
-        if found.returncode != 0 or not found.stdout:
+        sha = self.sha(revision)
+        if sha is None:
             raise UserError(f"revision {revision!r} is not in {self.path}")
-        sha, tree, subject = found.stdout.rstrip("\n").split("\0")
+        # The hash asked for stays its name where a replacement stands in for it.
+        _, tree, subject = self.text("log", "-1", "--format=%H%x00%T%x00%s", sha, "--").split("\0")
         return Commit(sha, tree, subject)
 
     def has(self, revision: str) -> bool:
         """Whether a revision names a commit here."""
-        return self.run("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", check=False).returncode == 0
+        return self.sha(revision) is not None
 
-    def find_subject(self, subject: str, *range_: str) -> str | None:
-        """The newest commit with exactly this subject line in a range (default: everything), or None."""
-        out = self.text("log", "--format=%H%x00%s", "--fixed-strings", f"--grep={subject}", *(range_ or ("--all",)))
-        for line in out.splitlines():
-            sha, _, found = line.partition("\0")
-            if found == subject:
-                return sha
-        return None
+    def with_subject(self, subject: str, *range_: str) -> list[str]:
+        """The commits with exactly this subject line in a range, the newest first."""
+        out = self.text("log", "--format=%H%x00%s", "--fixed-strings", f"--grep={subject}", *range_, "--")
+        told = (line.partition("\0") for line in out.splitlines())
+        return [sha for sha, _, found in told if found == subject]
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Whether `older` is reachable from `newer` (a commit is its own ancestor)."""
@@ -118,11 +180,19 @@ class Git:
 
     def changed(self, old: str, new: str) -> list[str]:
         """The paths that differ between two commits or trees."""
-        return self.run("diff", "--name-only", "-z", "--no-renames", old, new).stdout.split("\0")[:-1]
+        return self.run("diff-tree", "-r", "--name-only", "-z", "--no-renames", old, new, "--").stdout.split("\0")[:-1]
 
     def parents(self, sha: str) -> tuple[str, ...]:
         """The parents of a commit, the first parent first."""
-        return tuple(self.text("rev-list", "--parents", "-1", sha).split()[1:])
+        return tuple(self.text("rev-list", "--parents", "-1", sha, "--").split()[1:])
+
+    def cut(self, sha: str) -> bool:
+        """Whether history is cut at a commit: it has parents that are not here, as in a shallow clone.
+
+        The commit itself says which parents it has; git's view of history leaves out those behind a cut.
+        """
+        head = self.run("cat-file", "commit", sha).stdout.partition("\n\n")[0]
+        return len(re.findall(r"^parent ", head, re.MULTILINE)) != len(self.parents(sha))
 
     def history(
         self, new: str, old: Sequence[str], paths: Sequence[str] = (), *, first_parent: bool = False
@@ -157,60 +227,3 @@ class Git:
         if done.returncode not in (0, 1):
             raise ProgramFailed(done.argv, done.returncode, done.stderr)
         return done.stdout.split()
-
-    def releases(self, newest: str) -> list[tuple[str, str]]:
-        """The release tags (`v6.1`, `v6.1.3`, `v6.2-rc1`) that a commit contains, newest first, as (tag, hash)."""
-        out = self.text(
-            *("-c", "versionsort.suffix=-rc", "for-each-ref", f"--merged={newest}", "--sort=-version:refname"),
-            *("--format=%(refname:short) %(objectname) %(*objectname)", "refs/tags/v*"),
-        )
-        tags = (line.split() for line in out.splitlines())
-        return [(name, shas[-1]) for name, *shas in tags if re.fullmatch(r"v\d+(\.\d+)*(-rc\d+)?", name)]
-
-    # What follows writes objects, and is for repositories of the program's own only.
-
-    def make_commit(self, tree: str, parents: Sequence[str], message: str) -> Commit:
-        """A commit with this tree, dated as its last parent: made twice, it is the same commit.
-
-        It has no reference; it stays for as long as git's garbage collection leaves loose objects (weeks).
-        """
-        date = self.text("log", "-1", "--no-show-signature", "--format=%ct +0000", parents[-1])
-        above = [word for parent in parents for word in ("-p", parent)]
-        env = {**MADE, "GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
-        return self.commit(
-            self.run("commit-tree", *above, "--no-gpg-sign", tree, env=env, input=message.encode()).stdout.strip()
-        )
-
-    def merged_tree(self, ours: str, theirs: str) -> str | Conflict:
-        """The tree that a merge of two commits gives, without touching index or files.
-
-        Raises:
-            InfrastructureError: git is older than 2.38, which cannot do this.
-        """
-        done = self.run("merge-tree", "--write-tree", "--name-only", "--no-messages", ours, theirs, check=False)
-        if done.returncode == 0:
-            return done.stdout.strip()
-        if done.returncode != 1:
-            raise InfrastructureError(f"git merge-tree --write-tree (git 2.38 and up): {done.stderr.strip()}")
-        return Conflict(tuple(dict.fromkeys(done.stdout.splitlines()[1:])))
-
-    def picked_tree(self, onto: str, change: str, base: str) -> str | Conflict:
-        """The tree of `onto` with the difference from `base` to `change` applied, by three-way merge.
-
-        A cherry-pick of C is `picked_tree(onto, C, parent of C)`, a revert `picked_tree(onto, parent of C, C)`.
-        """
-        # A merge finds its base in the history, so the two sides get a history that says so.
-        ours = self.make_commit(f"{onto}^{{tree}}", [base], "the commit that the change is for")
-        theirs = self.make_commit(f"{change}^{{tree}}", [base], "the change")
-        return self.merged_tree(ours.sha, theirs.sha)
-
-    def patched_tree(self, commit: str, patch: Path) -> str | Conflict:
-        """The tree of a commit with a patch file applied to it."""
-        with tempfile.TemporaryDirectory() as folder:
-            env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-            self.run("read-tree", commit, env=env)
-            done = self.run("apply", "--cached", "--3way", "--whitespace=nowarn", str(patch), env=env, check=False)
-            if done.returncode != 0:
-                said = [line for line in done.stderr.splitlines() if line.startswith(("error:", "U "))]
-                return Conflict(tuple(said[:1]) or (done.stderr.strip().partition("\n")[0],))
-            return self.run("write-tree", env=env).stdout.strip()

@@ -16,6 +16,7 @@ from harness.thread.message import printable
 from harness.thread.patch import BROKEN, NAMELESS, Patch, patches
 from harness.thread.read import read
 from harness.thread.repair import Old, Unclear, repair
+from harness.workspace import Workspace
 
 _NUMBER = re.compile(
     r"\[[^\]]*?(?:\bv(?P<version>\d+)\b)?[^\]]*?\b(?P<number>\d+)/(?P<count>\d+)[^\]]*\]", re.IGNORECASE
@@ -80,7 +81,7 @@ def _in_order(path: Path, found: Sequence[Patch]) -> list[Patch]:
     return [patch for _, patch in sorted(numbered, key=lambda one: int(one[0]["number"]) if one[0] else 0)]
 
 
-def apply(git: Git, base: Commit, change: Change) -> Commit | Rejected:
+def apply(git: Workspace, base: Commit, change: Change) -> Commit | Rejected:
     """A commit with a change on top of another commit.  Made twice, it is the same commit.
 
     git's own rules hold: nothing outside of the tree or in `.git` can be named, and files that moved

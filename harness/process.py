@@ -41,7 +41,8 @@ class Completed:
 
 def environment(changes: Mapping[str, str] | None) -> dict[str, str]:
     """This process's environment in the C locale, so that messages can be read, with `changes` on top."""
-    return {**os.environ, "LC_ALL": "C.UTF-8", **(changes or {})}
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return {**mine, "LC_ALL": "C.UTF-8", **(changes or {})}
 
 
 def end(process: subprocess.Popen[bytes], patience: float = 2.0) -> None:

@@ -23,3 +23,6 @@ class Silent:
 
     def update(self, text: str) -> None:
         """See `Progress.update`."""
+
+
+SILENT = Silent()

@@ -30,6 +30,7 @@ from harness.search import Decision, Evidence, History
 from harness.search import Probe as Wanted
 from harness.testing import FakeBuilder, ScriptedMachine
 from harness.verdict import telling, weigh
+from harness.workspace import Workspace
 from tests.support.bisect import Repo
 
 CRASH = (
@@ -80,7 +81,7 @@ def test_a_commit_with_the_image_of_another_is_not_booted(tmp_path: Path, share:
     plan = plan_of(shas[0], shas[-1])
     run = record.start(tmp_path / "results", "toy", "tree", "x86_64")
     evidence_log = EvidenceLog(run, scenario.expect, plan, share=share)
-    tree = Tree("tree", "tree", repo.git, repo.path)
+    tree = Tree("tree", "tree", repo.git, Workspace(repo.path))
     result = Bisection(
         Evaluator(plan, tree, runner, evidence_log, Unheard()), search_for(plan, evidence_log.rates)
     ).run()
@@ -232,7 +233,7 @@ def test_the_screen_shows_what_is_in_hand(capsys: pytest.CaptureFixture[str]) ->
 
 def test_who_is_told(tmp_path: Path) -> None:
     repo = Repo(tmp_path / "tree")
-    tree = Tree("tree", "tree", repo.git, repo.path)
+    tree = Tree("tree", "tree", repo.git, Workspace(repo.path))
     message = "block: do less\n\nReported-by: R <r@example.org>\nSigned-off-by: A <a@example.org>\n"
     sha = repo.commit("bad", message)
     assert maintainers(tree, sha) == ("A <a@example.org>", "R <r@example.org>")

@@ -37,7 +37,7 @@ def test_only_the_range_is_fetched(server: tuple[str, list[str]], tmp_path: Path
     assert tree.repository.text("rev-list", "v4.13").split() == shas[:1:-1]
     assert tree.repository.is_ancestor("v4.12", "v4.13-rc1")
     assert not tree.repository.has(shas[1])
-    tree.check_out(tree.resolve(Revision("v4.13-rc1")).sha)
+    tree.workspace.check_out(tree.resolve(Revision("v4.13-rc1")).sha)
     assert (tree.worktree / "n").read_text() == "3"
 
 
@@ -74,10 +74,10 @@ def test_the_users_default_comes_first(server: tuple[str, list[str]], tmp_path: 
 def test_objects_are_borrowed_and_new_commits_seen(history: History, tmp_path: Path) -> None:
     git, shas = history(KERNEL, {"a": "1"})
     tree = from_path(git.path, tmp_path / "cache")
-    tree.check_out(shas[1])
+    tree.workspace.check_out(shas[1])
     (git.path / "a").write_text("2")
     git.run("commit", "--quiet", "--all", "-m", "later")
-    tree.check_out(git.text("rev-parse", "HEAD"))
+    tree.workspace.check_out(git.text("rev-parse", "HEAD"))
     assert (tree.worktree / "a").read_text() == "2"
     assert from_path(git.path, tmp_path / "cache").worktree == tree.worktree
 
@@ -95,16 +95,16 @@ def test_a_bare_repository_and_a_linked_worktree_will_do(history: History, tmp_p
     git.run("worktree", "add", "--quiet", "--detach", str(tmp_path / "linked"), shas[0])
     for path in (tmp_path / "bare.git", tmp_path / "linked"):
         tree = from_path(path, tmp_path / "cache")
-        tree.check_out(shas[1])
+        tree.workspace.check_out(shas[1])
         assert (tree.worktree / "a").read_text() == "1"
 
 
 def test_a_stale_lock_of_gits_is_taken_away(history: History, tmp_path: Path) -> None:
     git, shas = history(KERNEL, {"a": "1"})
     tree = from_path(git.path, tmp_path / "cache")
-    tree.check_out(shas[0])
+    tree.workspace.check_out(shas[0])
     (tree.worktree / ".git" / "index.lock").write_text("")
-    tree.check_out(shas[1])
+    tree.workspace.check_out(shas[1])
     assert (tree.worktree / "a").exists()
 
 

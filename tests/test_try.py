@@ -23,6 +23,7 @@ from harness.progress import Silent
 from harness.reports import junit, patch_table
 from harness.runner import GuestImage, Runner
 from harness.testing import FakeBuilder, ScriptedMachine
+from harness.workspace import Workspace
 from tests.conftest import ROOT, gone
 from tests.test_run import BAD, CRASH, GOOD, SCENARIO
 
@@ -242,7 +243,7 @@ def test_the_commit_to_patch_has_to_be_known(regress: Regress, toy: tuple[Git, P
 def made(git: Git, tmp_path: Path, text: str) -> Commit | Rejected:
     path = tmp_path / "x.patch"
     path.write_text(text)
-    return apply(git, git.commit("HEAD"), read_change(path))
+    return apply(Workspace(git.path), git.commit("HEAD"), read_change(path))
 
 
 NEW = """\
@@ -327,7 +328,7 @@ def test_bytes_and_names_are_kept(toy: tuple[Git, Path], tmp_path: Path) -> None
     git, _ = toy
     path = tmp_path / "x.patch"
     path.write_bytes(NEW.format(path="latin", mode="100644", line="caf\udce9").encode("utf-8", "surrogateescape"))
-    commit = apply(git, git.commit("HEAD"), read_change(path))
+    commit = apply(Workspace(git.path), git.commit("HEAD"), read_change(path))
     assert isinstance(commit, Commit)
     shown = subprocess.run(["git", "show", f"{commit.sha}:latin"], cwd=git.path, capture_output=True, check=True)
     assert shown.stdout == b"caf\xe9\n"

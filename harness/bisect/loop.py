@@ -14,7 +14,7 @@ from harness.bisect.plan import Plan
 from harness.bisect.reverse import Reversed, in_words_of_a_fix
 from harness.errors import InfrastructureError, KernelError
 from harness.files import write_atomically
-from harness.git import Commit, Git
+from harness.git import Commit
 from harness.kernel.tree import Tree
 from harness.model import Judgement, Outcome, Trial, Verdict
 from harness.record import Built
@@ -120,7 +120,7 @@ class Evaluator:
     def __init__(self, plan: Plan, tree: Tree, runner: Runner, evidence_log: EvidenceLog, watcher: Watcher) -> None:
         self.plan, self.tree, self.runner, self.evidence_log, self.watcher = plan, tree, runner, evidence_log, watcher
         # Has the user's objects and those that are made here.
-        self.git = Git(tree.worktree)
+        self.git = tree.workspace
         self.commit = functools.cache(self.git.commit)
 
     def attempt(self, sha: str, runs: int, role: str = "commit") -> None:
@@ -237,8 +237,7 @@ class RangeSearch:
         return Inconclusive("no release before the bad end is good; name an older commit with --good")
 
     def _releases(self, new: str) -> Iterator[tuple[str, str]]:
-        # The program's own repository has the objects, the user's has the names.
-        tags = [(tag, sha) for tag, sha in self.evaluator.tree.repository.releases(new) if sha != new]
+        tags = [(tag, sha) for tag, sha in self.git.releases(new) if sha != new]
         at, step = 0, 1
         while at < len(tags):
             yield tags[at]

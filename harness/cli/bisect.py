@@ -16,7 +16,6 @@ from harness.cli.environment import Environment
 from harness.cli.view import View
 from harness.errors import UserError
 from harness.files import write_atomically
-from harness.git import Git
 from harness.interrupts import Interrupts
 from harness.kernel.build import KernelBuilder
 from harness.kernel.maintainers import maintainers
@@ -141,7 +140,7 @@ class Search:
         return f"after {len(self.evidence_log.order)} commits"
 
     def _end(self, result: Result) -> End:
-        git = Git(self.tree.worktree)
+        git = self.tree.workspace
         self.crash = result.crash
         return End(str(result.status), result.reason, document.findings(result, lambda sha: git.commit(sha).subject))
 
@@ -265,19 +264,19 @@ def _check_ends(tree: Tree, plan: Plan) -> None:
         for old in plan.old:
             if new == old:
                 raise UserError(f"{new[:12]} cannot be both good and bad")
-            if tree.repository.is_ancestor(new, old):
+            if tree.workspace.is_ancestor(new, old):
                 other = "leave out --find-fix" if plan.find_fix else "for the commit that ended it, say --find-fix"
                 names: Sequence[str] = ("fixed", "broken") if plan.find_fix else ("bad", "good")
                 raise UserError(
                     f"the {names[0]} end {new[:12]} comes before the {names[1]} end {old[:12]}: swapped?  {other}"
                 )
     if plan.find_fix and plan.runs is None:
-        history = tree.repository.history(plan.new[0], plan.old, plan.paths, first_parent=plan.first_parent)
+        history = tree.workspace.history(plan.new[0], plan.old, plan.paths, first_parent=plan.first_parent)
         if not is_line(history):
             raise UserError(
                 "--find-fix with --runs auto wants a history without merges: say --first-parent too, or --runs N"
             )
-    if not plan.old and not tree.repository.releases(plan.new[0]):
+    if not plan.old and not tree.workspace.releases(plan.new[0]):
         raise UserError(
             f"{tree.description} has no release tag (v*) before {plan.new[0][:12]}; name a commit with --good"
         )

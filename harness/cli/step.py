@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     if not here.exists():
         raise UserError(f"{here.path} is no git repository: `regress step` tries the commit that is checked out")
     # With --no-checkout, git moves this reference and leaves HEAD alone.
-    revision = "BISECT_HEAD" if here.has("BISECT_HEAD") else "HEAD"
+    revision = "BISECT_HEAD" if here.marked("BISECT_HEAD") else "HEAD"
     options.tree, options.commit, options.good, options.bad = str(here.path), [revision], None, None
     interrupts = Interrupts()
 

@@ -15,7 +15,7 @@ from harness.cli import environment
 from harness.cli.environment import Environment
 from harness.errors import UserError
 from harness.files import write_atomically
-from harness.git import Commit, Git
+from harness.git import Commit
 from harness.interrupts import Interrupts
 from harness.kernel.tree import Tree
 from harness.matrix import Cell, Row, conclude, try_all
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
 
     with interrupts.taken():
         tree, base = _base(first, options)
-        own = Git(tree.worktree)
+        own = tree.workspace
         rows = [Row(None, base), *(Row(change, patches.apply(own, base, change)) for change in changes)]
         tried = [(one.scenario, _role(one.scenario, first, tree, base), one.runner(tree)) for one in environments]
         journal = first.begin(tree, "try", interrupts)

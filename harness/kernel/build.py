@@ -21,7 +21,7 @@ from packaging.specifiers import SpecifierSet
 
 from harness.errors import BuildError, InfrastructureError, KernelError, ProgramFailed, RegressError, UserError
 from harness.files import locked, share, whole_folder, write_atomically
-from harness.git import Commit, Git
+from harness.git import Commit
 from harness.kernel import config as kconfig
 from harness.kernel.toolchain import Toolchain, release, toolchain_for
 from harness.kernel.tree import Tree
@@ -140,7 +140,7 @@ class KernelBuilder:
     def build(self, commit: Commit, folder: Path) -> Kernel:
         """See `Builder.build`; an image that was built before from the same source is taken as it is."""
         options = kconfig.compose(self.fragments)
-        version = kernel_version(Git(self.tree.worktree).text("show", f"{commit.sha}:Makefile"))
+        version = kernel_version(self.tree.workspace.text("show", f"{commit.sha}:Makefile"))
         # As in the toolchains' rules, a release candidate counts as its release.
         if release(version) not in SpecifierSet(self.kernels):
             raise KernelError(f"the scenario wants Linux {self.kernels}, this is {version}")
@@ -174,7 +174,7 @@ class _Work:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
         tree = self.builder.tree
-        tree.check_out(self.commit.sha)
+        tree.workspace.check_out(self.commit.sha)
         state = self.objects / "regress.json"
         lost = self._configure(state)
         count = 0
@@ -250,9 +250,8 @@ class _Work:
     def _kconfig_differs(self, tree: str) -> bool:
         if tree == self.commit.tree:
             return False
-        # The worktree's repository has the user's objects and the commits that this program made itself.
-        own = Git(self.builder.tree.worktree)
-        return any(_KCONFIG_INPUT.search(path) for path in own.changed(tree, self.commit.tree))
+        changed = self.builder.tree.workspace.changed(tree, self.commit.tree)
+        return any(_KCONFIG_INPUT.search(path) for path in changed)
 
 
 def _digest(*parts: str) -> str:

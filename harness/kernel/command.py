@@ -46,7 +46,7 @@ class CommandBuilder:
         """See `harness.kernel.build.Builder.build`; the image is the checked-out tree itself."""
         if self._lock is None:
             self._lock = self._held.enter_context(locked(self.tree.lock, self.progress))
-        self.tree.check_out(commit.sha)
+        self.tree.workspace.check_out(commit.sha)
         log = folder / "build.log"
         argv = shlex.split(self.command)
         try:

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.errors import UserError
-from harness.git import Commit, Conflict, Git
+from harness.git import Commit, Conflict
 from harness.kernel.tree import Tree
 from harness.model import Fixup
 
@@ -58,13 +58,13 @@ class Fixups:
 
     def mended(self, commit: Commit) -> Fixed:
         """The commit with all that its stretch of history needs."""
-        own, now, by = Git(self.tree.worktree), commit, []
+        own, now, by = self.tree.workspace, commit, []
         for mend, since, until, pick in self._here:
             if not own.is_ancestor(since, commit.sha) or (until and own.is_ancestor(until, commit.sha)):
                 continue
             if pick:
                 name = pick[:12]
-                tree = own.picked_tree(now.sha, pick, own.parents(pick)[0])
+                tree = own.picked_tree(now.sha, pick, next(iter(own.parents(pick)), None))
             else:
                 assert mend.patch is not None
                 name, tree = mend.patch, own.patched_tree(now.sha, self.folder / mend.patch)

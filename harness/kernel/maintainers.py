@@ -19,8 +19,8 @@ def maintainers(tree: Tree, sha: str) -> tuple[str, ...]:
 
     Where the tree has no `scripts/get_maintainer.pl`, or that fails, the commit's own people are all.
     """
-    git = Git(tree.worktree)
-    author, _, message = git.text("log", "-1", "--no-show-signature", "--format=%an <%ae>%x00%B", sha).partition("\0")
+    git = tree.workspace
+    author, _, message = git.text("log", "-1", "--format=%an <%ae>%x00%B", sha, "--").partition("\0")
     signed = re.findall(
         r"^(?:Signed-off|Reviewed|Acked|Tested|Reported|Suggested)-by: *(.*<.*>)", message, re.MULTILINE
     )
@@ -32,7 +32,7 @@ def _from_script(tree: Tree, git: Git, sha: str) -> list[str]:
         return []
     with tempfile.TemporaryDirectory() as folder:
         patch = Path(folder) / "culprit.patch"
-        patch.write_text(git.run("format-patch", "-1", "--stdout", sha).stdout, encoding="utf-8")
+        patch.write_text(git.run("format-patch", "-1", "--stdout", sha, "--").stdout, encoding="utf-8")
         argv = ["perl", SCRIPT, "--nogit", "--nogit-fallback", "--norolestats", str(patch)]
         try:
             found = run(argv, cwd=tree.worktree, timeout=60).stdout

@@ -19,11 +19,11 @@ from pathlib import Path
 
 from harness.errors import InfrastructureError, ProgramFailed, Unavailable, UserError
 from harness.files import locked
-from harness.git import Git
 from harness.kernel.build import kernel_version
 from harness.kernel.tree import Tree
 from harness.process import run
 from harness.progress import Progress
+from harness.workspace import Workspace
 from harness.yamlfile import Node, read_yaml
 
 FIXED = {
@@ -223,10 +223,10 @@ def lay(series: Series, source: Source, cache: Path, progress: Progress) -> Tree
         # Whoever builds in the tree holds this lock too: a tree that is there is not waited for.
         with locked(target.with_name(f"{target.name}.lock"), progress):
             _lay_once(series, source, target, progress)
-    repository = Git(target)
+    repository = Workspace(target)
     version = kernel_version(repository.text("show", "replay:Makefile"))
     name = f"replay-{series.kernel}"
-    return Tree(name, f"{name} ({source.name} {version})", repository, target)
+    return Tree(name, f"{name} ({source.name} {version})", repository, repository)
 
 
 def _lay_once(series: Series, source: Source, target: Path, progress: Progress) -> None:
@@ -255,7 +255,7 @@ class _Laying:
     progress: Progress
 
     def __post_init__(self) -> None:
-        self.git = Git(self.new)
+        self.git = Workspace(self.new)
         self.made: dict[str, str] = {}
 
     def lay(self) -> None:

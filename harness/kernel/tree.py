@@ -1,15 +1,14 @@
 """Source trees: a name, a path or a URL becomes a repository to ask and a worktree to build in.
 
-A user's repository is only read.  Builds happen in worktrees of the program's own, which borrow
-the objects of the user's repository (git's alternates) and write nothing to it.
+A user's repository is only read: it knows what revisions are called.  History is asked of a workspace of the
+program's own (`harness.workspace`), and builds happen in it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import os
 import re
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,8 @@ from harness.errors import InfrastructureError, ProgramFailed, TimedOut, Unavail
 from harness.files import locked
 from harness.git import Commit, Git
 from harness.model import Range, Revision
-from harness.progress import Progress
+from harness.progress import SILENT, Progress
+from harness.workspace import HEAD, Workspace, open_workspace
 from harness.yamlfile import nearest
 
 ANSWER_TIME = 10.0
@@ -37,77 +37,100 @@ class Tree:
     Attributes:
         name: its name in scenarios' `commits`, or the path or URL given.
         description: for people, with the version where that says more.
-        repository: is asked for commits.
-        worktree: the folder that is built in; the program's own.
+        repository: the user's, which knows what revisions are called.
+        workspace: the program's own, which is asked for history and is built in.
     """
 
     name: str
     description: str
     repository: Git
-    worktree: Path
+    workspace: Workspace
+
+    @property
+    def worktree(self) -> Path:
+        """The folder that is built in."""
+        return self.workspace.path
 
     @property
     def lock(self) -> Path:
         """Is held by whoever uses the worktree."""
         return self.worktree.with_name(f"{self.worktree.name}.lock")
 
-    def check_out(self, sha: str) -> None:
-        """Put the worktree at a commit; only files that differ are written, so that make sees only these."""
-        git = Git(self.worktree)
-        with contextlib.suppress(FileNotFoundError):
-            # The tree's lock is held: whoever left this one behind is dead.
-            Path(git.text("rev-parse", "--path-format=absolute", "--git-path", "index.lock")).unlink()
-        git.run("-c", "core.autocrlf=false", "checkout", "--quiet", "--force", "--detach", sha)
-
-    def resolve(self, revision: Revision) -> Commit:
+    def resolve(self, revision: Revision, since: str | None = None) -> Commit:
         """The commit that a scenario means: by its name, else by its subject.
 
+        Args:
+            since: a commit that it comes after, where that is known: a backport on another branch, which has
+                the same subject, is not meant.
+
         Raises:
-            UserError: neither is in this tree.
+            UserError: neither is in this tree, or the subject is that of several commits.
         """
-        if self.repository.has(revision.name):
-            return self.repository.commit(revision.name)
-        if revision.subject and (sha := self.repository.find_subject(revision.subject)):
-            return self.repository.commit(sha)
+        if sha := self.repository.sha(revision.name):
+            return self.workspace.commit(sha)
+        named = self._with_subject(revision.subject, since) if revision.subject else []
+        if len(named) == 1:
+            return self.workspace.commit(named[0])
         what = f" (nor a commit {revision.subject!r})" if revision.subject else ""
+        if named:
+            several = ", ".join(sha[:12] for sha in named)
+            what = f", and {revision.subject!r} is the subject of several commits ({several}): name one by its hash"
         raise UserError(f"revision {revision.name!r}{what} is not in {self.description}")
 
+    def _with_subject(self, subject: str, since: str | None) -> list[str]:
+        """The commits of a subject: those of what is checked out, else those of any branch or tag."""
+        after = ["--ancestry-path", f"^{since}"] if since else []
+        for where in (HEAD, "--all"):
+            if where == HEAD and not self.workspace.has(HEAD):
+                continue
+            if found := self.workspace.with_subject(subject, where, *after):
+                return found
+        return []
 
-def from_path(path: Path, cache: Path, *, kernel: bool = True) -> Tree:
+
+def from_path(
+    path: Path, cache: Path, progress: Progress = SILENT, *, name: str | None = None, kernel: bool = True
+) -> Tree:
     """A repository of the user's, bare or with a work tree.
 
     Args:
+        name: what the user calls it; by default its path.
         kernel: it has to hold a kernel.
 
     Raises:
         UserError: there is no git repository, or it holds no kernel.
     """
-    user = Git(path.resolve())
     if not path.is_dir():
         raise UserError(f"--tree {path}: no such folder")
-    found = user.run("rev-parse", "--path-format=absolute", "--git-common-dir", check=False)
-    if found.returncode != 0:
-        hint = (
-            " (make it one: git init && git add -f -A && git commit -m source)" if (path / "Kconfig").exists() else ""
-        )
-        raise UserError(f"--tree {path}: not a git repository{hint}")
+    try:
+        str(path.resolve()).encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"--tree {os.fsencode(path)!r}: its name is not UTF-8; rename it, or name a link to it"
+        ) from None
+    return from_repository(Git(path.resolve()), name or str(path), str(path), cache, progress, kernel=kernel)
+
+
+def from_repository(
+    user: Git, name: str, description: str, cache: Path, progress: Progress, *, kernel: bool = True
+) -> Tree:
+    """The tree of a repository; see `from_path`."""
+    try:
+        common = user.common()
+    except UserError as error:
+        source = (user.path / "Kconfig").exists() and "not a git repository" in str(error)
+        hint = " (make it one: git init && git add -f -A && git commit -m source)" if source else ""
+        raise UserError(f"--tree {error}{hint}") from error
+    plain = re.sub(r"[^A-Za-z0-9.+_-]+", "-", user.path.name).lstrip("-.") or "tree"
+    known = hashlib.sha256(os.fsencode(common)).hexdigest()[:8]
+    workspace = open_workspace(user, cache / "worktrees" / f"{plain}-{known}", progress)
     if kernel:
-        _assert_kernel(user, str(path))
-    common = Path(found.stdout.strip())
-    name = f"{path.resolve().name}-{hashlib.sha256(str(common).encode()).hexdigest()[:8]}"
-    worktree = cache / "worktrees" / name
-    if not (worktree / ".git" / "HEAD").exists():
-        worktree.mkdir(parents=True, exist_ok=True)
-        Git(worktree).run("init", "--quiet")
-    alternates = worktree / ".git" / "objects" / "info" / "alternates"
-    alternates.write_text(f"{common / 'objects'}\n", encoding="utf-8")
-    if (common / "shallow").exists():
-        shutil.copyfile(common / "shallow", worktree / ".git" / "shallow")
-    return Tree(str(path), str(path), user, worktree)
+        _assert_kernel(workspace, description)
+    return Tree(name, description, user, workspace)
 
 
-def _assert_kernel(repository: Git, name: str) -> None:
-    head = repository.run("show", "HEAD:Makefile", check=False)
+def _assert_kernel(workspace: Workspace, name: str) -> None:
+    head = workspace.run("show", f"{HEAD}:Makefile", check=False)
     if head.returncode != 0 or "KERNELRELEASE" not in head.stdout:
         raise UserError(f"--tree {name}: its HEAD has no Makefile of a Linux kernel: not a kernel tree")
 
@@ -147,7 +170,9 @@ def refs(url: str, timeout: float) -> list[str]:
     return [line.split("\t")[1] for line in out.splitlines() if "\t" in line]
 
 
-def from_url(name: str, url: str, commits: Range | None, cache: Path, progress: Progress, timeout: float) -> Tree:
+def from_url(
+    name: str, url: str, commits: Range | None, cache: Path, progress: Progress, timeout: float, *, kernel: bool = True
+) -> Tree:
     """A server's tree, fetched only over the range that is needed.
 
     Args:
@@ -164,12 +189,12 @@ def from_url(name: str, url: str, commits: Range | None, cache: Path, progress: 
     with locked(cache / "trees" / f"{known}.lock", progress):
         if not (repository.path / "HEAD").exists():
             repository.path.mkdir(parents=True, exist_ok=True)
-            repository.run("init", "--quiet", "--bare")
-        revisions = [r for r in (commits.good, commits.bad, commits.fixed) if r] if commits else []
+            repository.run("init", "--quiet", "--bare", "--template=")
+        ends = (commits.good, *commits.also_good, commits.bad, commits.fixed) if commits else ()
+        revisions = [revision for revision in ends if revision]
         if not revisions or not all(repository.has(r.name) for r in revisions):
             _fetch(repository, url, revisions, refs(url, timeout), progress)
-    tree = from_path(repository.path, cache)
-    return Tree(name, f"{name} ({url})", repository, tree.worktree)
+    return from_repository(repository, name, f"{name} ({url})", cache, progress, kernel=kernel)
 
 
 def _fetch(repository: Git, url: str, revisions: list[Revision], tags: list[str], progress: Progress) -> None:
@@ -217,8 +242,7 @@ def find(
         if "mainline" not in scenario_commits:
             return None
         try:
-            url = named["mainline"]
-            return from_url("mainline", url, scenario_commits["mainline"], cache, progress, ANSWER_TIME)
+            return _at("mainline", named["mainline"], scenario_commits, cache, progress, ANSWER_TIME, kernel=kernel)
         except InfrastructureError as error:
             progress.note(f"mainline: {error}; going on with the replay")
             return None
@@ -226,11 +250,29 @@ def find(
     assert name is not None
     if name == REPLAY or (name in scenario_commits and name.startswith(f"{REPLAY}-")):
         return None
-    place = named.get(name, name)
-    if "://" in place or re.match(r"[\w.-]+@[\w.-]+:", place):
-        return from_url(name, place, scenario_commits.get(name), cache, progress, 60.0)
-    if name not in named and not Path(place).exists():
-        if "/" in name:
-            raise UserError(f"--tree {name}: no such folder")
-        raise UserError(f"--tree {name}: no such folder, nor a tree of that name{nearest(name, named)}")
-    return from_path(Path(place), cache, kernel=kernel)
+    if name in named:
+        return _at(name, named[name], scenario_commits, cache, progress, kernel=kernel)
+    if not _is_url(name) and not Path(name).exists():
+        other = "" if "/" in name else f", nor a tree of that name{nearest(name, named)}"
+        raise UserError(f"--tree {name}: no such folder{other}")
+    return _at(name, name, scenario_commits, cache, progress, kernel=kernel)
+
+
+def _is_url(place: str) -> bool:
+    return "://" in place or re.match(r"[\w.-]+@[\w.-]+:", place) is not None
+
+
+def _at(
+    name: str,
+    place: str,
+    commits: dict[str, Range],
+    cache: Path,
+    progress: Progress,
+    timeout: float = 60.0,
+    *,
+    kernel: bool,
+) -> Tree:
+    """The tree of a name at its place, a URL or a path."""
+    if _is_url(place):
+        return from_url(name, place, commits.get(name), cache, progress, timeout, kernel=kernel)
+    return from_path(Path(place).expanduser(), cache, progress, name=name, kernel=kernel)

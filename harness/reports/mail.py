@@ -22,9 +22,11 @@ def render(document: Document, scenario: Scenario, tree: Tree, crash: Trial | No
         crash: a trial that showed the crash.
         people: whom it concerns, the first to be written to.
     """
-    git, culprit, fix = Git(tree.worktree), document["culprit"], document["sought"] == "fix"
-    about = git.text("log", "-1", "--no-show-signature", "--format=commit %H%nAuthor: %an <%ae>%nDate:   %ad", culprit)
-    body = git.text("log", "-1", "--no-show-signature", "--format=%B", culprit)
+    git, culprit, fix = tree.workspace, document["culprit"], document["sought"] == "fix"
+    about = git.text(
+        "log", "-1", "--no-show-signature", "--format=commit %H%nAuthor: %an <%ae>%nDate:   %ad", culprit, "--"
+    )
+    body = git.text("log", "-1", "--no-show-signature", "--format=%B", culprit, "--")
     what = "fixes" if fix else "is the first bad commit for"
     head = "[fix found]" if fix else "[REGRESSION]"
     addressed = [f"{'To' if not number else 'Cc'}: {person}" for number, person in enumerate(people)]

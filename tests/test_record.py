@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import random
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,20 @@ def test_a_journal_that_is_held_too_long(tmp_path: Path, monkeypatch: pytest.Mon
         with pytest.raises(InfrastructureError, match=r"index.sqlite: database is locked \(another process"):
             run.trial("a" * 40, "bad", trial_of(run))
         assert run.trials() == []  # what is not in the journal does not count
+
+
+def test_a_journal_that_becomes_read_only(tmp_path: Path) -> None:
+    run = start(tmp_path)
+    if subprocess.run(["chattr", "+i", str(run.index)], capture_output=True, check=False).returncode:
+        pytest.skip("no file can be made read-only for root here")
+    try:
+        with pytest.raises(InfrastructureError, match=r"index.sqlite: .*make the file and its folder writable"):
+            run.trial("a" * 40, "bad", trial_of(run))
+        assert record.find(run.folder).trials() == []  # it can still be read
+    finally:
+        subprocess.run(["chattr", "-i", str(run.index)], check=True)
+    run.trial("a" * 40, "bad", trial_of(run))
+    assert len(record.find(run.folder).trials()) == 1
 
 
 def test_a_journal_that_cannot_be_opened(tmp_path: Path) -> None:

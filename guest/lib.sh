@@ -17,7 +17,7 @@ status() {
     read -r up _ </proc/uptime
     echo "regress: $word $up $*" >"$STATUS"
     echo "regress: $word $*"
-    case $word in passed | failed | skipped) : >/run/told ;; esac
+    case $word in passed | failed | skipped | error) : >/run/told ;; esac
 }
 
 # step NAME: what comes next, for the host's timeline.
@@ -184,7 +184,8 @@ mapper_nodes() { dmsetup mknodes; }
 # bytes past the page cache, from block FIRST (0) on; the read is compared with what was last written.
 direct_write() {
     head -c "$(($2 * ${3:-4096}))" /dev/urandom >/run/written
-    dd if=/run/written of="$1" bs="${3:-4096}" count="$2" seek="${4:-0}" oflag=direct
+    dd if=/run/written of="$1" bs="${3:-4096}" count="$2" seek="${4:-0}" oflag=direct ||
+        fail "$2 blocks cannot be written to $1"
 }
 direct_read() {
     dd if="$1" of=/run/read bs="${3:-4096}" count="$2" skip="${4:-0}" iflag=direct

@@ -5,7 +5,6 @@ An error names the file, the line, the key, and the nearest right word.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -219,15 +218,6 @@ def load(folder: Path) -> Scenario:
         build_command=value("build", lambda n: n.entries(("command",))["command"].text(), None),
         machine_command=machine_command,
     )
-
-
-def digest(scenario: Scenario) -> str:
-    """A hash that changes when anything of a scenario does that decides what a trial shows."""
-    parts = [repr(replace(scenario, folder=Path(), replay=None, title="", links=(), commits={})).encode()]
-    names = [scenario.run, *(mend.patch for mend in scenario.mend if mend.patch)]
-    parts += [path.read_bytes() for name in names if (path := scenario.folder / name).is_file()]
-    parts += [(KCONFIGS / f"{name}.config").read_bytes() for name in scenario.kconfig]
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
 def scenarios(extra: Iterable[Path] = ()) -> list[Scenario]:

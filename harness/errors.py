@@ -54,15 +54,21 @@ class InfrastructureError(RegressError):
 
     def __str__(self) -> str:
         text = super().__str__()
-        return f"{text}\n{ROOM}" if FULL in text else text
+        return f"{text}\n{ROOM}" if FULL in text and ROOM not in text else text
 
 
 class ProgramMissing(InfrastructureError):
-    """A program that is needed is not installed."""
+    """A program that is needed is not installed.
+
+    Attributes:
+        program: its name.
+        local: whether it was named by a path from the folder that it is run in: a program of the tree.
+    """
 
     def __init__(self, program: str) -> None:
         super().__init__(f"{program}: no such program; `regress doctor` says which package has it")
         self.program = program
+        self.local = "/" in program and not program.startswith("/")
 
 
 class ProgramFailed(InfrastructureError):
@@ -70,7 +76,7 @@ class ProgramFailed(InfrastructureError):
 
     Args:
         argv: the argument list as it was run.
-        returncode: its exit status; negative for a signal.
+        returncode: its exit status; as in a shell, 128 and its number for a signal.
         output: what it printed, for the last lines of the message.
     """
 

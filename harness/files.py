@@ -79,10 +79,7 @@ def locked(path: Path, progress: Progress, *, wait: bool = True) -> Iterator[int
         os.close(descriptor)
 
 
-def share(source: Path, target: Path) -> None:
-    """Put a file into another place too: by a hard link, or a copy where that can't be."""
+def copy(source: Path, target: Path) -> None:
+    """Put a copy of a file in place of what is there: whoever edits it changes neither the source nor a link to it."""
     target.unlink(missing_ok=True)
-    try:
-        target.hardlink_to(source)
-    except OSError:
-        shutil.copyfile(source, target)
+    shutil.copyfile(source, target)

@@ -17,6 +17,8 @@ class Outcome(StrEnum):
     """the guest said that the scenario ran to its end and found nothing wrong"""
     FAILED = "failed"
     """the guest said that the scenario found something wrong, without a crash"""
+    ERROR = "script error"
+    """the script ended without a word, by a mistake of its own: nothing can be said of the kernel"""
     SKIPPED = "skipped"
     """the guest said that it lacks something that the scenario needs"""
     CRASHED = "crashed"

@@ -1,7 +1,8 @@
-"""The one place that starts programs: argument lists, time limits, logs.
+"""The one place that starts programs: argument lists, an environment made for them, time limits, logs.
 
-Every program runs in a session of its own, so that it and all that it starts can be
-ended together; on any way out of `run`, Ctrl-C included, nothing of it is left.
+A program gets nothing of the caller's environment but what `environment` lists.  What runs for long
+(a build, a machine, a fetch) has a supervisor: when it ends, or when this process does, by SIGKILL too,
+nothing that it has started is left.
 """
 
 from __future__ import annotations
@@ -12,14 +13,28 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from threading import Timer
+from typing import IO
 
 from harness.errors import ProgramFailed, ProgramMissing, TimedOut
 
+BY_NAME = "REGRESS_PASS_ENV"
+"""Names, in the caller's environment, the variables that programs get besides the usual ones: `"A B"`."""
+
+PATIENCE = 2.0
+"""Seconds between the request to end (SIGTERM) and SIGKILL."""
+
+# Where things are and how servers are reached; nothing that changes what make, gcc or git do.
+_ALLOWED = re.compile(
+    r"PATH|LD_LIBRARY_PATH|HOME|USER|LOGNAME|TERM|TMPDIR|SSH_AUTH_SOCK|DEBIAN_FRONTEND|(?:XDG|REGRESS)_\w+"
+    r"|(?i:(?:https?|ftp|all|no)_proxy)"
+)
+_SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _END = re.compile(rb"(?<=[\r\n])")
 
 
@@ -29,8 +44,9 @@ class Completed:
 
     Attributes:
         argv: the argument list.
-        returncode: exit status; negative for a signal.
-        stdout, stderr: what it printed, decoded with replacement; both are empty where a log took them.
+        returncode: exit status; as in a shell, 128 and its number for a signal.
+        stdout: what it printed, decoded with replacement; of a program that was followed, the last 4 KiB.
+        stderr: the same of its standard error; empty where both streams were followed together.
     """
 
     argv: tuple[str, ...]
@@ -39,25 +55,59 @@ class Completed:
     stderr: str
 
 
-def environment(changes: Mapping[str, str] | None) -> dict[str, str]:
-    """This process's environment in the C locale, so that messages can be read, with `changes` on top."""
-    mine = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return {**mine, "LC_ALL": "C.UTF-8", **(changes or {})}
+def passed() -> dict[str, str]:
+    """The variables that the caller passes to programs by name (`REGRESS_PASS_ENV`).
+
+    They may change what is built and what a trial shows, so they belong into every key of such a thing.
+    """
+    names = re.split(r"[\s,]+", os.environ.get(BY_NAME, ""))
+    return {name: os.environ[name] for name in sorted(names) if name in os.environ}
 
 
-def end(process: subprocess.Popen[bytes], patience: float = 2.0) -> None:
-    """End a program started in its own session, and all that it started there.
+def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a program.
 
     Args:
-        process: started with `start_new_session=True`.
-        patience: seconds between the request (SIGTERM) and the order (SIGKILL).
+        changes: variables to set on top.
+
+    Returns:
+        What is allowed of this process's environment, what the caller passes by name, and the C locale:
+        messages can be read, whatever language the caller speaks.
     """
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience)
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    allowed = {name: value for name, value in os.environ.items() if _ALLOWED.fullmatch(name)}
+    return {**allowed, "LC_ALL": "C.UTF-8", **passed(), **(changes or {})}
+
+
+def _assert_there(program: str, cwd: Path | None, path: str | None) -> None:
+    """Look a program up as it will be when it is run: by its path from there, or in `PATH`."""
+    place = str((cwd or Path.cwd()) / program) if "/" in program else program
+    if shutil.which(place, path=path) is None:
+        raise ProgramMissing(program)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A running program under a supervisor.
+
+    Attributes:
+        process: the supervisor, whose exit status is the program's: when it has ended, all has.
+    """
+
+    process: subprocess.Popen[bytes]
+    _lifeline: IO[bytes]
+
+    def end(self) -> None:
+        """End the program and all that it has started, without waiting for that."""
+        self._lifeline.close()
+
+    def wait(self) -> int:
+        """The exit status, once all has ended; see `Completed`."""
+        return _status(self.process)
+
+
+def _status(process: subprocess.Popen[bytes]) -> int:
+    code = process.wait()
+    return code if code >= 0 else 128 - code
 
 
 @contextlib.contextmanager
@@ -69,33 +119,48 @@ def started(
     stdin: int | None = subprocess.DEVNULL,
     stdout: int | None = None,
     stderr: int | None = None,
-    pass_fds: Sequence[int] = (),
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A running program; when the block is left it is ended, with all that it started.
+    locks: Sequence[int] = (),
+    patience: float = PATIENCE,
+) -> Iterator[Job]:
+    """A running program under a supervisor; when the block is left it is ended, with all that it has started.
 
-    It also gets SIGTERM when this process dies (setpriv, of util-linux), so that a killed
-    controller leaves no build behind.
+    Args:
+        argv: program and arguments; never a shell line.
+        cwd: where to run it.
+        env: changes to the environment.
+        stdin: a descriptor, as in `subprocess.Popen`.
+        stdout: the same.
+        stderr: the same.
+        locks: descriptors of locks that are held until all has ended, even if this process dies before.
+        patience: seconds between SIGTERM and SIGKILL; with 0 there is only SIGKILL.
 
     Raises:
         ProgramMissing: there is no such program.
     """
-    if shutil.which(argv[0]) is None:
-        raise ProgramMissing(argv[0])
-    tied = ["setpriv", "--pdeathsig", "TERM", "--", *argv] if shutil.which("setpriv") else list(argv)
-    process = subprocess.Popen(
-        tied,
-        cwd=cwd,
-        env=environment(env),
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
-        pass_fds=pass_fds,
-        start_new_session=True,
-    )
+    made = environment(env)
+    _assert_there(argv[0], cwd, made.get("PATH"))
+    read, write = os.pipe()
+    lifeline = os.fdopen(write, "wb")
     try:
-        yield process
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_SUPERVISOR), str(read), str(patience), *argv],
+            cwd=cwd,
+            env=made,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=(read, *locks),
+            start_new_session=True,
+        )
     finally:
-        end(process)
+        os.close(read)
+    job = Job(process, lifeline)
+    try:
+        yield job
+    finally:
+        # Whoever interrupts the wait does not interrupt the supervisor.
+        job.end()
+        process.wait()
 
 
 def run(
@@ -108,21 +173,24 @@ def run(
     log: Path | None = None,
     on_line: Callable[[str], None] | None = None,
     check: bool = True,
-    pass_fds: Sequence[int] = (),
+    locks: Sequence[int] = (),
 ) -> Completed:
     """Run a program to its end.
+
+    A program that is followed or has a time limit gets a supervisor (see `started`).  One that only
+    answers a question, such as git, gets none, which would take longer than the answer.
 
     Args:
         argv: program and arguments; never a shell line.
         cwd: where to run it.
         env: changes to the environment.
         timeout: seconds, or None for no limit.
-        input: bytes for its standard input, which is otherwise empty.
-        log: a file to append both output streams to; `Completed` then has them not.
+        input: bytes for its standard input, which is otherwise empty; not for one that is followed.
+        log: a file to append both output streams to.
         on_line: is given each line of the output, both streams together, as it comes; what a carriage return
             ends, as git's progress, is a line too.
         check: raise when the exit status is not 0.
-        pass_fds: descriptors that the program keeps open (a lock that shall outlive us).
+        locks: see `started`; for a program that is followed.
 
     Returns:
         The exit status and what was printed.
@@ -130,45 +198,84 @@ def run(
     Raises:
         ProgramMissing: there is no such program.
         ProgramFailed: the exit status is not 0 and `check` is set.
-        TimedOut: the time was over; the program and its children were ended.
+        TimedOut: the time was over; the program and all that it had started were ended.
     """
-    follow = log is not None or on_line is not None
-    expired = False
-    with started(
-        argv,
+    followed = log is not None or on_line is not None
+    if followed or timeout is not None:
+        with (
+            started(
+                argv,
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT if followed else subprocess.PIPE,
+                locks=locks,
+            ) as job,
+            _limited(job, argv[0], timeout),
+        ):
+            out, err = (_follow(job.process, log, on_line), b"") if followed else job.process.communicate(input)
+            code = job.wait()
+    else:
+        code, out, err = _ask(argv, cwd, environment(env), input)
+    stdout, stderr = out.decode(errors="replace"), err.decode(errors="replace")
+    if check and code != 0:
+        raise ProgramFailed(argv, code, stderr or stdout)
+    return Completed(tuple(argv), code, stdout, stderr)
+
+
+def _ask(
+    argv: Sequence[str], cwd: Path | None, env: Mapping[str, str], words: bytes | None
+) -> tuple[int, bytes, bytes]:
+    """Run a program that has no children to speak of; it gets SIGTERM when this process dies (setpriv)."""
+    _assert_there(argv[0], cwd, env.get("PATH"))
+    tied = ["setpriv", "--pdeathsig", "TERM", "--", *argv] if shutil.which("setpriv") else list(argv)
+    process = subprocess.Popen(
+        tied,
         cwd=cwd,
         env=env,
-        stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+        stdin=subprocess.DEVNULL if words is None else subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT if follow else subprocess.PIPE,
-        pass_fds=pass_fds,
-    ) as process:
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(words)
+    except BaseException:  # Ctrl-C too
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(PATIENCE)
+        process.kill()
+        raise
+    return _status(process), out, err
 
-        def expire() -> None:
-            nonlocal expired
-            expired = True
-            end(process)
 
-        timer = Timer(timeout, expire) if timeout is not None else None
-        if timer is not None:
-            timer.daemon = True
-            timer.start()
-        try:
-            if follow:
-                tail = _follow(process, log, on_line)
-                out, err = tail, b""
-                process.wait()
-            else:
-                out, err = process.communicate(input)
-        finally:
-            if timer is not None:
-                timer.cancel()
+@contextlib.contextmanager
+def _limited(job: Job, name: str, timeout: float | None) -> Iterator[None]:
+    """End a job when its time is over.
+
+    Raises:
+        TimedOut: it was.
+    """
+    if timeout is None:
+        yield
+        return
+    expired = False
+
+    def expire() -> None:
+        nonlocal expired
+        expired = True
+        job.end()
+
+    timer = Timer(timeout, expire)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
     if expired:
-        raise TimedOut(f"{argv[0]} did not end within {timeout:g} s")
-    stdout, stderr = out.decode(errors="replace"), err.decode(errors="replace")
-    if check and process.returncode != 0:
-        raise ProgramFailed(argv, process.returncode, stderr or stdout)
-    return Completed(tuple(argv), process.returncode, "" if follow else stdout, stderr)
+        raise TimedOut(f"{name} did not end within {timeout:g} s")
 
 
 def _follow(process: subprocess.Popen[bytes], log: Path | None, on_line: Callable[[str], None] | None) -> bytes:

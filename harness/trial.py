@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from harness.console import Crash, Event, Expectation, Follower, match
-from harness.errors import InfrastructureError
+from harness.errors import InfrastructureError, KernelError
 from harness.machine import Machine
 from harness.model import Boot, Outcome, Timeouts, Trial
 
@@ -21,9 +21,14 @@ MOST_CUTS = 20
 """How often a scenario may have the power cut; one that asks for more is taken for one that never ends."""
 
 # The guest's word, as guest/README.md defines it: a mark, the guest's uptime if it tells it, and a text.
-_WORD = re.compile(r"regress: (up|step|cut|passed|failed|skipped)\b(?: \d+\.\d+)? ?(.*)")
+_WORD = re.compile(r"regress: (up|step|cut|passed|failed|skipped|error)\b(?: \d+\.\d+)? ?(.*)")
 _WINDOW = re.compile(r"(\d+(?:\.\d+)?) (\d+(?:\.\d+)?)")
-_WORDS = {"passed": Outcome.PASSED, "failed": Outcome.FAILED, "skipped": Outcome.SKIPPED}
+_WORDS = {
+    "passed": Outcome.PASSED,
+    "failed": Outcome.FAILED,
+    "skipped": Outcome.SKIPPED,
+    "error": Outcome.ERROR,
+}
 
 
 @dataclass
@@ -179,7 +184,7 @@ def run_trial(
         tell: is given what the guest is doing.
 
     Returns:
-        The trial; a machine that fails makes one with outcome `INFRASTRUCTURE`.
+        The trial; a machine that fails makes one with outcome `INFRASTRUCTURE`, unless all was said before.
     """
     began = time.monotonic()
     phases: list[tuple[str, float]] = []
@@ -191,11 +196,14 @@ def run_trial(
             tell("booting" if number == 1 else f"booting again after power cut {number - 1}")
             before = time.monotonic() - began
             again = boot if number == 1 else replace(boot, append=(*boot.append, f"BOOT={number}"))
-            watch, limit = Watch(timeouts), None
+            watch, limit, cut = Watch(timeouts), None, None
             try:
                 limit, cut = _watch(machine, again, watch, console, status, tell)
+            except KernelError as error:
+                return Trial(Outcome.SKIPPED, str(error), time.monotonic() - began, boot.folder)
             except InfrastructureError as error:
-                return Trial(Outcome.INFRASTRUCTURE, str(error), time.monotonic() - began, boot.folder)
+                if not watch.crashed() and watch.word is None:
+                    return Trial(Outcome.INFRASTRUCTURE, str(error), time.monotonic() - began, boot.folder)
             phases += [(name, before + at) for name, at in watch.phases]
             if cut is None or watch.crashed():
                 break

@@ -1,7 +1,16 @@
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
-from harness.errors import UserError
-from harness.kernel.build import first_error, kernel_version, machinery_fault
+from harness.errors import BuildError, InfrastructureError, ProgramMissing, UserError
+from harness.git import Git
+from harness.kernel.build import KernelBuilder, first_error, kernel_version, machinery_fault, run_build
+from harness.kernel.command import CommandBuilder
+from harness.kernel.tree import Tree, from_path
+from harness.progress import Silent
+
+History = Callable[..., tuple[Git, list[str]]]
 
 LOG = """\
   CC      block/bio.o
@@ -42,10 +51,112 @@ def test_without_an_error_line_the_makefile_is_named() -> None:
     assert first_error("") == "the build printed nothing"
 
 
-def test_a_machine_at_fault_is_told_from_a_kernel() -> None:
+@pytest.mark.parametrize(
+    "line",
+    [
+        "/usr/bin/ld: final link failed: No space left on device",
+        "cc1: error: x.o: No space left on device",
+        "fatal error: error writing to /tmp/ccx.s: No space left on device",
+        "/bin/sh: 1: cannot create .tmp: Read-only file system",
+        "ar: built-in.a: Input/output error",
+        "virtual memory exhausted: Cannot allocate memory",
+        "cc1: out of memory allocating 65536 bytes after a total of 1048576 bytes",
+        "gcc: fatal error: Killed signal terminated program cc1",
+        "gcc: internal compiler error: Killed (program cc1)",
+        "collect2: fatal error: ld terminated with signal 9 [Killed]",
+        "scripts/link-vmlinux.sh: line 62: 1234 Killed                  ld -o vmlinux",
+        "Killed",
+        "Bus error (core dumped)",
+        "make[2]: *** [scripts/Makefile.build:250: fs/inode.o] Killed",
+        "make[2]: *** [scripts/Makefile.build:250: fs/inode.o] Error 137",
+        "make[1]: *** [Makefile:1: vmlinux] Bus error",
+        "Makefile:5: *** source directory cannot contain spaces or colons.  Stop.",
+        "OSError: [Errno 28] No space left on device: 'x.o'",
+    ],
+)
+def test_a_machine_at_fault_is_told_from_a_kernel(line: str) -> None:
     assert machinery_fault(LOG) is None
-    full = "/usr/bin/ld: final link failed: No space left on device\n"
-    assert machinery_fault(LOG + full) == full.strip()
+    assert machinery_fault(f"{LOG}{line}\n") == line
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        '  120 |   pr_err("x: Input/output error");\n      |   ^~~~~~',
+        '   pr_err("no: Input/output error\n   ^~~~~~',
+        "x.c:3:2: error: #error disk: No space left on device",
+        'x.c:7:9: error: "Killed" undeclared',
+        "  CC      lib/killed.o",
+        "make[2]: *** [scripts/Makefile.build:250: fs/inode.o] Error 1",
+        "make[2]: *** [Makefile:1: x.o] Segmentation fault (core dumped)",
+    ],
+)
+def test_what_a_compiler_quotes_is_not_the_machines_fault(lines: str) -> None:
+    assert machinery_fault(f"{LOG}{lines}\n") is None
+
+
+@pytest.mark.parametrize(("status", "infrastructure"), [(1, False), (2, False), (137, True), (135, True), (139, False)])
+def test_a_build_that_was_ended_from_outside_is_the_machines_fault(status: int, infrastructure: bool) -> None:
+    assert (machinery_fault("", status) is not None) is infrastructure
+
+
+def build(folder: Path, script: str, timeout: float = 60.0) -> str:
+    """Run a build in a folder; returns what it printed."""
+    with (folder / "lock").open("w") as lock:
+        run_build(["sh", "-c", script], folder / "build.log", lock.fileno(), cwd=folder, timeout=timeout)
+    return (folder / "build.log").read_text()
+
+
+@pytest.mark.parametrize("how", ["exit 1", "kill -9 $$", "echo 'x.o: No space left on device'; exit 1"])
+def test_a_build_that_fails_once_is_tried_again(tmp_path: Path, how: str) -> None:
+    assert build(tmp_path, f"test -e once || {{ touch once; {how}; }}; echo built").endswith("built\n")
+
+
+def test_two_failures_in_a_row_count(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=r"x\.c:1: error: no"):
+        build(tmp_path, "echo try >>tries; echo 'x.c:1: error: no'; exit 1")
+    assert (tmp_path / "tries").read_text() == "try\n" * 2
+    with pytest.raises(InfrastructureError, match="SIGKILL"):
+        build(tmp_path, "kill -9 $$")
+
+
+def test_only_this_attempts_output_is_judged(tmp_path: Path) -> None:
+    (tmp_path / "build.log").write_text("cc1: error: x.o: No space left on device\n")
+    with pytest.raises(BuildError, match=r"x\.c:1: error: no"):
+        build(tmp_path, "echo 'x.c:1: error: no'; exit 1")
+
+
+def test_a_build_has_a_time_limit(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=r"did not end within 0\.2 s"):
+        build(tmp_path, "sleep 100", timeout=0.2)
+
+
+def tree(git: Git, tmp_path: Path) -> Tree:
+    return from_path(git.path, tmp_path / "cache", Silent(), kernel=False)
+
+
+def test_a_command_is_a_program_of_the_tree(history: History, tmp_path: Path) -> None:
+    git, shas = history({"other": "x"}, {"build.sh": "#!/bin/sh\ntouch built\n"})
+    (git.path / "build.sh").chmod(0o755)
+    git.run("commit", "--quiet", "-a", "-m", "executable")
+    on = tree(git, tmp_path)
+    with CommandBuilder(on, "./build.sh", Silent()) as builder:
+        builder.build(git.commit("HEAD"), tmp_path)
+        assert (on.worktree / "built").exists()
+        with pytest.raises(BuildError, match=r"no program \./build\.sh at this commit"):
+            builder.build(git.commit(shas[0]), tmp_path)
+    with CommandBuilder(on, "no-such-program", Silent()) as builder, pytest.raises(ProgramMissing):
+        builder.build(git.commit("HEAD"), tmp_path)
+
+
+@pytest.mark.parametrize("files", [{"README": "x"}, {"Makefile": "all:\n"}, {"Makefile/x": "x"}])
+def test_a_commit_without_a_kernels_makefile_does_not_build(
+    history: History, tmp_path: Path, files: dict[str, str]
+) -> None:
+    git, _ = history(files)
+    builder = KernelBuilder(tree(git, tmp_path), "x86_64", (), tmp_path, Silent())
+    with pytest.raises(BuildError, match="no kernel tree"):
+        builder.build(git.commit("HEAD"), tmp_path)
 
 
 def test_version_of_a_tree() -> None:

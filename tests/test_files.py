@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.files import locked, share, whole_folder, write_atomically
+from harness.files import copy, locked, whole_folder, write_atomically
 from harness.progress import Silent
 
 
@@ -69,9 +69,9 @@ def test_whoever_waits_for_a_lock_says_for_whom(tmp_path: Path) -> None:
     other.join()
 
 
-def test_sharing_survives_the_source(tmp_path: Path) -> None:
+def test_an_edit_of_a_copy_changes_the_copy_alone(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
-    share(tmp_path / "a", tmp_path / "b")
-    share(tmp_path / "a", tmp_path / "b")
-    (tmp_path / "a").unlink()
-    assert (tmp_path / "b").read_text() == "x"
+    (tmp_path / "b").hardlink_to(tmp_path / "a")
+    copy(tmp_path / "a", tmp_path / "b")
+    (tmp_path / "b").write_text("y")
+    assert (tmp_path / "a").read_text() == "x"

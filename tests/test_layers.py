@@ -25,7 +25,7 @@ LAYERS = (
             "machine",
             "fleet",
         ),
-        *("prerequisites", "testing", "interrupts", "journal", "record"),
+        *("prerequisites", "testing", "interrupts", "journal", "record", "supervisor", "digest"),
     },
     {"trial"},
     {"runner", "bisect", "nightly", "matrix"},

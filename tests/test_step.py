@@ -34,7 +34,8 @@ def step(git: Git, scenarios: Path, *args: str, **env: str) -> subprocess.Comple
         (LOST, "true\n", 125),
         ("echo regress: failed\n", "true\n", 125),
         (GOOD, "false\n", 125),
-        ("exit 1\n", "true\n", 125),
+        ("exit 0\n", "true\n", 125),
+        ("exit 1\n", "true\n", 128),
     ],
 )
 def test_only_the_expected_crash_is_bad_and_only_the_guests_word_is_good(

@@ -6,9 +6,10 @@ import pytest
 from harness.console import expectation_from, find_crashes
 from harness.errors import InfrastructureError, RegressError
 from harness.machine import Chunk
-from harness.model import Boot, Outcome, Timeouts, Trial
+from harness.model import Boot, Outcome, Timeouts, Trial, Verdict
 from harness.testing import ScriptedMachine
 from harness.trial import MOST_CUTS, SETTLE, Watch, describe, run_trial
+from harness.verdict import judge
 
 EXPECTED = expectation_from(
     {"title": "NULL pointer dereference in bio_integrity_*", "workqueue": "bio_integrity_verify_fn"}
@@ -105,6 +106,13 @@ def test_a_failure_keeps_its_reason(tmp_path: Path) -> None:
     assert (trial.outcome, trial.reason) == (Outcome.FAILED, "what was read is not what was written")
 
 
+def test_a_scripts_own_mistake_is_no_evidence(tmp_path: Path) -> None:
+    trial = attempt(tmp_path, UP, Chunk(status=b"regress: error 5.0 the script ended with status 127\n"))
+    assert (trial.outcome, trial.reason) == (Outcome.ERROR, "the script ended with status 127")
+    for failure in (True, False):
+        assert judge([trial], EXPECTED, failure).word is Verdict.SKIP
+
+
 def test_a_machine_that_ends_early(tmp_path: Path) -> None:
     trial = attempt(tmp_path, Chunk(console=b"Linux version 6.1\n"))
     assert (trial.outcome, trial.reason) == (Outcome.BOOT_FAILED, "the machine ended before user space was up")
@@ -116,6 +124,12 @@ def test_a_machine_at_fault_says_nothing_of_the_kernel(tmp_path: Path) -> None:
     trial = attempt(tmp_path, UP, InfrastructureError("the machine did not start: qemu-system-x86_64: no memory"))
     assert trial.outcome is Outcome.INFRASTRUCTURE
     assert "no memory" in trial.reason
+
+
+def test_what_was_said_before_the_machine_failed_counts(tmp_path: Path) -> None:
+    failed = InfrastructureError("QEMU did not end by itself")
+    assert attempt(tmp_path, UP, Chunk(status=b"regress: passed 6.70\n"), failed).outcome is Outcome.PASSED
+    assert attempt(tmp_path, UP, Chunk(console=OOPS_61), failed).outcome is Outcome.CRASHED
 
 
 def pieces(data: bytes, size: int) -> Iterable[Chunk]:

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import assessment, catalog, document, record
+from harness import assessment, document, record
 from harness.bisect import Bisection, BisectStatus, Evaluator, EvidenceLog, Plan, Result, gitlog, search_for
 from harness.bisect.reverse import is_line
 from harness.cli import environment
 from harness.cli.environment import Environment
 from harness.cli.view import View
+from harness.digest import digest
 from harness.errors import UserError
 from harness.files import write_atomically
 from harness.interrupts import Interrupts
@@ -159,7 +160,7 @@ class _Planning:
 
     def __init__(self, here: Environment, options: argparse.Namespace) -> None:
         self.here, self.options, self.scenario = here, options, here.scenario
-        self.digest = catalog.digest(here.scenario)
+        self.digest = digest(here.scenario)
         if len(self.scenario.ways) > 1:
             names = ", ".join(way.name for way in self.scenario.ways)
             raise UserError(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness import catalog, paths, prerequisites, record
 from harness.cli.progress import Talk
+from harness.digest import digest
 from harness.errors import UserError
 from harness.interrupts import Interrupts
 from harness.kernel import replay
@@ -97,7 +98,7 @@ class Environment:
                 kind=kind,
                 name=scenario.aliases[0] if scenario.aliases else scenario.id,
                 title=scenario.title,
-                digest=catalog.digest(scenario),
+                digest=digest(scenario),
                 command=["regress", *sys.argv[1:]],
             )
 

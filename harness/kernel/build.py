@@ -11,22 +11,31 @@ import json
 import os
 import re
 import shutil
+import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, cast
 
 from packaging.specifiers import SpecifierSet
 
-from harness.errors import BuildError, InfrastructureError, KernelError, ProgramFailed, RegressError, UserError
-from harness.files import locked, share, whole_folder, write_atomically
-from harness.git import Commit
+from harness.errors import (
+    BuildError,
+    InfrastructureError,
+    KernelError,
+    ProgramFailed,
+    RegressError,
+    TimedOut,
+    UserError,
+)
+from harness.files import copy, locked, whole_folder, write_atomically
+from harness.git import Commit, Git
 from harness.kernel import config as kconfig
 from harness.kernel.toolchain import Toolchain, release, toolchain_for
 from harness.kernel.tree import Tree
 from harness.model import Kernel
-from harness.process import Completed, run
+from harness.process import passed, run
 from harness.progress import Progress
 
 IMAGE = "arch/x86/boot/bzImage"
@@ -50,10 +59,33 @@ _ERROR = re.compile(
     r"|Makefile:\d+: \*\*\* "
 )
 _SECONDARY = re.compile(r"^make(\[\d+\])?: \*\*\* .*Error \d+$|^make(\[\d+\])?: \*\*\* Waiting")
+# What the machine says when it is at fault, at the end of a line, where an error message has it: a compiler quotes
+# source lines, and those may say anything.
 _MACHINERY = re.compile(
-    r"No space left on device|Cannot allocate memory|out of memory allocating|Killed signal terminated program"
-    r"|: Read-only file system|Input/output error|Disk quota exceeded|internal compiler error: Killed"
+    r"(?:^|[:)] ?)(?:No space left on device|Cannot allocate memory|Read-only file system|Input/output error"
+    r"|Disk quota exceeded|Too many open files(?: in system)?|Resource temporarily unavailable|Stale file handle"
+    r"|memory exhausted)\.?$"
+    r"|^\w*Error: \[Errno (?:5|12|23|24|28|30|122)\] "
+    r"|out of memory allocating \d+ bytes"
+    r"|(?:fatal|internal compiler) error: Killed\b|terminated with signal \d+ \[(?:Killed|Bus error)\]"
+    r"|^(?:\S+: (?:line )?(?:\d+: )?(?:\d+ )?)?(?:Killed|Bus error)(?:$|  | \(core dumped\))"
+    r"|^make(?:\[\d+\])?: \*\*\* .*(?:\] (?:Killed|Terminated|Interrupt|Hangup|Bus error.*)|Error 1(?:29|30|35|37|43))$"
+    r"|source directory cannot contain spaces or colons"
 )
+# As gcc and clang quote: a bar after the line's number, or (before gcc 9) the line with a caret below.
+_QUOTED = re.compile(r"^\s*\d*\s*\|.*|^ .*\n\s*~*\^.*", re.MULTILINE)
+_DIRECTIVE = re.compile(r"(?:error|warning): (?:#|static assertion)")
+
+ENDED_FROM_OUTSIDE = {
+    128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGBUS, signal.SIGTERM)
+}
+"""Exit statuses of a program that somebody ended, or whose memory or disk went away; a shell hands them on."""
+
+ATTEMPTS = 2
+"""How often a build is tried before it counts as failed: not every failure is the source's."""
+
+TIMEOUT = 2 * 3600.0
+"""Seconds that a build may take; a commit that needs more counts as one that does not build."""
 
 
 def first_error(log: str) -> str:
@@ -72,16 +104,76 @@ def first_error(log: str) -> str:
     return next((line for line in reversed(lines) if line), "the build printed nothing")
 
 
-def machinery_fault(log: str) -> str | None:
-    """The line that shows that a build failed by the machine's fault (full disk, no memory), if there is one."""
-    return next((line.strip() for line in log.splitlines() if _MACHINERY.search(line)), None)
+def machinery_fault(log: str, status: int = 1) -> str | None:
+    """What shows that a build failed by the machine's fault, such as a full disk: a line of its output.
+
+    Args:
+        log: the output.
+        status: the exit status of the build's program.
+
+    Returns:
+        None where nothing does.
+    """
+    for line in _QUOTED.sub("", log).splitlines():
+        if _MACHINERY.search(line.strip()) and not _DIRECTIVE.search(line):
+            return line.strip()
+    return (
+        f"exit status {status}, a signal ({signal.Signals(status - 128).name})"
+        if status in ENDED_FROM_OUTSIDE
+        else None
+    )
 
 
-def failure(log: str) -> RegressError:
-    """Whose fault a failed build is, by what it printed: the machine's, else the kernel's, with its first error."""
-    if fault := machinery_fault(log):
+def failure(log: str, status: int = 1) -> RegressError:
+    """Whose fault a failed build is: the machine's, else the kernel's, with its first error.
+
+    Args:
+        log: the output.
+        status: the exit status of the build's program.
+    """
+    if fault := machinery_fault(log, status):
         return InfrastructureError(f"the build was cut short by this machine: {fault}")
     return BuildError(first_error(log))
+
+
+def run_build(
+    argv: Sequence[str],
+    log: Path,
+    lock: int,
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    on_line: Callable[[str], None] | None = None,
+    within: str = "",
+    timeout: float = TIMEOUT,
+) -> None:
+    """Run a build's program; where it fails, once more.
+
+    Args:
+        argv: program and arguments.
+        log: what it prints is appended to this file; only the last attempt's part is judged.
+        lock: the tree's lock, held until all that the build has started has ended.
+        cwd: where to run it.
+        env: changes to the environment.
+        on_line: is given each line of the output.
+        within: what to leave out of messages: the path of the tree.
+        timeout: seconds for each attempt.
+
+    Raises:
+        BuildError: it failed twice, or did not end in its time.
+        InfrastructureError: it failed by the machine's fault.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        before = log.stat().st_size if log.exists() else 0
+        try:
+            run(argv, cwd=cwd, env=env, log=log, on_line=on_line, locks=(lock,), timeout=timeout)
+            return
+        except TimedOut as error:
+            raise BuildError(f"the build was given up: {error}") from error
+        except ProgramFailed as error:
+            if attempt == ATTEMPTS:
+                printed = log.read_bytes()[before:].decode(errors="replace")
+                raise failure(printed.replace(within, "") if within else printed, error.returncode) from error
 
 
 def kernel_version(makefile: str) -> str:
@@ -93,7 +185,7 @@ def kernel_version(makefile: str) -> str:
     pattern = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]*(\S*)", re.MULTILINE)
     got = {found[1]: found[2] for found in pattern.finditer(makefile)}
     if not {"VERSION", "PATCHLEVEL"} <= got.keys():
-        raise UserError("its Makefile has no VERSION and PATCHLEVEL: this is no kernel tree")
+        raise UserError("it has no Makefile with VERSION and PATCHLEVEL: this is no kernel tree")
     sublevel = "" if got.get("SUBLEVEL", "0") in ("", "0") else f".{got['SUBLEVEL']}"
     return f"{got['VERSION']}.{got['PATCHLEVEL']}{sublevel}{got.get('EXTRAVERSION', '')}"
 
@@ -140,12 +232,12 @@ class KernelBuilder:
     def build(self, commit: Commit, folder: Path) -> Kernel:
         """See `Builder.build`; an image that was built before from the same source is taken as it is."""
         options = kconfig.compose(self.fragments)
-        version = kernel_version(self.tree.workspace.text("show", f"{commit.sha}:Makefile"))
+        version = _version(self.tree.workspace, commit.sha)
         # As in the toolchains' rules, a release candidate counts as its release.
         if release(version) not in SpecifierSet(self.kernels):
             raise KernelError(f"the scenario wants Linux {self.kernels}, this is {version}")
         toolchain = toolchain_for(version)
-        flavour = _digest(self.arch, kconfig.render(options), toolchain.identity)
+        flavour = _digest(self.arch, kconfig.render(options), toolchain.identity, *map("=".join, passed().items()))
         kept = self.cache / "kernels" / _digest(commit.tree, flavour)
         if not (kept / "kernel.json").exists():
             with locked(self.tree.lock, self.progress) as lock:
@@ -185,7 +277,7 @@ class _Work:
             if count:
                 self.builder.progress.update(f"building {self.commit.sha[:12]}: {count} steps, {line.strip()}")
 
-        self._run_make(("bzImage",), tick)
+        self._make("bzImage", on_line=tick)
         return self.objects, {
             "commit": self.commit.sha,
             "tree": self.commit.tree,
@@ -195,6 +287,8 @@ class _Work:
             "toolchain": self.toolchain.reason,
             "command": self.argv("bzImage"),
             "environment": FIXED,
+            # The names alone: a value may be a secret.
+            "passed": list(passed()),
             "lost": [str(one) for one in lost],
             "signature": hashlib.sha256((self.objects / IMAGE).read_bytes()).hexdigest(),
             "seconds": round(time.monotonic() - started, 2),
@@ -213,13 +307,9 @@ class _Work:
             *(*self.toolchain.arguments, f"-j{self.builder.jobs}", *targets),
         ]
 
-    def _run_make(self, targets: tuple[str, ...], tick: object = None) -> Completed:
-        argv = self.argv(*targets)
-        try:
-            return run(argv, env=FIXED, log=self.log, on_line=tick, pass_fds=(self.lock,))  # type: ignore[arg-type]
-        except ProgramFailed as error:
-            text = self.log.read_text(encoding="utf-8", errors="replace")
-            raise failure(text.replace(f"{self.builder.tree.worktree}/", "")) from error
+    def _make(self, target: str, on_line: Callable[[str], None] | None = None) -> None:
+        within = f"{self.builder.tree.worktree}/"
+        run_build(self.argv(target), self.log, self.lock, env=FIXED, on_line=on_line, within=within)
 
     def _configure(self, state: Path) -> list[kconfig.Lost]:
         """Make `.config` of tinyconfig and the fragments, unless it is up to date.
@@ -237,10 +327,10 @@ class _Work:
         times = final.stat() if old is not None else None
         state.unlink(missing_ok=True)
         self.builder.progress.update(f"configuring {self.commit.sha[:12]}")
-        self._run_make(("tinyconfig",))
+        self._make("tinyconfig")
         with final.open("a", encoding="utf-8") as file:
             file.write(kconfig.render(self.options))
-        self._run_make(("olddefconfig",))
+        self._make("olddefconfig")
         if times is not None and final.read_bytes() == old:
             os.utime(final, ns=(times.st_atime_ns, times.st_mtime_ns))
         lost = kconfig.check(self.options, final, worktree)
@@ -252,6 +342,18 @@ class _Work:
             return False
         changed = self.builder.tree.workspace.changed(tree, self.commit.tree)
         return any(_KCONFIG_INPUT.search(path) for path in changed)
+
+
+def _version(git: Git, sha: str) -> str:
+    """The version of a commit's kernel.
+
+    Raises:
+        BuildError: it has no Makefile, or not a kernel's: there is nothing to build.
+    """
+    try:
+        return kernel_version(git.text("show", f"{sha}:Makefile") if git.text("ls-tree", sha, "Makefile") else "")
+    except UserError as error:
+        raise BuildError(str(error)) from error
 
 
 def _digest(*parts: str) -> str:
@@ -274,7 +376,7 @@ def _load(kept: Path, folder: Path) -> Kernel:
     facts = json.loads((kept / "kernel.json").read_text(encoding="utf-8"))
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("bzImage", "config", "build.log", "kernel.json"):
-        share(kept / name, folder / name)
+        copy(kept / name, folder / name)
     return Kernel(
         folder=kept,
         image=kept / "bzImage",

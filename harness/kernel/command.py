@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from harness.errors import ProgramFailed
+from harness.errors import BuildError, ProgramMissing
 from harness.files import locked
 from harness.git import Commit
-from harness.kernel.build import failure
+from harness.kernel.build import run_build
 from harness.kernel.tree import Tree
 from harness.model import Kernel
-from harness.process import run
 from harness.progress import Progress
 
 
@@ -47,10 +46,11 @@ class CommandBuilder:
         if self._lock is None:
             self._lock = self._held.enter_context(locked(self.tree.lock, self.progress))
         self.tree.workspace.check_out(commit.sha)
-        log = folder / "build.log"
-        argv = shlex.split(self.command)
+        argv, env = shlex.split(self.command), {"REGRESS_COMMIT": commit.sha}
         try:
-            run(argv, cwd=self.tree.worktree, log=log, pass_fds=(self._lock,), env={"REGRESS_COMMIT": commit.sha})
-        except ProgramFailed as error:
-            raise failure(log.read_text(encoding="utf-8", errors="replace")) from error
+            run_build(argv, folder / "build.log", self._lock, cwd=self.tree.worktree, env=env)
+        except ProgramMissing as error:
+            if not error.local:
+                raise
+            raise BuildError(f"the tree has no program {argv[0]} at this commit") from error
         return Kernel(self.tree.worktree, self.tree.worktree, "command", commit.tree, self.command, True, 0.0)

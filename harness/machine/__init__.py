@@ -25,6 +25,9 @@ class Guest(Protocol):
 
         Returns:
             An empty `Chunk` when nothing came in time, None when the machine has ended and all was read.
+
+        Raises:
+            harness.errors.InfrastructureError: the machine did not end by itself.
         """
 
 
@@ -36,4 +39,5 @@ class Machine(Protocol):
 
         Raises:
             harness.errors.InfrastructureError: the machine cannot be had.
+            harness.errors.KernelError: this kernel or tree cannot be booted on it.
         """

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from harness.progress import Progress
 
 PATIENCE = 5.0
 """Seconds that the probe has under KVM; where KVM works it takes a fraction of one."""
+
+KEPT = 3600.0
+"""Seconds that a "no" of the probe is kept: a host that is busy now may answer in time later."""
 
 PASSED = 0x2A * 2 + 1
 """QEMU's exit status for what the probe writes to isa-debug-exit."""
@@ -30,7 +34,7 @@ class Accelerator:
 
 
 def probe(cache: Path, progress: Progress, qemu: str = "qemu-system-x86_64") -> Accelerator:
-    """Decide between KVM and TCG; the answer is kept by machine, running kernel and QEMU version.
+    """Decide between KVM and TCG; the answer is kept by machine, running kernel and QEMU version, a "no" for an hour.
 
     Args:
         cache: the answer is kept there.
@@ -47,7 +51,9 @@ def probe(cache: Path, progress: Progress, qemu: str = "qemu-system-x86_64") -> 
     key = hashlib.sha256("\0".join((_machine(), *os.uname()[1:4], version)).encode()).hexdigest()[:16]
     kept = cache / "accelerator" / f"{key}.json"
     if kept.exists():
-        return Accelerator(**json.loads(kept.read_text(encoding="utf-8")))
+        known = Accelerator(**json.loads(kept.read_text(encoding="utf-8")))
+        if known.name == "kvm" or time.time() - kept.stat().st_mtime < KEPT:
+            return known
     progress.note("booting a probe to see whether KVM works")
     found = boot_probe(qemu, "kvm")
     write_atomically(kept, json.dumps(asdict(found)))

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import selectors
 import shlex
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.errors import InfrastructureError
+from harness.errors import InfrastructureError, KernelError, ProgramMissing
 from harness.machine import Chunk, Guest
 from harness.model import Boot
-from harness.process import started
+from harness.process import Job, started
+
+_WORD = re.compile(r"regress: (passed|failed|skipped|error|broken)\b\s*(.*)")
 
 
 @dataclass
 class _Running:
-    process: subprocess.Popen[bytes]
+    job: Job
     selector: selectors.BaseSelector
     last: bytes = b""
     told: bool = False
@@ -26,7 +29,7 @@ class _Running:
 
     def read(self, timeout: float) -> Chunk | None:
         """See `Guest.read`; the last line of the output is the guest's word."""
-        assert self.process.stdout is not None
+        assert self.job.process.stdout is not None
         if self.ended:
             return None
         if not self.told:
@@ -34,13 +37,26 @@ class _Running:
             return Chunk(status=b"regress: up\n")
         if not self.selector.select(timeout):
             return Chunk()
-        if console := os.read(self.process.stdout.fileno(), 65536):
+        if console := os.read(self.job.process.stdout.fileno(), 65536):
             self.last = (self.last + console)[-4096:]
             return Chunk(console)
         self.ended = True
-        lines = self.last.decode(errors="replace").strip().splitlines()
-        if lines and lines[-1].startswith(("regress: passed", "regress: failed", "regress: skipped")):
-            return Chunk(status=lines[-1].encode() + b"\n")
+        return self._word()
+
+    def _word(self) -> Chunk | None:
+        """What the command's last line and its exit status say.
+
+        Raises:
+            InfrastructureError: the machine has failed.
+        """
+        line = (self.last.decode(errors="replace").strip().splitlines() or [""])[-1]
+        status = self.job.wait()
+        if found := _WORD.fullmatch(line):
+            if found[1] == "broken":
+                raise InfrastructureError(f"the machine is broken: {found[2] or 'no reason given'}")
+            return Chunk(status=f"{line}\n".encode())
+        if status:
+            raise InfrastructureError(f"the machine's command ended with exit status {status}: {line or 'no output'}")
         return None
 
 
@@ -48,8 +64,16 @@ class _Running:
 class CommandMachine:
     """Runs a command in place of a machine.
 
-    Its output is the console; its last line is `regress: passed` or `regress: failed REASON`, without
-    which the run was lost.  It finds what to boot in its environment: `REGRESS_IMAGE` (the kernel
+    Its output is the console, and its last line the guest's word, whatever the exit status:
+
+        regress: passed [TEXT]      the scenario ran to its end and found nothing wrong
+        regress: failed REASON      it found something wrong
+        regress: skipped REASON     this kernel lacks something that it needs
+        regress: error REASON       the test itself went wrong: nothing can be said of this kernel
+        regress: broken REASON      the machine went wrong: it is tried again
+
+    Without a word and without a crash on the console, exit status 0 is a machine that was lost, and any other
+    one that went wrong.  The command finds what to boot in its environment: `REGRESS_IMAGE` (the kernel
     image, or the checked-out tree where a command built it), `REGRESS_INITRD`, `REGRESS_APPEND`
     (words for the kernel command line) and `REGRESS_FOLDER` (for what it wants to keep).
 
@@ -61,7 +85,11 @@ class CommandMachine:
 
     @contextlib.contextmanager
     def boot(self, boot: Boot) -> Iterator[Guest]:
-        """See `harness.machine.Machine.boot`."""
+        """See `harness.machine.Machine.boot`.
+
+        Raises:
+            KernelError: the command is a program of the tree, which has none of this name.
+        """
         argv = shlex.split(self.command)
         if not argv:
             raise InfrastructureError("machine.command is empty")
@@ -72,10 +100,16 @@ class CommandMachine:
             "REGRESS_FOLDER": str(boot.folder),
         }
         folder = boot.image if boot.image.is_dir() else boot.folder
-        with (
-            started(argv, cwd=folder, env=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process,
-            selectors.DefaultSelector() as selector,
-        ):
-            assert process.stdout is not None
-            selector.register(process.stdout, selectors.EVENT_READ)
-            yield _Running(process, selector)
+        with contextlib.ExitStack() as stack:
+            try:
+                job = stack.enter_context(
+                    started(argv, cwd=folder, env=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                )
+            except ProgramMissing as error:
+                if not error.local:
+                    raise
+                raise KernelError(f"the tree has no program {argv[0]} at this commit") from error
+            selector = stack.enter_context(selectors.DefaultSelector())
+            assert job.process.stdout is not None
+            selector.register(job.process.stdout, selectors.EVENT_READ)
+            yield _Running(job, selector)

@@ -11,10 +11,8 @@ import os
 import selectors
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 import tty
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,7 +21,7 @@ from pathlib import Path
 from harness.errors import InfrastructureError, ProgramMissing
 from harness.machine import Chunk, Guest
 from harness.model import Boot
-from harness.process import end, environment
+from harness.process import Job, started
 
 APPEND = (
     "console=ttyS0",
@@ -43,7 +41,8 @@ APPEND = (
 def disk_options(image: Path | str) -> list[str]:
     """QEMU's options for a disk image, which the guest sees as `/dev/vda`.
 
-    What QEMU has written is in the host's page cache, and so outlives QEMU, which is all that is ended.
+    What QEMU has written is in the host's page cache, and so outlives QEMU, which is all that is ended; that happens
+    by SIGKILL, so that QEMU writes nothing more.
     """
     drive = f"file={str(image).replace(',', ',,')},if=none,id=image,format=raw,cache=writeback"
     return ["-drive", drive, "-device", "virtio-blk-pci,drive=image"]
@@ -73,7 +72,7 @@ def command(boot: Boot, accelerator: str, status: Path, empty: Path) -> list[str
 class _Running:
     """A QEMU under vng: its console on a pty, its status port on a fifo."""
 
-    process: subprocess.Popen[bytes]
+    job: Job
     console: int
     status: int
     folder: Path
@@ -88,19 +87,21 @@ class _Running:
         status = (_read(self.status) or b"") if self.status in ready or console == b"" else b""
         # Either channel may be the first to speak: a pty hands on what it is given a little later than a fifo does.
         if (console or status) and not self.noted:
-            self.noted = _note_qemu(self.process.pid, self.folder)
+            self.noted = _note_qemu(self.job.process.pid, self.folder)
         if console:
             self.first = (self.first + console)[:4096]
         if console == b"" and not status:
-            self._assert_booted()
+            self._assert_ended_well()
             return None
         return Chunk(console or b"", status)
 
-    def _assert_booted(self) -> None:
-        """Tell a machine that never came to be from one that ended."""
+    def _assert_ended_well(self) -> None:
+        """Tell a machine that never came to be, or was ended from outside, from one that ended by itself."""
         for line in self.first.decode(errors="replace").splitlines():
             if line.startswith(("qemu-system", "qemu:", "virtme-run: error", "vng: error", "Traceback")):
                 raise InfrastructureError(f"the machine did not start: {line.strip()}")
+        if status := self.job.wait():
+            raise InfrastructureError(f"QEMU did not end by itself: exit status {status} of vng")
 
 
 def _read(descriptor: int) -> bytes:
@@ -138,10 +139,7 @@ class Vng:
 
     @contextlib.contextmanager
     def boot(self, boot: Boot) -> Iterator[Guest]:
-        """See `Machine.boot`.
-
-        The pty is the controlling terminal of vng and QEMU: when this process dies, however it
-        dies, the terminal hangs up and they end.
+        """See `Machine.boot`; leaving the block is a power cut.
 
         Raises:
             ProgramMissing: vng or QEMU is not installed.
@@ -149,14 +147,14 @@ class Vng:
         """
         # vng calls its other half, virtme-run, by name.
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-        for program in ("vng", "qemu-system-x86_64", "setsid"):
+        for program in ("vng", "qemu-system-x86_64"):
             if shutil.which(program, path=path) is None:
                 raise ProgramMissing(program)
         with tempfile.TemporaryDirectory(prefix="regress-boot-") as name, contextlib.ExitStack() as stack:
             fifo, empty = Path(name, "status"), Path(name, "empty")
             os.mkfifo(fifo)
             empty.mkdir()
-            argv = command(boot, self.accelerator, fifo, empty)
+            argv, env = command(boot, self.accelerator, fifo, empty), {"PATH": path, "TMPDIR": name}
             (boot.folder / "vng.command").write_text(shlex.join(argv) + "\n", encoding="utf-8")
             status = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
             stack.callback(os.close, status)
@@ -166,27 +164,13 @@ class Vng:
             stack.callback(os.close, console)
             tty.setraw(terminal)
             try:
-                process = subprocess.Popen(
-                    # Under nohup the hang-up would be ignored by all that are started from here.
-                    ["env", "--default-signal=HUP", "setsid", "--ctty", *argv],
-                    stdin=terminal,
-                    stdout=terminal,
-                    stderr=terminal,
-                    env={**environment(None), "PATH": path},
+                job = stack.enter_context(
+                    started(argv, env=env, stdin=terminal, stdout=terminal, stderr=terminal, patience=0)
                 )
             finally:
                 os.close(terminal)
-            stack.callback(_end_session, process)
-            running = _Running(process, console, status, boot.folder)
+            running = _Running(job, console, status, boot.folder)
             stack.callback(running.selector.close)
             running.selector.register(console, selectors.EVENT_READ)
             running.selector.register(status, selectors.EVENT_READ)
             yield running
-
-
-def _end_session(process: subprocess.Popen[bytes]) -> None:
-    """End vng, virtme-run and QEMU, which share one process group once setsid has made it."""
-    deadline = time.monotonic() + 2.0
-    while process.poll() is None and os.getpgid(process.pid) != process.pid and time.monotonic() < deadline:
-        time.sleep(0.01)
-    end(process)

@@ -99,6 +99,18 @@ def test_leaving_the_block_ends_a_hanging_guest(tmp_path: Path) -> None:
     assert gone(pid)
 
 
+def test_a_qemu_that_somebody_kills_is_the_machines_fault(tmp_path: Path) -> None:
+    def follow() -> None:
+        with Vng("tcg").boot(boot(tmp_path, HANG)) as guest:
+            while (chunk := guest.read(1.0)) is not None:
+                if chunk.status:
+                    for pid in qemus(tmp_path):
+                        os.kill(pid, signal.SIGKILL)
+
+    with pytest.raises(InfrastructureError, match="QEMU did not end by itself"):
+        follow()
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_controller_leaves_no_qemu(tmp_path: Path, number: signal.Signals) -> None:
     boot(tmp_path, HANG)

@@ -1,0 +1,121 @@
+"""Runs one command; what that has started ends with it, or with the controller, whichever is first.
+
+    python supervisor.py LIFELINE PATIENCE PROGRAM [ARGUMENT...]
+
+The lifeline is a pipe whose other end the controller holds: when it closes, however the controller died,
+everything is ended.  Orphans come to the supervisor and not to init, so that a daemon is found too.
+
+The exit status is the command's, 128 and the number of the signal for one that a signal ended.
+
+It imports little: it is started for each build and each boot.
+"""
+# pathlib and contextlib would have to be imported; to become another program is its purpose.
+# ruff: noqa: PTH123, PTH208, S606, SIM105
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import sys
+import time
+
+# <linux/prctl.h>
+SET_PDEATHSIG, SET_CHILD_SUBREAPER = 1, 36
+# The module `signal` would take as long to import as all the others together.
+KILL, PIPE, TERM, XFSZ, DEFAULT = 9, 13, 15, 25, None
+
+GRACE = 0.5
+"""Seconds that are left for what a command leaves behind to end by itself: `tee` has a last line to write."""
+
+
+def supervise(lifeline: int, patience: float, argv: list[str]) -> int:
+    """Run a command to its end.
+
+    Args:
+        lifeline: a descriptor that can be read, at its end, once the command is to be ended.
+        patience: seconds between the request to end (SIGTERM) and SIGKILL; with 0 there is no request.
+        argv: program and arguments.
+
+    Returns:
+        Its exit status.
+    """
+    libc = ctypes.CDLL(None)
+    libc.prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    command = os.fork()
+    if command == 0:
+        libc.prctl(SET_PDEATHSIG, KILL, 0, 0, 0)
+        _become(argv, libc)
+    ended = os.pidfd_open(command)
+    ready, _, _ = select.select([ended, lifeline], [], [])
+    status = TERM
+    if ended in ready:
+        status = os.waitpid(command, 0)[1]
+    if ended not in ready or not _reaped(GRACE):
+        _end_all(patience)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def _become(argv: list[str], libc: ctypes.CDLL) -> None:
+    """Turn this process into the command, in a session of its own and without the supervisor's descriptors."""
+    os.setsid()
+    os.closerange(3, 1 + max(map(int, os.listdir("/proc/self/fd"))))
+    for number in (PIPE, XFSZ):  # Python ignores them
+        libc.signal(number, DEFAULT)
+    try:
+        os.execvp(argv[0], argv)
+    except OSError as error:
+        os.write(2, f"{argv[0]}: {error.strerror}\n".encode())
+    finally:
+        os._exit(126)
+
+
+def _end_all(patience: float) -> None:
+    if patience:
+        _signal_all(TERM)
+    while not _reaped(patience):
+        _signal_all(KILL)
+        patience = 0.02
+
+
+def _reaped(seconds: float) -> bool:
+    """Whether nothing is left below this process, waiting for it no longer than some seconds."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            if os.waitpid(-1, os.WNOHANG)[0]:
+                continue
+        except ChildProcessError:
+            return True
+        if time.monotonic() >= until:
+            return False
+        time.sleep(0.005)
+
+
+def _signal_all(number: int) -> None:
+    for pid in _below(os.getpid()):
+        try:
+            os.kill(pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass  # it has ended, or became another user's
+
+
+def _below(top: int) -> list[int]:
+    """The descendants of a process, the nearest first."""
+    children: dict[int, list[int]] = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                parent = int(file.read().rpartition(b")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        children.setdefault(parent, []).append(int(name))
+    found = [top]
+    for pid in found:
+        found += children.get(pid, [])
+    return found[1:]
+
+
+if __name__ == "__main__":
+    sys.exit(supervise(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]))

@@ -22,7 +22,7 @@ from pathlib import Path
 from bench.common import machine, table
 from bench.histories import Case, Kind
 from bench.search import BOOT, BUILD, case_of
-from harness import store
+from harness import record
 from harness.bisect import Bisection, BisectStatus, Evaluator, EvidenceLog, Plan, State, search_for
 from harness.bisect.evidence import Rates
 from harness.console import expectation_from
@@ -157,7 +157,7 @@ def bisect(case: Case, runs: int | None, confidence: float, seed: str, idle: fro
         )
         ends = ((real[one.history.bad],), tuple(real[sha] for sha in one.history.good))
         plan = Plan(scenario.id, "", "made-up", "x86_64", *ends, runs=runs, confidence=confidence)
-        run = store.start(Path(top) / "results", scenario.id, "made-up", "x86_64")
+        run = record.start(Path(top) / "results", scenario.id, "made-up", "x86_64")
         # As with a build command of the user's: every commit is tried itself.
         evidence_log = EvidenceLog(run, expected, plan, share=False)
         tree = Tree("made-up", "made-up", git, git)

@@ -130,18 +130,18 @@ def conclude(cells: Sequence[Cell]) -> tuple[TryStatus, str]:
     """What a table says as a whole.
 
     Where the first cell, the base in the scenario that is asked about, does not show the regression, that
-    patches pass says nothing.
+    patches pass says nothing.  A cell that is not as expected outweighs one that cannot be told.
     """
     for cell in cells:
         if cell.answer and any(trial.outcome is Outcome.INFRASTRUCTURE for trial in cell.answer.trials):
             return TryStatus.INFRASTRUCTURE, f"{cell.row.name} in {cell.scenario.id}: {cell.answer.verdict.reason}"
     if cells and cells[0].as_expected is False:
         return TryStatus.NOT_REPRODUCED, "the regression does not show without a patch, so what passes proves nothing"
-    for cell in cells:
-        if cell.in_doubt:
-            return TryStatus.INCONCLUSIVE, f"{cell.row.name} in {cell.scenario.id} cannot be told: {cell.in_doubt}"
     wrong = [cell for cell in cells if cell.as_expected is False]
     if wrong:
         names = ", ".join(dict.fromkeys(cell.row.name for cell in wrong))
         return TryStatus.NOT_AS_EXPECTED, f"{len(wrong)} of {len(cells)} cells are not as expected: {names}"
+    for cell in cells:
+        if cell.in_doubt:
+            return TryStatus.INCONCLUSIVE, f"{cell.row.name} in {cell.scenario.id} cannot be told: {cell.in_doubt}"
     return TryStatus.AS_EXPECTED, "every cell is as expected"

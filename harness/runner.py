@@ -91,28 +91,37 @@ class GuestImage:
 def conclude(answers: Sequence[Answer], *, claim: bool = False) -> tuple[RunStatus, str]:
     """What the answers say together.
 
-    The regression shows when each known commit gave the verdict that it ought to give, or, for
-    commits without a known answer, when each of them is bad.  A claim holds in the same way, but every
-    commit without a known answer has to be good.  A commit that could not be told leaves the whole open.
+    The regression shows when each known commit gave the verdict that it ought to give, or, of commits
+    without a known answer, when one of them is bad.  A claim holds when every commit is good.  A machine
+    that failed comes first, then what is not as it ought to be; otherwise a commit that could not be told
+    leaves the whole open.
     """
-    yes, no = (RunStatus.HOLDS, RunStatus.DOES_NOT_HOLD) if claim else (RunStatus.SHOWS, RunStatus.DOES_NOT_SHOW)
     for answer in answers:
-        sha, verdict = answer.subject.commit.sha[:12], answer.verdict
-        if verdict.word is Verdict.SKIP:
-            lost = any(trial.outcome is Outcome.INFRASTRUCTURE for trial in answer.trials)
-            status = RunStatus.INFRASTRUCTURE if lost else RunStatus.INCONCLUSIVE
-            return status, f"{answer.subject.role} {sha} cannot be told: {verdict.reason}"
+        if any(trial.outcome is Outcome.INFRASTRUCTURE for trial in answer.trials):
+            return RunStatus.INFRASTRUCTURE, f"{answer.subject.name} cannot be told: {answer.verdict.reason}"
     for answer in answers:
-        role, sha, bad = answer.subject.role, answer.subject.commit.sha[:12], answer.verdict.word is Verdict.BAD
-        if answer.as_expected is False or (role == "commit" and not bad):
-            crashed = any(trial.crash for trial in answer.trials)
-            seen = (
-                f"{'crashes' if crashed else 'fails'}{'' if claim else ' too'}"
-                if bad
-                else ("passes" if claim else "does not crash")
-            )
-            return no, f"{role} {sha} {seen}{'' if crashed or not bad else f': {answer.verdict.reason}'}"
-    return yes, "as expected on every commit"
+        if answer.as_expected is False:
+            return RunStatus.DOES_NOT_HOLD if claim else RunStatus.DOES_NOT_SHOW, _seen(answer, claim=claim)
+    unknown = [answer for answer in answers if answer.subject.role == "commit"]
+    for answer in unknown:
+        if answer.verdict.word is Verdict.BAD:
+            return RunStatus.SHOWS, _seen(answer, claim=claim)
+    for answer in answers:
+        if answer.verdict.word is Verdict.SKIP:
+            return RunStatus.INCONCLUSIVE, f"{answer.subject.name} cannot be told: {answer.verdict.reason}"
+    if unknown:
+        return RunStatus.DOES_NOT_SHOW, _seen(unknown[0], claim=claim)
+    return RunStatus.HOLDS if claim else RunStatus.SHOWS, "as expected on every commit"
+
+
+def _seen(answer: Answer, *, claim: bool) -> str:
+    """What a commit did."""
+    name = answer.subject.name
+    if answer.verdict.word is not Verdict.BAD:
+        return f"{name} {'passes' if claim else 'does not crash'}"
+    too = "" if claim or answer.subject.role == "commit" else " too"
+    crashed = any(trial.crash for trial in answer.trials)
+    return f"{name} crashes{too}" if crashed else f"{name} fails{too}: {answer.verdict.reason}"
 
 
 @dataclass(frozen=True)

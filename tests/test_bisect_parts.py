@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness import store
+from harness import record
 from harness.bisect import Bisection, Evaluator, EvidenceLog, Plan, State, gitlog, search_for, seek
 from harness.bisect.evidence import Rates
-from harness.bisect.plan import BisectStatus, Result, Step
+from harness.bisect.plan import Step
 from harness.bisect.reverse import probability
 from harness.bisect.verification import CRASHES, enough
 from harness.cli.view import View, drawn, likely, span, time_left, where
@@ -24,7 +24,7 @@ from harness.kernel.tree import Tree
 from harness.machine import Chunk
 from harness.model import Boot, Judgement, Kernel, Outcome, Scenario, Trial, Verdict
 from harness.progress import Silent
-from harness.reports import bisect as report
+from harness.reports import mail
 from harness.runner import GuestImage, Runner
 from harness.search import Decision, Evidence, History
 from harness.search import Probe as Wanted
@@ -79,7 +79,7 @@ def test_a_commit_with_the_image_of_another_is_not_booted(tmp_path: Path, share:
     scenario = Scenario("toy", "toy", tmp_path, expect=Expectation(title="*in toy_read"))
     runner = Runner(scenario, builder, machine, lambda folder: GuestImage(folder, ()), "x86_64", Silent())
     plan = plan_of(shas[0], shas[-1])
-    run = store.start(tmp_path / "results", "toy", "tree", "x86_64")
+    run = record.start(tmp_path / "results", "toy", "tree", "x86_64")
     evidence_log = EvidenceLog(run, scenario.expect, plan, share=share)
     tree = Tree("tree", "tree", repo.git, Workspace(repo.path))
     result = Bisection(
@@ -132,7 +132,7 @@ def test_how_many_quiet_trials_are_enough() -> None:
 
 def test_the_words_of_a_search_for_a_fix_are_turned_round(tmp_path: Path) -> None:
     plan = plan_of("g" * 40, "b" * 40, find_fix=True, runs=3, log=(("c" * 40, Verdict.GOOD), ("d" * 40, Verdict.BAD)))
-    evidence_log = EvidenceLog(store.start(tmp_path, "toy", "tree", "x86_64"), None, plan, share=False)
+    evidence_log = EvidenceLog(record.start(tmp_path, "toy", "tree", "x86_64"), None, plan, share=False)
     assert evidence_log.evidence("c" * 40) == Evidence(bad=3)
     assert evidence_log.evidence("d" * 40) == Evidence(quiet=3)
     for number in range(3):
@@ -250,8 +250,7 @@ def test_the_crash_is_cut_out_of_a_serial_console(tmp_path: Path) -> None:
     console = b"one\r\r\ntwo\r\r\n" + CRASH.replace(b"\n", b"\r\r\n") + b"after\r\r\n"
     (folder / "console.log").write_bytes(console)
     [crash] = find_crashes(console)
-    result = Result(BisectStatus.CULPRIT, "", crash=Trial(Outcome.CRASHED, "", 1.0, folder, crash))
-    lines = report._oops(result)
+    lines = mail._oops(Trial(Outcome.CRASHED, "", 1.0, folder, crash))
     assert lines[2] == "BUG: kernel NULL pointer dereference, address: 0000000000000000"
     assert "---[ end trace 0000000000000000 ]---" in lines
     assert not {"one", "two", "after"} & set(lines)

@@ -109,7 +109,7 @@ def test_no_release_is_good(repo: Repo, lab: Lab) -> None:
         (["--bad", "HEAD", "--find-fix"], "knows no fixed commit"),
         (["--good", "HEAD~3", "--bad", "v9"], "revision 'v9' is not in"),
         (["--good", "HEAD~3", "--bad", "HEAD", "--runs", "0"], "not a whole number"),
-        (["--good", "HEAD~3", "--bad", "HEAD", "--confidence", "1.5"], "no probability"),
+        (["--good", "HEAD~3", "--bad", "HEAD", "--confidence", "1.5"], "must be between 0.5 and 1"),
         (["--resume", "/nowhere"], "neither a result"),
         (["--resume"], "left to go on with"),
         (["--resume", "--good", "HEAD"], "--good does not go with --resume"),

@@ -12,11 +12,13 @@ from tests.support import ROOT
 # From the ground up.  Parts of one floor may import each other, but not in a circle.
 FLOORS = {
     "words": "__init__ errors progress",
-    "pure": "console model search thread verdict",
-    "edges": "catalog files git patches paths prerequisites process store supervisor workspace yamlfile",
+    "pure": "assessment console model search thread verdict",
+    "edges": "catalog files git interrupts journal patches paths prerequisites process record supervisor "
+    "workspace yamlfile",
     "makers": "digest kernel machine testing",
     "loops": "bisect matrix runner trial",
-    "reports": "reports",
+    "reports": "document reports",
+    "sessions": "session",
     "cli": "__main__ cli",
 }
 RANK = {name: number for number, names in enumerate(FLOORS.values()) for name in names.split()}
@@ -77,6 +79,15 @@ def test_pure_parts_do_no_io() -> None:
         reached = IMPURE & {name.split(".")[0] for name in imports(path)}
         # A model may hold a path without following it.
         assert reached <= {"pathlib"}, f"{path} imports {reached}"
+
+
+def test_reports_are_made_of_documents_alone() -> None:
+    """All but the mail, which asks git about people, and the script that boots an image again."""
+    folder = ROOT / "harness" / "reports"
+    for path in set(folder.glob("*.py")) - {folder / "mail.py", folder / "repro.py"}:
+        ours = {name.split(".")[1] for name in imports(path) if name.startswith("harness.")}
+        assert ours <= {"assessment", "reports", "thread"}, f"{path} imports {ours}"
+        assert not IMPURE & {name.split(".")[0] for name in imports(path)}, path
 
 
 def test_the_crash_finder_needs_nothing_else_of_the_program() -> None:

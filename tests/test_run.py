@@ -124,9 +124,13 @@ def test_what_cannot_be_told_is_not_claimed(
 
 def test_single_commits(history: History, regress: Regress, scenarios: Path) -> None:
     git, (good, bad) = history(*commits(GOOD, BAD))
-    assert run_toy(regress, git, scenarios, "--commit", bad)[0] == 0
+    code, result = run_toy(regress, git, scenarios, "--commit", bad)
+    assert (code, result["status"], result["well"]) == (1, "shows", False)
+    code, result = run_toy(regress, git, scenarios, "--commit", good)
+    assert (code, result["status"], result["well"]) == (0, "does not show", True)
     code, result = run_toy(regress, git, scenarios, "--commit", good, "--commit", bad)
-    assert (code, result["status"]) == (1, "does not show")
+    assert (code, result["status"]) == (1, "shows")
+    assert result["reason"] == f"commit {bad[:12]} crashes"
 
 
 def test_several_runs_stop_at_the_first_crash(history: History, regress: Regress, scenarios: Path) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from harness.bisect.plan import Plan, Step
 from harness.console import Expectation
 from harness.model import Judgement, Outcome, Trial, Verdict
+from harness.record import Built, Run, Tried
 from harness.search import Evidence
-from harness.store import Built, Run, Tried
 from harness.verdict import judge, telling, weigh
 
 

@@ -17,13 +17,13 @@ from harness.files import write_atomically
 from harness.git import Commit
 from harness.kernel.tree import Tree
 from harness.model import Judgement, Outcome, Trial, Verdict
+from harness.record import Built
 from harness.runner import Runner, Subject
 from harness.search import Culprit, Evidence, History, Inconclusive, Probe, Search
 from harness.search.bayes import Bayes
 from harness.search.graph import Graph
 from harness.search.halving import Halving
 from harness.search.posterior import posterior
-from harness.store import Built
 
 UNSURE = (Outcome.BOOT_FAILED, Outcome.HUNG, Outcome.LOST)
 """What a machine that is short of time does to a good kernel too (its timers fail, limits pass): two in a row count."""

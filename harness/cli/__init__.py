@@ -1,8 +1,9 @@
 """The command line: the only part that prints, reads arguments or exits.
 
 Exit status: 0 what was asked holds; 1 it does not; 2 wrong usage or input; 3 the machinery failed
-and nothing can be said; 130 interrupted by Ctrl-C.  `step` has git's own: 0 good, 1 bad, 125 cannot
-tell, 128 and up stop the bisection.
+and nothing can be said, or an error that nobody foresaw; 130 interrupted (Ctrl-C, SIGTERM, SIGHUP);
+141 nobody reads standard output any more.  `step` has git's own: 0 good, 1 bad, 125 cannot tell,
+128 and up stop the bisection.
 """
 
 from __future__ import annotations
@@ -11,16 +12,20 @@ import argparse
 import importlib
 import os
 import sys
+import tempfile
 import traceback
 from collections.abc import Sequence
 
 from harness import VERSION
+from harness.cli import streams
+from harness.errors import InfrastructureError, RegressError, UserError
 
 COMMANDS = {
     "run": "try a scenario on its known commits, and say whether the regression shows",
     "bisect": "find the commit that brought the regression, or ended it, and prove it",
     "step": "try the commit that git bisect has checked out; for `git bisect run`",
     "try": "try patches on a scenario's bad commit: a table of patches by scenarios",
+    "report": "a stored result in another format",
     "import": "make a draft scenario of a mailing-list thread, a message or a console log",
     "list": "the scenarios",
     "new": "write a scenario to start from",
@@ -30,7 +35,7 @@ COMMANDS = {
 }
 
 MODULES = {"import": "import_", "list": "list_", "try": "try_"}
-"""The modules of commands whose names Python keeps for itself."""
+"""The modules of commands whose names are taken in Python."""
 
 STOP = 128
 """What makes `git bisect run` stop."""
@@ -47,21 +52,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     named = next((word for word in arguments if not word.startswith("-")), None)
+    streams.prepare()
+    options = argparse.Namespace()
+    status = streams.flushed(_guarded(arguments, named, options))
     if named != "step":
-        return _guarded(_parsed(arguments, named))
+        return status
     # To git nearly every exit status means "bad": only what is a verdict may pass for one.
-    try:
-        options = _parsed(arguments, named)
-        status = _guarded(options)
-    except SystemExit:
-        return STOP
-    except Exception:
-        traceback.print_exc()
-        return STOP
-    return int(options.verdict) if hasattr(options, "verdict") else max(STOP, status)
+    return int(options.verdict) if status == 0 and hasattr(options, "verdict") else max(STOP, status)
 
 
-def _parsed(arguments: Sequence[str], named: str | None) -> argparse.Namespace:
+def _parse(arguments: Sequence[str], named: str | None, options: argparse.Namespace) -> None:
     parser = argparse.ArgumentParser(
         prog="regress", description="Does this kernel show this regression, and which commit brought it?"
     )
@@ -74,16 +74,16 @@ def _parsed(arguments: Sequence[str], named: str | None) -> argparse.Namespace:
             module = importlib.import_module(f"harness.cli.{MODULES.get(name, name)}")
             module.configure(command)
             command.set_defaults(run=module.run)
-    return parser.parse_args(arguments)
+    parser.parse_args(arguments, options)
 
 
-def _guarded(options: argparse.Namespace) -> int:
-    from harness.errors import InfrastructureError, RegressError, UserError
-
+def _guarded(arguments: Sequence[str], named: str | None, options: argparse.Namespace) -> int:
+    """Parse and run; whatever goes wrong becomes a message and an exit status."""
     try:
-        status = int(options.run(options))
-        sys.stdout.flush()
-        return status
+        _parse(arguments, named, options)
+        return int(options.run(options))
+    except SystemExit as end:  # argparse has said what there is to say
+        return end.code if isinstance(end.code, int) else 2
     except UserError as error:
         print(f"regress: {error}", file=sys.stderr)
         return 2
@@ -94,10 +94,24 @@ def _guarded(options: argparse.Namespace) -> int:
         print("regress: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # Whoever read our output has enough; Python's own flush at exit would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return streams.CLOSED
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         print(f"regress: {InfrastructureError(f'{place}{error.strerror or error}')}", file=sys.stderr)
         return 3
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}".partition("\n")[0]
+        print(f"regress: internal error, please report it: {said}\n{_traceback()}", file=sys.stderr)
+        return 3
+
+
+def _traceback() -> str:
+    """Keep the traceback of the error at hand, and say where it is; where it cannot be written, the text itself."""
+    text = traceback.format_exc()
+    try:
+        descriptor, path = tempfile.mkstemp(prefix="regress-traceback-", suffix=".txt")
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"regress {VERSION}\n{text}")
+    except OSError:
+        return text
+    return f"the traceback is in {path}"

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from harness import store
+from harness import assessment, document, record
 from harness.bisect import Bisection, BisectStatus, Evaluator, EvidenceLog, Plan, Result, gitlog, search_for
 from harness.bisect.reverse import is_line
 from harness.cli import environment
 from harness.cli.environment import Environment
 from harness.cli.view import View
 from harness.digest import digest
-from harness.errors import InfrastructureError, RegressError, UserError
+from harness.errors import UserError
 from harness.files import write_atomically
+from harness.interrupts import Interrupts
 from harness.kernel.build import KernelBuilder
 from harness.kernel.maintainers import maintainers
 from harness.kernel.tree import Tree
-from harness.model import Range, Revision, Verdict
+from harness.model import Range, Revision, Trial, Verdict
+from harness.record import Run
 from harness.reports import bisect as report
-from harness.reports import repro
+from harness.reports import json_, mail, repro
 from harness.runner import Runner
+from harness.session import End, Session
 
-EXIT = {BisectStatus.CULPRIT: 0, BisectStatus.INFRASTRUCTURE: 3}
-"""Exit statuses; 1 for all others."""
-
-OPEN = ("running", str(BisectStatus.INTERRUPTED), str(BisectStatus.INFRASTRUCTURE))
+OPEN = (assessment.RUNNING, assessment.INTERRUPTED, assessment.INFRASTRUCTURE)
 """Statuses of bisections that can go on."""
 
 
@@ -77,76 +77,82 @@ def _confidence(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0.5 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no probability between 0.5 and 1")
+        raise argparse.ArgumentTypeError(f"must be between 0.5 and 1, got {text!r}")
     return value
 
 
 def run(options: argparse.Namespace) -> int:
     """Find the culprit; see `harness.bisect`."""
-    view = View()
-    here = Environment.of(options, view)
-    with environment.ended_cleanly(), view:
-        tree, plan, stored = _Planning(here, options).decide()
-        stored = stored or _start(here, tree, plan)
-        with stored.held(view):
-            return EXIT.get(_bisect(here, view, tree, plan, stored, json_wanted=options.json), 1)
+    view, interrupts = View(), Interrupts()
+    environ = Environment.of(options, view)
+
+    def tell(told: dict[str, Any]) -> None:
+        view.end()
+        view.say(report.render(told), aside=options.json)
+        if options.json:
+            view.say(json_.render(told), aside=False)
+
+    with interrupts.taken(), contextlib.ExitStack() as stack:
+        stack.enter_context(view)
+        tree, plan, journal = _Planning(environ, options).decide()
+        if journal is not None:
+            stack.enter_context(journal.held(view))
+        runner = stack.enter_context(environ.runner(tree))
+        if journal is None:
+            with interrupts.held():
+                journal = environ.begin(tree, "bisect", interrupts)
+                journal.plan(plan.to_json())
+            stack.enter_context(journal.held(view))
+        else:
+            journal.reopen()
+        loop = Search(runner, tree, plan, journal, view)
+        session = Session(journal, interrupts, tell, view.note, loop.keep)
+        return assessment.exit_status(session.conduct(loop))
 
 
-def _start(here: Environment, tree: Tree, plan: Plan) -> store.Run:
-    stored = store.start(here.results, here.scenario.id, tree.description, plan.arch)
-    stored.plan(plan.to_json())
-    return stored
+class Search:
+    """Bisects; a `harness.session.Loop`."""
 
-
-def _bisect(
-    here: Environment, view: View, tree: Tree, plan: Plan, stored: store.Run, *, json_wanted: bool
-) -> BisectStatus:
-    """Bisect; what was found out is told and stored, however it ends."""
-    with here.runner(tree) as runner:
-        stored.reopen()
+    def __init__(self, runner: Runner, tree: Tree, plan: Plan, journal: Run, view: View) -> None:
+        self.runner, self.tree, self.plan, self.journal, self.view = runner, tree, plan, journal, view
+        scenario = runner.scenario
         real = isinstance(runner.builder, KernelBuilder)
         # Evidence that is counted in probabilities must not be counted twice.
-        evidence_log = EvidenceLog(
-            *(stored, here.scenario.expect, plan),
-            share=real and plan.runs is not None,
-            failure=here.scenario.failure,
+        self.evidence_log = EvidenceLog(
+            *(journal, scenario.expect, plan), share=real and plan.runs is not None, failure=scenario.failure
         )
-        bisection = Bisection(Evaluator(plan, tree, runner, evidence_log, view), search_for(plan, evidence_log.rates))
-        view.begin(here.scenario, tree, plan, stored.folder)
-        result = bisection.result(BisectStatus.INTERRUPTED, "stopped before the first commit was tried")
-        try:
-            result = bisection.run()
-        except KeyboardInterrupt:
-            result = bisection.result(
-                BisectStatus.INTERRUPTED, f"after {len(evidence_log.order)} commits; --resume goes on"
-            )
-            raise
-        except (RegressError, OSError) as error:
-            said = "; ".join(str(InfrastructureError(str(error))).splitlines())
-            result = bisection.result(BisectStatus.INFRASTRUCTURE, f"{said}; --resume goes on when that is well again")
-        finally:
-            view.end()
-            _finish(runner, tree, plan, stored, result, json_wanted=json_wanted)
-    return result.status
+        evaluator = Evaluator(plan, tree, runner, self.evidence_log, view)
+        self.bisection = Bisection(evaluator, search_for(plan, self.evidence_log.rates))
+        self.crash: Trial | None = None
 
+    def run(self) -> End:
+        """See `harness.session.Loop`."""
+        self.view.begin(self.runner.scenario, self.tree, self.plan, self.journal.folder)
+        return self._end(self.bisection.run())
 
-def _finish(runner: Runner, tree: Tree, plan: Plan, stored: store.Run, result: Result, *, json_wanted: bool) -> None:
-    """Tell and store a result; a disk that is full takes nothing of what is told."""
-    top, scenario = stored.folder, runner.scenario
-    document = report.document(scenario, tree, plan, result, top, ["regress", *sys.argv[1:]])
-    out = sys.stderr if json_wanted else sys.stdout
-    try:
-        if result.crash and scenario.machine_command is None:
-            repro.write(result.crash.folder.parent, scenario)
-        if result.culprit:
-            people = maintainers(tree, result.culprit)
-            write_atomically(top / "report.txt", report.mail(scenario, tree, plan, result, top, people))
-        stored.close(str(result.status), result.reason, document)
-    except (InfrastructureError, OSError) as error:
-        print(f"regress: {top}: the result could not be written: {error}", file=sys.stderr)
-    print(report.summary(scenario, tree, plan, result, top), file=out, flush=True)
-    if json_wanted:
-        print(json.dumps(document, indent=2), flush=True)
+    def stopped(self, status: str, reason: str) -> End:
+        """See `harness.session.Loop`."""
+        when = "" if status == assessment.INTERRUPTED else " when that is well again"
+        return self._end(self.bisection.result(BisectStatus(status), f"{reason}; --resume goes on{when}"))
+
+    @property
+    def progress(self) -> str:
+        """See `harness.session.Loop`."""
+        return f"after {len(self.evidence_log.order)} commits"
+
+    def _end(self, result: Result) -> End:
+        git = self.tree.workspace
+        self.crash = result.crash
+        return End(str(result.status), result.reason, document.findings(result, lambda sha: git.commit(sha).subject))
+
+    def keep(self, told: dict[str, Any], folder: Path) -> None:
+        """Write `repro.sh` of a kernel that crashed, and a mail about the culprit."""
+        scenario = self.runner.scenario
+        if self.crash and scenario.machine_command is None:
+            repro.write(self.crash.folder.parent, scenario)
+        if told["culprit"]:
+            people = maintainers(self.tree, told["culprit"])
+            write_atomically(folder / "report.txt", mail.render(told, scenario, self.tree, self.crash, people))
 
 
 class _Planning:
@@ -162,7 +168,7 @@ class _Planning:
                 f"name one, as {self.scenario.id}:{self.scenario.ways[0].name}"
             )
 
-    def decide(self) -> tuple[Tree, Plan, store.Run | None]:
+    def decide(self) -> tuple[Tree, Plan, Run | None]:
         """Tree, plan, and the run that goes on, if one does."""
         resume = self.options.resume
         if resume is None:
@@ -174,9 +180,9 @@ class _Planning:
                 raise UserError(f"--{name.replace('_', '-')} does not go with --resume: it goes on as it was started")
         return self._new(log) if log else self._old(Path(resume).resolve() if resume else None)
 
-    def _old(self, folder: Path | None) -> tuple[Tree, Plan, store.Run]:
+    def _old(self, folder: Path | None) -> tuple[Tree, Plan, Run]:
         """Go on with an own bisection: the one in a folder, or the last of this scenario."""
-        known = store.bisections(folder.parent if folder else self.here.results)
+        known = record.bisections(folder.parent if folder else self.here.results)
         if folder:
             mine = [(run, plan) for run, plan, _ in known if run.folder.name == folder.name]
             missing = f"--resume {folder}: neither a result of `regress bisect` nor a log of `git bisect log`"

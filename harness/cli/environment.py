@@ -1,19 +1,21 @@
-"""What `run`, `step` and `bisect` share: a scenario and the arguments become a tree and a runner."""
+"""What the commands that try commits share: a scenario and the arguments become a tree, a runner and a run."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import functools
-import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import catalog, paths, prerequisites
+from harness import catalog, paths, prerequisites, record
 from harness.cli import consent
 from harness.cli.progress import Talk
+from harness.digest import digest
 from harness.errors import UserError
+from harness.interrupts import Interrupts
 from harness.kernel import replay
 from harness.kernel.build import Builder, KernelBuilder
 from harness.kernel.command import CommandBuilder
@@ -47,27 +49,13 @@ def count(text: str) -> int:
     return int(text)
 
 
-@contextlib.contextmanager
-def ended_cleanly() -> Iterator[None]:
-    """Make a request to end (SIGTERM, a closed terminal) unwind like Ctrl-C, so that all that runs is ended."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 @dataclass(frozen=True)
 class Environment:
     """A scenario on this machine.
 
     Args:
-        scenario: what is tried.  arch: for what.
+        scenario: what is tried.
+        arch: for what.
         results: the folder of all results.
         talk: is told what goes on.
     """
@@ -79,7 +67,7 @@ class Environment:
 
     @classmethod
     def of(cls, options: argparse.Namespace, talk: Talk | None = None) -> Environment:
-        """The workshop that the arguments ask for, with all that it needs of this machine installed.
+        """What the arguments ask for, with all programs that it needs installed.
 
         Args:
             talk: is told what goes on.
@@ -94,7 +82,27 @@ class Environment:
         wanted |= {"boot", "guest"} if scenario.machine_command is None else set()
         wanted |= {"i386"} if options.arch == "i386" else set()
         prerequisites.ensure(wanted, talk, consent=consent.consent(options, talk))
-        return cls(scenario, options.arch, (options.results or paths.results()).absolute(), talk)
+        return cls(scenario, options.arch, (options.results or paths.results()).resolve(), talk)
+
+    def begin(self, tree: Tree, kind: str, interrupts: Interrupts) -> record.Run:
+        """A new run of a command, already in the journal.
+
+        Args:
+            kind: `run`, `step`, `try` or `bisect`.
+
+        Raises:
+            UserError, InfrastructureError: see `harness.record.start`.
+        """
+        scenario = self.scenario
+        with interrupts.held():
+            return record.start(
+                *(self.results, scenario.id, tree.description, self.arch),
+                kind=kind,
+                name=scenario.aliases[0] if scenario.aliases else scenario.id,
+                title=scenario.title,
+                digest=digest(scenario),
+                command=["regress", *sys.argv[1:]],
+            )
 
     def tree(self, wanted: str | None, commits: dict[str, Range]) -> Tree:
         """The tree to work on.
@@ -133,7 +141,7 @@ class Environment:
             yield Runner(self.scenario, builder, self._machine(), guest, self.arch, self.talk, mend)
 
     def _root(self) -> Path:
-        """Where the guest's programs are taken from; had before anything is built, as it may not be to be had."""
+        """Where the guest's programs are taken from.  Made before anything is built: it may be impossible here."""
         wanted = self.arch == "i386" and self.scenario.machine_command is None
         return rootfs.i386_root(paths.cache(), self.talk) if wanted else Path("/")
 

@@ -6,6 +6,8 @@ import shutil
 import sys
 import time
 
+from harness.errors import InfrastructureError
+
 _QUIET = 30.0
 """Seconds between two lines about the same work where there is no terminal."""
 
@@ -26,9 +28,19 @@ class Talk:
         print(text, file=sys.stderr, flush=True)
 
     def say(self, line: str, *, aside: bool) -> None:
-        """Print a line of the report: on standard output, or aside where that is for JSON."""
+        """Print a line of the report: on standard output, or aside where that is for JSON.
+
+        Raises:
+            BrokenPipeError: nobody reads standard output any more.
+            InfrastructureError: standard output cannot be written.
+        """
         self.clear()
-        print(line, file=sys.stderr if aside else sys.stdout, flush=True)
+        try:
+            print(line, file=sys.stderr if aside else sys.stdout, flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise InfrastructureError(f"standard output: {error.strerror}") from error
 
     def update(self, text: str) -> None:
         """Show what is going on, with the time since the start."""

@@ -4,58 +4,59 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
-import sys
+from typing import Any
 
-from harness import catalog
-from harness.cli import environment
+from harness import assessment, catalog
+from harness.cli import commits
 from harness.cli.environment import Environment
-from harness.cli.run import EXIT, Run
+from harness.cli.progress import Talk
 from harness.errors import UserError
-from harness.reports import scenario_table
-from harness.reports.scenario_table import Entry
-from harness.runner import RunStatus
+from harness.interrupts import Interrupts
+from harness.reports import json_, scenario_table, summary
 
 
 def run(options: argparse.Namespace) -> int:
     """Run each scenario as `regress run` does; one that cannot be tried on this tree is left out, with its reason.
 
     Returns:
-        0 when all that was tried went as expected (a regression on commits that are named by hand: when none
-        shows it), 3 when a machine failed, else 1.
+        0 when all that was tried is well (`harness.assessment`), 3 when a machine failed, else 1.
 
     Raises:
         UserError: a scenario is wrong, or none could be tried.
     """
-    entries: list[Entry] = []
-    results: list[dict[str, object]] = []
+    documents: list[dict[str, Any]] = []
+    interrupts = Interrupts()
     try:
-        with environment.ended_cleanly():
+        with interrupts.taken():
             for scenario in catalog.scenarios(options.scenarios):
                 one = copy.copy(options)
                 one.scenario = scenario.id
-                entries.append(_entry(one, results))
+                _run(one, interrupts, documents)
     finally:
-        print(f"\n{scenario_table.render(entries)}" if entries else "", file=sys.stderr if options.json else sys.stdout)
-        if options.json:
-            print(json.dumps({"scenarios": results}, indent=2))
-    tried = [entry for entry in entries if entry.status is not None]
+        _tell(documents, json_wanted=options.json)
+    tried = [document for document in documents if document["status"] is not None]
     if not tried:
-        raise UserError(f"no scenario can be tried: {entries[0].reason if entries else 'there is none'}")
-    return max(
-        0 if entry.well else EXIT[RunStatus.INFRASTRUCTURE] if entry.status is RunStatus.INFRASTRUCTURE else 1
-        for entry in tried
-    )
+        raise UserError(f"no scenario can be tried: {documents[0]['reason'] if documents else 'there is none'}")
+    return max(map(assessment.exit_status, tried))
 
 
-def _entry(options: argparse.Namespace, results: list[dict[str, object]]) -> Entry:
-    scenario = catalog.find(options.scenario, options.scenarios)
-    one = Run(Environment.of(options), options)
+def _run(options: argparse.Namespace, interrupts: Interrupts, documents: list[dict[str, Any]]) -> None:
+    environ = Environment.of(options)
+
+    def tell(document: dict[str, Any]) -> None:
+        documents.append(document)
+        environ.talk.say(summary.conclusion(document), aside=options.json)
+
     try:
-        status = one.run()
+        commits.conduct(environ, options, interrupts, tell)
     except UserError as error:
-        one.talk.note(f"{scenario.id} is left out: {error}")
-        results.append({"scenario": scenario.id, "status": None, "reason": str(error)})
-        return Entry(scenario, None, str(error))
-    results.append(one.result)
-    return Entry(scenario, status, str(one.result["reason"]), tuple(one.answers))
+        environ.talk.note(f"{environ.scenario.id} is left out: {error}")
+        documents.append({"scenario": environ.scenario.id, "status": None, "well": None, "reason": str(error)})
+
+
+def _tell(documents: list[dict[str, Any]], *, json_wanted: bool) -> None:
+    talk = Talk()
+    if documents:
+        talk.say(f"\n{scenario_table.render(documents)}", aside=json_wanted)
+    if json_wanted:
+        talk.say(json_.render({"well": assessment.of_all(documents), "scenarios": documents}), aside=False)

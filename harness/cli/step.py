@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-from harness.cli import environment
-from harness.cli import run as run_
+from harness.assessment import INFRASTRUCTURE
+from harness.cli import commits, environment
 from harness.cli.environment import Environment
 from harness.errors import InfrastructureError, UserError
 from harness.git import Git
-from harness.model import Verdict
-from harness.runner import RunStatus
+from harness.interrupts import Interrupts
+from harness.reports import json_, summary
 
-EXIT = {Verdict.GOOD: 0, Verdict.BAD: 1, Verdict.SKIP: 125}
+EXIT = {"good": 0, "bad": 1, "skip": 125}
 """What `git bisect run` takes for its words."""
 
 
@@ -42,13 +43,16 @@ def run(options: argparse.Namespace) -> int:
     # With --no-checkout, git moves this reference and leaves HEAD alone.
     revision = "BISECT_HEAD" if here.marked("BISECT_HEAD") else "HEAD"
     options.tree, options.commit, options.good, options.bad = str(here.path), [revision], None, None
-    with environment.ended_cleanly():
-        one = run_.Run(environ, options)
-        try:
-            status = one.run()
-        finally:
-            one.print_json()
-        if status is RunStatus.INFRASTRUCTURE:
+    interrupts = Interrupts()
+
+    def tell(document: dict[str, Any]) -> None:
+        environ.talk.say(summary.conclusion(document), aside=options.json)
+        if options.json:
+            environ.talk.say(json_.render(document), aside=False)
+
+    with interrupts.taken():
+        document = commits.conduct(environ, options, interrupts, tell, "step")
+        if document["status"] == INFRASTRUCTURE:
             raise InfrastructureError("the bisection can go on from here when the machinery is well again")
-    options.verdict = EXIT[one.answers[0].verdict.word]
+    options.verdict = EXIT[document["commits"][0]["verdict"]]
     return 0

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
-import sys
-from dataclasses import replace
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from harness import catalog, patches, store
+from harness import assessment, catalog, document, patches
 from harness.cli import environment
 from harness.cli.environment import Environment
-from harness.errors import RegressError, UserError
+from harness.errors import UserError
 from harness.files import write_atomically
 from harness.git import Commit
+from harness.interrupts import Interrupts
 from harness.kernel.tree import Tree
-from harness.matrix import Cell, Row, TryStatus, conclude, try_all
+from harness.matrix import Cell, Row, conclude, try_all
 from harness.model import Range, Revision, Scenario, Trial
-from harness.reports import json_, junit, patch_table, repro, summary
-
-EXIT = {TryStatus.AS_EXPECTED: 0, TryStatus.INFRASTRUCTURE: 3}
-"""Exit statuses; 1 for all others."""
+from harness.record import Run
+from harness.reports import json_, patch_table, repro, summary
+from harness.runner import Runner
+from harness.session import End, Session
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -44,8 +46,25 @@ def run(options: argparse.Namespace) -> int:
     if len({change.name for change in changes}) < len(changes):
         changes = [replace(change, name=str(path)) for change, path in zip(changes, options.patches, strict=True)]
     environments = [Environment.of(options), *(_other(options, name) for name in _others(options))]
-    with environment.ended_cleanly():
-        return EXIT.get(Try(environments, options, changes).run(), 1)
+    first, interrupts = environments[0], Interrupts()
+
+    def tell(told: dict[str, Any]) -> None:
+        first.talk.say(patch_table.conclusion(told), aside=options.json)
+        if options.json:
+            first.talk.say(json_.render(told), aside=False)
+
+    def keep(told: dict[str, Any], folder: Path) -> None:
+        write_atomically(folder / "table.txt", f"{patch_table.render(told)}\n")
+
+    with interrupts.taken():
+        tree, base = _base(first, options)
+        own = tree.workspace
+        rows = [Row(None, base), *(Row(change, patches.apply(own, base, change)) for change in changes)]
+        tried = [(one.scenario, _role(one.scenario, first, tree, base), one.runner(tree)) for one in environments]
+        journal = first.begin(tree, "try", interrupts)
+        session = Session(journal, interrupts, tell, first.talk.note, keep)
+        loop = Table(first, journal, base, rows, tried, options.patches, options.runs, aside=options.json)
+        return assessment.exit_status(session.conduct(loop))
 
 
 def _others(options: argparse.Namespace) -> list[str]:
@@ -62,102 +81,84 @@ def _other(options: argparse.Namespace, name: str) -> Environment:
     return Environment.of(argparse.Namespace(**{**vars(options), "scenario": name}))
 
 
-class Try:
-    """One `regress try`: patched commits are made, then tried in scenario after scenario, each answer stored."""
+def _base(environ: Environment, options: argparse.Namespace) -> tuple[Tree, Commit]:
+    commits = dict(environ.scenario.commits)
+    if options.bad:
+        bad = Revision(options.bad)
+        commits = dict.fromkeys((*commits, options.tree or ""), Range(bad, bad))
+    tree = environ.tree(options.tree, commits)
+    known = commits.get(tree.name)
+    if options.bad:
+        return tree, tree.resolve(Revision(options.bad))
+    if known is None or not known.bad:
+        trees = ", ".join(environ.scenario.commits) or "no tree"
+        raise UserError(
+            f"the scenario knows no bad commit of {tree.name} (it knows {trees}); name the one to patch with --bad"
+        )
+    return tree, tree.resolve(known.bad)
 
-    def __init__(
-        self, environments: list[Environment], options: argparse.Namespace, changes: list[patches.Change]
-    ) -> None:
-        self.environments, self.options, self.changes = environments, options, changes
-        self.scenario, self.talk = environments[0].scenario, environments[0].talk
+
+def _role(scenario: Scenario, first: Environment, tree: Tree, base: Commit) -> str:
+    """What the base is to a scenario."""
+    if scenario.id == first.scenario.id:
+        return "bad"
+    known = scenario.commits.get(tree.name)
+    if known is None:
+        return "commit"
+    good = (("good", revision) for revision in (known.good, *known.also_good))
+    for role, revision in (("bad", known.bad), *good, ("fixed", known.fixed)):
+        if revision and tree.repository.has(revision.name) and tree.resolve(revision) == base:
+            return role
+    return "commit"
+
+
+@dataclass
+class Table:
+    """Tries each patch in each scenario; a `harness.session.Loop`."""
+
+    environ: Environment
+    journal: Run
+    base: Commit
+    rows: list[Row]
+    tried: Sequence[tuple[Scenario, str, AbstractContextManager[Runner]]]
+    files: list[Path]
+    runs: int
+    aside: bool
+
+    def __post_init__(self) -> None:
         self.cells: list[Cell] = []
 
-    def run(self) -> TryStatus:
-        """Try all; what was found out is told and stored, however it ends."""
-        self.tree, base = self._base()
-        own = self.tree.workspace
-        self.rows = [Row(None, base), *(Row(change, patches.apply(own, base, change)) for change in self.changes)]
-        tried = [(here.scenario, self._role(here.scenario, base), here.runner(self.tree)) for here in self.environments]
-        self.stored = store.start(
-            self.environments[0].results, self.scenario.id, self.tree.description, self.options.arch
-        )
-        for number, path in enumerate(self.options.patches, 1):
-            shutil.copyfile(path, self.stored.folder / f"{number}-{path.name}")
-        self.talk.say(summary.head(self.scenario, self.tree.description, self.options.arch), aside=self.options.json)
-        self.talk.say(f"patches on {base.sha[:12]}  {base.subject}", aside=self.options.json)
-        standing, reason = TryStatus.INTERRUPTED, "stopped before the first patch was tried"
-        try:
-            try_all(self.rows, tried, self.stored.folder, self.options.runs, self._keep, self._tell)
-            standing, reason = conclude(self.cells)
-        except KeyboardInterrupt:
-            reason = f"after {len(self.cells)} of {len(self.rows) * len(tried)} cells"
-            raise
-        except RegressError as error:
-            standing, reason = TryStatus.INFRASTRUCTURE, str(error)
-        finally:
-            self._finish(standing, reason)
-        return standing
+    def run(self) -> End:
+        """See `harness.session.Loop`."""
+        for number, path in enumerate(self.files, 1):
+            shutil.copyfile(path, self.journal.folder / f"{number}-{path.name}")
+        self.journal.add("rows", document.rows(self.base, self.rows))
+        told = self._document()
+        for line in (summary.head(told), *patch_table.base(told)):
+            self.environ.talk.say(line, aside=self.aside)
+        try_all(self.rows, self.tried, self.journal.folder, self.runs, self._keep, self._tell)
+        status, reason = conclude(self.cells)
+        return End(str(status), reason)
 
-    def _base(self) -> tuple[Tree, Commit]:
-        commits = dict(self.scenario.commits)
-        if self.options.bad:
-            bad = Revision(self.options.bad)
-            commits = dict.fromkeys((*commits, self.options.tree or ""), Range(bad, bad))
-        tree = self.environments[0].tree(self.options.tree, commits)
-        known = commits.get(tree.name)
-        if self.options.bad:
-            return tree, tree.resolve(Revision(self.options.bad))
-        if known is None or not known.bad:
-            trees = ", ".join(self.scenario.commits) or "no tree"
-            raise UserError(
-                f"the scenario knows no bad commit of {tree.name} (it knows {trees}); name the one to patch with --bad"
-            )
-        return tree, tree.resolve(known.bad)
+    def stopped(self, status: str, reason: str) -> End:
+        """See `harness.session.Loop`."""
+        return End(status, reason)
 
-    def _role(self, scenario: Scenario, base: Commit) -> str:
-        """What the base is to a scenario."""
-        if scenario.id == self.scenario.id:
-            return "bad"
-        known = scenario.commits.get(self.tree.name)
-        if known is None:
-            return "commit"
-        good = (("good", revision) for revision in (known.good, *known.also_good))
-        for role, revision in (("bad", known.bad), *good, ("fixed", known.fixed)):
-            if revision and self.tree.repository.has(revision.name) and self.tree.resolve(revision) == base:
-                return role
-        return "commit"
+    @property
+    def progress(self) -> str:
+        """See `harness.session.Loop`."""
+        return f"after {len(self.cells)} of {len(self.rows) * len(self.tried)} cells"
+
+    def _document(self) -> dict[str, Any]:
+        return document.of(self.journal.events, self.journal.folder)
 
     def _keep(self, row: Row, scenario: Scenario, trial: Trial) -> None:
         assert isinstance(row.made, Commit)
-        self.stored.trial(row.made.sha, f"{row.name} in {scenario.id}", trial)
+        self.journal.trial(row.made.sha, document.role(row.name, scenario.id), trial)
 
     def _tell(self, cell: Cell) -> None:
+        self.journal.add("cell", document.cell(cell, self.journal.folder))
         self.cells.append(cell)
         if cell.answer and cell.answer.kernel and cell.scenario.machine_command is None:
             repro.write(cell.answer.folder, cell.scenario)
-        self.talk.note(patch_table.progress(cell))
-
-    def _finish(self, standing: TryStatus, reason: str) -> None:
-        """Whatever happened: what was found out is stored and told."""
-        top, base = self.stored.folder, self.rows[0].made
-        assert isinstance(base, Commit)
-        result = {
-            "status": str(standing),
-            "reason": reason,
-            "scenario": self.scenario.id,
-            "title": self.scenario.title,
-            "tree": self.tree.description,
-            "arch": self.options.arch,
-            "command": ["regress", *sys.argv[1:]],
-            "base": {"commit": base.sha, "subject": base.subject},
-            "rows": [json_.row(row) for row in self.rows],
-            "cells": [json_.cell(cell, top) for cell in self.cells],
-            "folder": str(top),
-        }
-        write_atomically(top / "junit.xml", junit.render_table(self.cells))
-        told = patch_table.render(self.cells)
-        write_atomically(top / "table.txt", f"{told}\n")
-        self.stored.close(str(standing), reason, result)
-        self.talk.say(f"{told}\n{patch_table.conclusion(standing, reason, top)}", aside=self.options.json)
-        if self.options.json:
-            print(json.dumps(result, indent=2))
+        self.environ.talk.note(patch_table.progress(self._document()["cells"][-1]))

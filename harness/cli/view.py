@@ -36,7 +36,7 @@ def short(text: str, width: int = 56) -> str:
 def time_left(state: State) -> float | None:
     """Seconds until the culprit is found, by what builds and boots took so far; None where there was none yet.
 
-    The proof of the culprit comes on top.
+    The verification of the culprit comes on top.
     """
     if state.rates.boot is None:
         return None

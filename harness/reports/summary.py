@@ -2,51 +2,59 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from harness import assessment
+from harness.assessment import Document
 
-from harness.model import Scenario, Trial, Verdict
-from harness.runner import Answer, RunStatus
+_SAID = {
+    "shows": "The regression shows.",
+    "holds": "The claim holds.",
+    "does not hold": "The claim does not hold: {}.",
+    "does not show": "The regression does not show: {}.",
+    "inconclusive": "Inconclusive: {}.",
+    "infrastructure": "Nothing can be said: {}.",
+    "interrupted": "Interrupted: {}.",
+    "running": "Not finished, or killed: {}.",
+}
 
 
-def head(scenario: Scenario, tree: str, arch: str) -> str:
+def head(document: Document) -> str:
     """The first line: what is tried, and on which tree."""
-    name = scenario.aliases[0] if scenario.aliases else scenario.id
-    return f"{name}  {scenario.title}       tree {tree}{'' if arch == 'x86_64' else f', {arch}'}"
+    arch = "" if document["arch"] == "x86_64" else f", {document['arch']}"
+    return f"{document['name']}  {document['title']}       tree {document['tree']}{arch}"
 
 
-def row(answer: Answer) -> str:
+def short(subject: str) -> str:
+    """A subject line that fits into a column."""
+    return subject if len(subject) <= 46 else subject[:43] + "..."
+
+
+def row(answer: Document) -> str:
     """One commit's line."""
-    commit, trials, verdict = answer.subject.commit, answer.trials, answer.verdict
-    word = {Verdict.GOOD: "passed", Verdict.BAD: "REPRODUCED", Verdict.SKIP: "cannot tell"}[verdict.word]
-    if verdict.word is Verdict.BAD and (answer.subject.role == "claim" or not any(one.crash for one in trials)):
+    trials, verdict = answer["trials"], answer["verdict"]
+    word = {"good": "passed", "bad": "REPRODUCED", "skip": "cannot tell"}[verdict]
+    if verdict == "bad" and (answer["role"] == "claim" or not any(one["crash"] for one in trials)):
         word = "FAILED"  # nothing was to be reproduced, or it is the script's own word
-    subject = commit.subject if len(commit.subject) <= 46 else commit.subject[:43] + "..."
-    seconds = f"{trials[-1].seconds:6.1f} s" if answer.kernel and trials else " " * 8
-    if any(one.variant for one in trials):
-        seconds = f"{sum(one.seconds for one in trials):6.1f} s"
-    note = "" if verdict.word is Verdict.GOOD else verdict.reason
-    if verdict.word is Verdict.GOOD and len(trials) == 1:
-        note = trials[0].reason  # the evidence
+    seconds = f"{trials[-1]['seconds']:6.1f} s" if answer["kernel"] and trials else " " * 8
+    if any("variant" in one for one in trials):
+        seconds = f"{sum(one['seconds'] for one in trials):6.1f} s"
+    note = "" if verdict == "good" else answer["reason"]
+    if verdict == "good" and len(trials) == 1:
+        note = trials[0]["reason"]  # the evidence
     if len(trials) > 1:
         note = f"{note}  ({len(trials)} trials)".strip()
-    ways = "".join(f"\n{_way(one)}" for one in trials if one.variant)
-    return f"  {answer.subject.role:7}{commit.sha[:8]}  {subject:46}  {word:11}{seconds}  {note}".rstrip() + ways
+    ways = "".join(f"\n{_way(one)}" for one in trials if "variant" in one)
+    what = f"  {answer['role']:7}{answer['commit'][:8]}  {short(answer['subject']):46}"
+    return f"{what}  {word:11}{seconds}  {note}".rstrip() + ways
 
 
-def _way(trial: Trial) -> str:
+def _way(trial: Document) -> str:
     """One variant's line, with what the script told of itself."""
-    return f"    {trial.variant:24}{trial.outcome:12}{trial.seconds:6.1f} s  {trial.reason}".rstrip()
+    return f"    {trial['variant']:24}{trial['outcome']:12}{trial['seconds']:6.1f} s  {trial['reason']}".rstrip()
 
 
-def conclusion(status: RunStatus, reason: str, folder: Path) -> str:
+def conclusion(document: Document) -> str:
     """The last line: what it all says, and where the artifacts are."""
-    said = {
-        RunStatus.SHOWS: "The regression shows.",
-        RunStatus.HOLDS: "The claim holds.",
-        RunStatus.DOES_NOT_HOLD: f"The claim does not hold: {reason}.",
-        RunStatus.DOES_NOT_SHOW: f"The regression does not show: {reason}.",
-        RunStatus.INCONCLUSIVE: f"Inconclusive: {reason}.",
-        RunStatus.INFRASTRUCTURE: f"Nothing can be said: {reason}.",
-        RunStatus.INTERRUPTED: f"Interrupted: {reason}.",
-    }[status]
-    return f"{said}   console, config, JUnit: {folder}/"
+    said = _SAID[document["status"]].format(document["reason"])
+    if document["status"] == "shows" and not assessment.of(document):
+        said = f"The regression shows: {document['reason']}."  # on a commit that was named by hand
+    return f"{said}   console, config, JUnit: {document['folder']}/"

@@ -1,0 +1,77 @@
+"""What is well: the one answer that tables, exit statuses, JSON and JUnit give.  Pure: documents in, words out.
+
+A document is a run as JSON data (`result.json`).  Well means:
+
+- a commit whose verdict is known: it gave that verdict;
+- a commit that was named by hand: the regression does not show on it, or the claim holds;
+- a patch: the scenario passes with it;
+- a bisection: a culprit was found and verified.
+
+True, False, or None where it cannot be told.  The exit status is 0 exactly where all is well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Document = Mapping[str, Any]
+
+INFRASTRUCTURE = "infrastructure"
+INTERRUPTED = "interrupted"
+RUNNING = "running"
+"""The status of a run that has not ended, or that was killed."""
+
+_WANTED = {"good": "good", "bad": "bad", "fixed": "good", "claim": "good", "commit": "good"}
+"""The verdict that is well, by what a commit is to the scenario."""
+
+_BISECTED = {"culprit": True, "not-reproduced": False}
+
+
+def lost(answer: Document) -> bool:
+    """Whether the machine failed, so that nothing can be said of this commit."""
+    return any(trial["outcome"] == INFRASTRUCTURE for trial in answer["trials"])
+
+
+def of_answer(answer: Document) -> bool | None:
+    """Whether a commit is well."""
+    if answer["verdict"] == "skip" or lost(answer):
+        return None
+    return bool(answer["verdict"] == _WANTED[answer["role"]])
+
+
+def of_cell(cell: Document) -> bool | None:
+    """Whether a patch in a scenario is well; so is a base of which nothing is known to expect."""
+    if cell["in_doubt"] or (cell["answer"] and lost(cell["answer"])):
+        return None
+    return cell["as_expected"] is not False
+
+
+def of(document: Document) -> bool | None:
+    """Whether a run is well as a whole.  One part that is not outweighs others that cannot be told."""
+    if "steps" in document:
+        return _BISECTED.get(document["status"])
+    if "cells" in document:
+        told = _together(of_cell(cell) for cell in document["cells"])
+    else:
+        told = _together(of_answer(answer) for answer in document["commits"])
+    unfinished = document["status"] in (INFRASTRUCTURE, INTERRUPTED, RUNNING)
+    return None if unfinished and told else told
+
+
+def of_all(documents: Iterable[Document]) -> bool | None:
+    """Whether several runs are well; one that could not be tried (status None) does not count."""
+    return _together(of(document) for document in documents if document["status"] is not None)
+
+
+def _together(parts: Iterable[bool | None]) -> bool | None:
+    told = list(parts)
+    if False in told:
+        return False
+    return None if None in told or not told else True
+
+
+def exit_status(document: Document) -> int:
+    """0 where all is well, 3 where the machinery failed, 130 where it was interrupted, else 1."""
+    failed = {INFRASTRUCTURE: 3, INTERRUPTED: 130}.get(document["status"])
+    return failed or (0 if of(document) else 1)

@@ -1,0 +1,209 @@
+"""A run as one JSON document (`result.json`, and what `--json` prints), put together from its events.  Pure.
+
+The live program and `regress report` both come here, so that they say the same.  What the loops find out becomes
+JSON data first (`answer`, `rows`, `cell`, `findings`), is written into the journal, and is read from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness import assessment
+from harness.bisect import BisectStatus, Result, Step
+from harness.git import Commit
+from harness.journal import Event
+from harness.matrix import Cell, Row
+from harness.patches import Rejected
+from harness.runner import Answer
+
+Data = dict[str, Any]
+
+
+def answer(one: Answer, top: Path) -> Data:
+    """What came of one commit, without its trials, which are events of their own."""
+    kernel = one.kernel
+    return {
+        "role": one.subject.role,
+        "commit": one.subject.commit.sha,
+        "subject": one.subject.commit.subject,
+        "verdict": str(one.verdict.word),
+        "reason": one.verdict.reason,
+        "confidence": round(one.verdict.confidence, 3),
+        "kernel": kernel
+        and {
+            "signature": kernel.signature,
+            "compiler": kernel.compiler,
+            "built": kernel.built,
+            "seconds": kernel.seconds,
+        },
+        **({"mended": list(one.mended)} if one.mended else {}),
+        "folder": str(one.folder.relative_to(top)),
+    }
+
+
+def rows(base: Commit, made: Sequence[Row]) -> Data:
+    """The patches and what they were applied to; the base has none."""
+    return {"base": {"commit": base.sha, "subject": base.subject}, "rows": [_row(row) for row in made]}
+
+
+def _row(one: Row) -> Data:
+    made = one.made
+    patches = one.change.patches if one.change else ()
+    return {
+        "name": one.name,
+        "subject": one.change.subject if one.change else None,
+        "patches": [{"subject": p.subject, "author": p.author, "notes": list(p.notes)} for p in patches],
+        "commit": made.sha if isinstance(made, Commit) else None,
+        "rejected": {"patch": made.patch.subject, "reason": made.reason, "hunk": made.hunk}
+        if isinstance(made, Rejected)
+        else None,
+    }
+
+
+def cell(one: Cell, top: Path) -> Data:
+    """A patch in a scenario, without its trials."""
+    return {
+        "row": one.row.name,
+        "scenario": one.scenario.id,
+        "as_expected": one.as_expected,
+        "in_doubt": one.in_doubt,
+        "broken": one.broken,
+        "answer": answer(one.answer, top) if one.answer else None,
+    }
+
+
+def role(row: str, scenario: str) -> str:
+    """What a trial of a patch is called in the journal."""
+    return f"{row} in {scenario}"
+
+
+def findings(result: Result, subject: Callable[[str], str]) -> Data:
+    """What a bisection found.
+
+    Args:
+        subject: gives a commit's subject line.
+    """
+    merge = result.interaction
+    return {
+        "culprit": result.culprit,
+        "subject": subject(result.culprit) if result.culprit else None,
+        "candidates": list(result.candidates),
+        "candidate_reasons": dict(result.candidates),
+        "candidate_subjects": {sha: subject(sha) for sha in result.candidates},
+        "confidence": round(result.confidence, 4),
+        "steps": [_step(step) for step in result.steps],
+        "builds": result.builds,
+        "boots": result.boots,
+        "checks": dict(result.checks),
+        "merge": merge
+        and {
+            "parents": {sha: str(word) for sha, word in merge.parents.items()},
+            "needs": list(merge.needs),
+            "reason": merge.reason,
+        },
+        "notes": list(result.notes),
+    }
+
+
+def _step(step: Step) -> Data:
+    return {
+        "commit": step.commit,
+        "role": step.role,
+        "subject": step.subject,
+        "verdict": str(step.verdict),
+        "reason": step.reason,
+        "built": step.built,
+        "trials": step.trials,
+        "seconds": step.seconds,
+        **({"mended": list(step.mended)} if step.mended else {}),
+    }
+
+
+def of(events: Iterable[Event], folder: Path) -> Data:
+    """A run as its events tell it.
+
+    Args:
+        events: those of one run, in order.
+        folder: where its files are.
+
+    Returns:
+        The document; of a run that has not ended, or was killed, with status `running` and what is known.
+    """
+    told = list(events)
+    head: Data = dict(next(event.data for event in told if event.kind == "start"))
+    kind = head.get("kind", "run")
+    last = next(event for event in reversed(told) if event.kind in ("start", "resume", "end"))
+    end: Data = dict(last.data) if last.kind == "end" else {"status": assessment.RUNNING, "reason": "it has not ended"}
+    status, reason = end.pop("status"), end.pop("reason")
+    parts = {"bisect": _bisection, "try": _table}.get(kind, _run)(told, end)
+    known = {"scenario": head["scenario"], **{name: head.get(name) for name in ("title", "name", "tree", "arch")}}
+    document = {
+        "status": status,
+        "reason": reason,
+        "well": None,
+        "kind": kind,
+        **(parts if kind == "bisect" else {}),
+        **known,
+        **({"plan": _plan(told)} if kind == "bisect" else {}),
+        "command": head.get("command", []),
+        **({} if kind == "bisect" else parts),
+        "folder": str(folder),
+    }
+    return {**document, "well": assessment.of(document)}
+
+
+def _run(events: Sequence[Event], _end: Data) -> Data:
+    return {"commits": [_with_trials(data, trials) for kind, data, trials in _answers(events) if kind == "answer"]}
+
+
+def _table(events: Sequence[Event], _end: Data) -> Data:
+    cells = []
+    for kind, data, trials in _answers(events):
+        if kind == "cell":
+            one = data["answer"]
+            cells.append({**data, "answer": _with_trials(one, trials) if one else None})
+    made: Data = next((dict(event.data) for event in events if event.kind == "rows"), {"base": None, "rows": []})
+    return {**made, "cells": cells}
+
+
+def _bisection(events: Sequence[Event], end: Data) -> Data:
+    nothing = findings(Result(BisectStatus.INTERRUPTED, ""), str)
+    return {"sought": "fix" if _plan(events).get("find_fix") else "regression", **nothing, **end}
+
+
+def _plan(events: Sequence[Event]) -> Data:
+    return dict(next((event.data for event in events if event.kind == "plan"), {}))
+
+
+def _answers(events: Sequence[Event]) -> Iterable[tuple[str, Data, list[Data]]]:
+    """Answers and cells, each with the trials that it was given for."""
+    trials: dict[tuple[str, str], list[Data]] = {}
+    for event in events:
+        data = dict(event.data)
+        if event.kind == "trial":
+            trials.setdefault((data["sha"], data["role"]), []).append(_trial(data))
+        elif event.kind == "answer":
+            yield "answer", data, trials.pop((data["commit"], data["role"]), [])
+        elif event.kind == "cell":
+            sha = data["answer"]["commit"] if data["answer"] else ""
+            yield "cell", data, trials.pop((sha, role(data["row"], data["scenario"])), [])
+
+
+def _with_trials(one: Data, trials: list[Data]) -> Data:
+    return {**{name: value for name, value in one.items() if name != "folder"}, "trials": trials} | {
+        "folder": one["folder"]
+    }
+
+
+def _trial(data: Data) -> Data:
+    return {
+        **({"variant": data["variant"]} if data["variant"] else {}),
+        "outcome": data["outcome"],
+        "reason": data["reason"],
+        "seconds": round(data["seconds"], 2),
+        "phases": [{"name": name, "at": round(at, 2)} for name, at in data["phases"]],
+        "crash": data["crash"],
+        "folder": data["folder"],
+    }

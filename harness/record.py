@@ -1,0 +1,276 @@
+"""The record of all that happened: a folder a run, and beside them one journal, `index.sqlite`.
+
+The journal is a list of events; it is only ever added to, and each event is on disk before the work goes on.
+Everything else (evidence, tables, reports) is worked out from it.  `results/README.md` defines the format.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness import journal
+from harness.console import Crash, Frame
+from harness.errors import InfrastructureError, UserError
+from harness.files import locked
+from harness.journal import Event
+from harness.model import Outcome, Trial
+from harness.progress import Progress
+
+
+@dataclass(frozen=True)
+class Built:
+    """What the journal knows of a commit's kernel.
+
+    Attributes:
+        signature: SHA-256 of the image; None where it did not build.
+        seconds: what the build took.
+        built: False when it came from the cache.
+        mended: what was applied to make it build.
+    """
+
+    signature: str | None
+    seconds: float
+    built: bool
+    mended: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A trial in the journal: of which commit, and as what."""
+
+    sha: str
+    role: str
+    trial: Trial
+
+
+@dataclass
+class Run:
+    """One run: its folder and its events.
+
+    Attributes:
+        folder: where everything of this run is.
+        index: the journal, beside it.
+    """
+
+    folder: Path
+    index: Path
+    _events: list[Event] | None = field(default=None, repr=False)
+
+    @property
+    def events(self) -> list[Event]:
+        """The run's events in the order in which they happened."""
+        if self._events is None:
+            self._events = journal.events(self.index, self.folder.name)
+        return self._events
+
+    def add(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Add an event; on return it is on disk.
+
+        Raises:
+            InfrastructureError: it cannot be written.
+        """
+        event = journal.event(kind, self.folder.name, data)
+        known = self.events
+        journal.add(self.index, event)
+        known.append(event)
+
+    def trial(self, sha: str, role: str, trial: Trial) -> None:
+        """Write one finished trial into the journal; on return it is on disk."""
+        self.add(
+            "trial",
+            {
+                "sha": sha,
+                "role": role,
+                "variant": trial.variant,
+                "outcome": str(trial.outcome),
+                "reason": trial.reason,
+                "seconds": trial.seconds,
+                "phases": [list(phase) for phase in trial.phases],
+                "signature": trial.crash.signature if trial.crash else None,
+                "crash": trial.crash.to_json() if trial.crash else None,
+                "folder": str(trial.folder.relative_to(self.folder)),
+                "digest": self._head.get("digest"),
+                **_hashes(trial.folder.parent),
+            },
+        )
+
+    def trials(self) -> list[Tried]:
+        """The finished trials of this run, in the order in which they were made."""
+        with journal.whole(self.index):
+            return [
+                Tried(event.data["sha"], event.data["role"], _trial(event.data, self.folder))
+                for event in self.events
+                if event.kind == "trial"
+            ]
+
+    def kernel(self, sha: str, kernel: Built) -> None:
+        """Write what came of a build; the first word on a commit stays, as later ones are from the cache."""
+        if sha not in self.kernels():
+            built = {"signature": kernel.signature, "seconds": kernel.seconds, "built": kernel.built}
+            self.add("kernel", {"sha": sha, **built, "mended": list(kernel.mended)})
+
+    def kernels(self) -> dict[str, Built]:
+        """The builds of this run, by commit."""
+        found: dict[str, Built] = {}
+        with journal.whole(self.index):
+            for data in (event.data for event in self.events if event.kind == "kernel"):
+                kernel = Built(data["signature"], data["seconds"], data["built"], tuple(data["mended"]))
+                found.setdefault(data["sha"], kernel)
+        return found
+
+    def averages(self) -> tuple[float | None, float | None]:
+        """Seconds of a build and of a boot, on the average of all runs of this run's scenario and architecture."""
+        of = "(SELECT b.folder FROM runs a JOIN runs b USING (scenario, arch) WHERE a.folder = ?)"
+        with journal.reading(self.index) as database:
+            [builds] = database.execute(
+                f"SELECT AVG(seconds) FROM kernels WHERE built AND signature IS NOT NULL AND run IN {of}",  # noqa: S608
+                (self.folder.name,),
+            ).fetchone()
+            [boots] = database.execute(
+                f"SELECT AVG(seconds) FROM trials WHERE outcome <> ? AND run IN {of}",  # noqa: S608
+                (str(Outcome.BUILD_FAILED), self.folder.name),
+            ).fetchone()
+        return builds, boots
+
+    def plan(self, plan: Mapping[str, Any]) -> None:
+        """Write what a bisection is to find, before it starts."""
+        self.add("plan", plan)
+
+    def reopen(self) -> None:
+        """Say that this run goes on."""
+        self.add("resume", {})
+
+    @contextlib.contextmanager
+    def held(self, progress: Progress) -> Iterator[None]:
+        """Hold the run, so that no second process goes on with it at the same time.
+
+        Raises:
+            UserError: another process has it; the message says which.
+        """
+        with locked(self.folder / "run.lock", progress, wait=False):
+            self._events = None  # another process may have added to it until now
+            yield
+
+    def close(self, status: str, reason: str, findings: Mapping[str, Any] | None = None) -> None:
+        """Write the end of the run; where it cannot be written, it is still among the events of this object.
+
+        Args:
+            findings: what was found, as far as no other event says it.
+
+        Raises:
+            InfrastructureError: it cannot be written.
+        """
+        data = {"status": status, "reason": reason, **(findings or {})}
+        try:
+            self.add("end", data)
+        except InfrastructureError:
+            self._events = [*(self._events or ()), journal.event("end", self.folder.name, data)]
+            raise
+
+    @property
+    def _head(self) -> Mapping[str, Any]:
+        return next((event.data for event in self.events if event.kind == "start"), {})
+
+
+def _trial(data: Mapping[str, Any], top: Path) -> Trial:
+    return Trial(
+        Outcome(data["outcome"]),
+        data["reason"],
+        data["seconds"],
+        top / data["folder"],
+        _crash(data["crash"]),
+        tuple((name, at) for name, at in data["phases"]),
+        data["variant"],
+    )
+
+
+def _crash(data: Mapping[str, Any] | None) -> Crash | None:
+    if data is None:
+        return None
+    lists = {name: tuple(data[name]) for name in ("alt_titles", "modules")}
+    return Crash(**{**data, **lists, "frames": tuple(Frame(**frame) for frame in data["frames"])})
+
+
+def _hashes(folder: Path) -> dict[str, str | None]:
+    """The hashes of the image and of the configuration in a commit's folder, where there are any."""
+    image = config = None
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        image = json.loads((folder / "kernel.json").read_text(encoding="utf-8")).get("signature")
+    with contextlib.suppress(OSError):
+        config = hashlib.sha256((folder / "config").read_bytes()).hexdigest()
+    return {"image": image, "config": config}
+
+
+def start(results: Path, scenario: str, tree: str, arch: str, **more: Any) -> Run:
+    """A new run, already in the journal.
+
+    Args:
+        results: the folder of all results; made where it is missing.
+        more: whatever else is to be known of it from the start.
+
+    Raises:
+        UserError: nothing can be written there.
+        InfrastructureError: the disk is full, or the journal cannot be written.
+    """
+    stamp = time.strftime("%Y-%m-%d-%H%M%S")
+    for number in range(1, 1000):
+        name = f"{stamp}-{scenario}" + (f"-{number}" if number > 1 else "")
+        try:
+            results.mkdir(parents=True, exist_ok=True)
+            (results / name).mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+                raise InfrastructureError(f"--results {results}: {error.strerror}") from error
+            raise UserError(f"--results {results}: {error.strerror}") from error
+        break
+    else:
+        raise UserError(f"--results {results}: a thousand runs in one second; is the clock right?")
+    run = Run(results / name, results / "index.sqlite")
+    event = journal.event("start", name, {"scenario": scenario, "tree": tree, "arch": arch, **more})
+    try:
+        journal.add(run.index, event, new=True)
+    except (InfrastructureError, UserError):
+        with contextlib.suppress(OSError):
+            run.folder.rmdir()
+        raise
+    run._events = [event]
+    return run
+
+
+def find(folder: Path) -> Run:
+    """The run in a folder.
+
+    Raises:
+        UserError: there is no run in it that the journal beside it knows.
+    """
+    index = folder.parent / "index.sqlite"
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; a result is a folder such as results/2026-05-01-101500-pi-disk")
+    if not index.exists():
+        raise UserError(f"{folder}: no result: its journal, {index}, is missing; a result is moved along with it")
+    run = Run(folder, index)
+    if not run.events:
+        raise UserError(f"{folder}: no result: {index} knows no such run")
+    return run
+
+
+def bisections(results: Path) -> list[tuple[Run, dict[str, Any], str]]:
+    """The bisections in a folder of results, the last that was started first, each with its plan and its status."""
+    index = results / "index.sqlite"
+    if not index.exists():
+        return []
+    with journal.reading(index) as database:
+        rows = database.execute(
+            "SELECT run, plan, status FROM bisections JOIN runs ON run = folder ORDER BY bisections.id DESC"
+        ).fetchall()
+        return [(Run(results / name, index), json.loads(plan), status) for name, plan, status in rows]

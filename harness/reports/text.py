@@ -1,0 +1,16 @@
+"""A run as a command tells it to people."""
+
+from __future__ import annotations
+
+from harness.assessment import Document
+from harness.reports import bisect, patch_table, summary
+
+
+def render(document: Document) -> str:
+    """What `run`, `step`, `try` or `bisect` printed, without the progress."""
+    if document["kind"] == "bisect":
+        return bisect.render(document)
+    parts = [summary.head(document)]
+    if document["kind"] == "try":
+        return "\n".join([*parts, *patch_table.base(document), patch_table.conclusion(document)])
+    return "\n".join([*parts, *map(summary.row, document["commits"]), summary.conclusion(document)])

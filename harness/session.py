@@ -1,0 +1,138 @@
+"""What every command that tries commits does around its loop: begin, be interrupted or fail, and close in order."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness import document
+from harness.assessment import INFRASTRUCTURE, INTERRUPTED
+from harness.errors import InfrastructureError, RegressError
+from harness.files import write_atomically
+from harness.interrupts import Interrupts
+from harness.record import Run
+from harness.reports import json_, junit
+
+
+@dataclass(frozen=True)
+class End:
+    """How a loop ended.
+
+    Attributes:
+        status: a word of its own, or one of `harness.assessment`.
+        reason: on one line.
+        findings: what else is to be known of it, as JSON data.
+    """
+
+    status: str
+    reason: str
+    findings: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Loop(Protocol):
+    """The work of a command."""
+
+    def run(self) -> End:
+        """Do it all; what is found out goes into the journal on the way."""
+
+    def stopped(self, status: str, reason: str) -> End:
+        """What is known by now, where the work was ended before its time."""
+
+    @property
+    def progress(self) -> str:
+        """How far it is, such as `after 1 of 2 commits`."""
+
+
+@dataclass
+class Session:
+    """One run from its begin to its end.
+
+    Args:
+        run: its folder and its events.
+        interrupts: requests to end.
+        tell: is given the document when all is closed.
+        note: is told what went wrong besides.
+        keep: writes what else belongs into the folder; may be refused by a full disk.
+    """
+
+    run: Run
+    interrupts: Interrupts
+    tell: Callable[[dict[str, Any]], None]
+    note: Callable[[str], None]
+    keep: Callable[[dict[str, Any], Path], None] = lambda _document, _folder: None
+
+    def conduct(self, loop: Loop) -> dict[str, Any]:
+        """Run a loop; however it ends, what was found out is stored and told.
+
+        A machinery that fails is a status, and no error.
+
+        Returns:
+            The document.
+
+        Raises:
+            KeyboardInterrupt: it was interrupted.
+            BrokenPipeError: nobody reads what it says any more.
+            InfrastructureError: the end could not be written.
+            Exception: whatever nobody foresaw.
+        """
+        fault: BaseException | None = None
+        try:
+            end = loop.run()
+        except BaseException as error:
+            fault = error
+        unwritten: Exception | None = None
+        with self.interrupts.held():
+            if fault is not None:
+                end = _stopped(loop, fault)
+            try:
+                self.run.close(end.status, end.reason, end.findings)
+            except (RegressError, OSError) as error:
+                unwritten = error
+            told = document.of(self.run.events, self.run.folder)
+            try:
+                self._write(told)
+            except (RegressError, OSError, UnicodeError) as error:
+                unwritten = unwritten or error
+        with contextlib.suppress(BrokenPipeError) if isinstance(fault, BrokenPipeError) else contextlib.nullcontext():
+            self.tell(told)
+        lost = f"{self.run.folder}: the result could not be written: {_line(unwritten)}" if unwritten else ""
+        if fault is not None and not _is_status(fault):
+            if lost:
+                self.note(lost)
+            raise fault
+        if lost:
+            raise InfrastructureError(lost)
+        return told
+
+    def _write(self, told: dict[str, Any]) -> None:
+        folder = self.run.folder
+        write_atomically(folder / "result.json", f"{json_.render(told)}\n")
+        write_atomically(folder / "junit.xml", junit.render(told))
+        self.keep(told, folder)
+
+
+def _is_status(fault: BaseException) -> bool:
+    """Whether it is the machinery's failure, which the document tells."""
+    return isinstance(fault, RegressError | OSError) and not isinstance(fault, BrokenPipeError)
+
+
+def _stopped(loop: Loop, fault: BaseException) -> End:
+    if isinstance(fault, KeyboardInterrupt):
+        return loop.stopped(INTERRUPTED, loop.progress)
+    if isinstance(fault, BrokenPipeError):
+        return loop.stopped(INTERRUPTED, f"standard output was closed {loop.progress}")
+    if isinstance(fault, RegressError | OSError):
+        return loop.stopped(INFRASTRUCTURE, _line(fault))
+    return loop.stopped(INFRASTRUCTURE, f"internal error: {type(fault).__name__}: {fault}")
+
+
+def _line(error: Exception) -> str:
+    """An error on one line; one of the system's with its file, and a full disk with its remedy."""
+    said = str(error)
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        said = str(InfrastructureError(f"{place}{error.strerror or error}"))
+    return "; ".join(said.splitlines())

@@ -105,7 +105,7 @@ class MadeUp:
     def bad(self) -> frozenset[str]:
         """The commits that have the crash."""
         if self.everywhere:
-            return frozenset((*self.history.commits, *self.history.good))
+            return frozenset((*self.history.commits, *self.history.old))
         found = set(self.culprits)
         for sha in self.history.commits:
             if not found.isdisjoint(self.history.parents[sha]):

@@ -314,7 +314,7 @@ class RangeSearch:
 
     def _fix_reason(self, found: Inconclusive) -> str:
         """Why no fix is named: the search, which is given verdicts turned round, has other words for it."""
-        new, old = self.history.bad, self.history.good
+        new, old = self.history.new, self.history.old
         if found.not_reproduced:
             fixed = [sha for sha in old if self._word(sha) is self.plan.sought]
             return (
@@ -337,7 +337,7 @@ class RangeSearch:
         return {sha: seen for sha, seen in told if seen is not None}
 
     def _tried(self) -> list[str]:
-        here = {*self.history.commits, *self.history.good}
+        here = {*self.history.commits, *self.history.old}
         evidence_log = self.evaluator.evidence_log
         return [sha for sha in dict.fromkeys((*evidence_log.log, *evidence_log.order)) if sha in here]
 
@@ -396,5 +396,5 @@ class RangeSearch:
         """Write what is known by now as `git bisect log` would."""
         evaluator, history = self.evaluator, self.history
         steps = evaluator.evidence_log.steps(lambda sha: evaluator.commit(sha).subject)
-        text = gitlog.render(self.plan, history.bad, history.good, steps, culprit)
+        text = gitlog.render(self.plan, history.new, history.old, steps, culprit)
         write_atomically(evaluator.evidence_log.run.folder / "bisect.log", text)

@@ -31,7 +31,7 @@ class Reversed:
     """
 
     def __init__(self, history: History, search_for: Callable[[History], Search]) -> None:
-        backwards = (*history.commits[::-1], *history.good[::-1])
+        backwards = (*history.commits[::-1], *history.old[::-1])
         end, *commits = backwards
         self._after = dict(zip(commits, backwards, strict=False))
         self._inside = set(history.commits)

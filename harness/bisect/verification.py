@@ -77,8 +77,8 @@ class Verification:
         """Try the culprit and its parents once more; what they show is evidence like any other."""
         ends = ("broken_end", "fixed_end") if self.plan.find_fix else ("good_end", "bad_end")
         for name, end, word in (
-            (ends[0], self.range_.history.good, self.old),
-            (ends[1], (self.range_.history.bad,), self.new),
+            (ends[0], self.range_.history.old, self.old),
+            (ends[1], (self.range_.history.new,), self.new),
         ):
             told = [self.evidence_log.verdict(sha) for sha in end]
             self.checks[name] = all(one is not None and one.word is word for one in told)
@@ -114,11 +114,11 @@ class Verification:
                     self.notes.append(f"the branch that {name} merged is {new} by itself, at {parent[:12]}")
                 continue
             if word is self.new:
-                inside = tuple(self.git.history(parent, self.range_.history.good))
+                inside = tuple(self.git.history(parent, self.range_.history.old))
                 where = f"does not change {' '.join(self.plan.paths)}" if self.plan.paths else "is older"
                 return f"its parent {parent[:12]} is {new} too: the commit that is looked for {where}", inside[::-1]
             if word is Verdict.SKIP:
-                if not any(self.git.is_ancestor(parent, end) for end in self.range_.history.good):
+                if not any(self.git.is_ancestor(parent, end) for end in self.range_.history.old):
                     return f"its parent {parent[:12]} cannot be tried", (self.culprit, parent)
                 self.notes.append(f"the parent {parent[:12]} cannot be tried; it is part of a {self.plan.terms[1]} end")
             mine, its = self.evidence_log.kernels.get(self.culprit), self.evidence_log.kernels.get(parent)
@@ -129,7 +129,7 @@ class Verification:
     def revert(self) -> None:
         """The culprit reverted where it stands, and on the new end."""
         where, on_end = self.revert_names
-        parent, end = next(iter(self.parents), None), self.range_.history.bad
+        parent, end = next(iter(self.parents), None), self.range_.history.new
         if parent is None:
             self.checks |= {where: None, on_end: None}
             return

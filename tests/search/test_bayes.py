@@ -21,7 +21,7 @@ from tests.search.conftest import Parents, graphs, history, line
 
 def settled(range_: History, quiet: int = 20) -> dict[str, Evidence]:
     """Both ends as they should be, of a crash that comes one time in four."""
-    return {range_.bad: Evidence(bad=5, quiet=15), **dict.fromkeys(range_.good, Evidence(quiet=quiet))}
+    return {range_.new: Evidence(bad=5, quiet=15), **dict.fromkeys(range_.old, Evidence(quiet=quiet))}
 
 
 def by_definition(range_: History, seen: dict[str, Evidence]) -> dict[str, float]:
@@ -43,8 +43,8 @@ def by_definition(range_: History, seen: dict[str, Evidence]) -> dict[str, float
         sha: (1 - ALREADY) / len(range_.commits) * likelihood(MadeUp(range_, frozenset({sha})).bad)
         for sha in range_.commits
     }
-    for end in range_.good:
-        weights[end] = ALREADY / len(range_.good) * likelihood({*range_.commits, end})
+    for end in range_.old:
+        weights[end] = ALREADY / len(range_.old) * likelihood({*range_.commits, end})
     total = sum(weights.values())
     return {sha: weight / total for sha, weight in weights.items()}
 
@@ -54,20 +54,20 @@ def by_definition(range_: History, seen: dict[str, Evidence]) -> dict[str, float
 def test_the_posterior_is_what_its_definition_says(parents: Parents, data: st.DataObject) -> None:
     range_ = history(parents)
     made_up = MadeUp(range_, frozenset({data.draw(st.sampled_from(range_.commits))}))
-    seen = {range_.bad: Evidence(bad=1)}
-    for sha in data.draw(st.lists(st.sampled_from((*range_.commits, *range_.good)), unique=True)):
+    seen = {range_.new: Evidence(bad=1)}
+    for sha in data.draw(st.lists(st.sampled_from((*range_.commits, *range_.old)), unique=True)):
         crashes = data.draw(st.integers(0, 3)) if sha in made_up.bad else 0
-        seen[sha] = Evidence(bad=crashes + (sha == range_.bad), quiet=data.draw(st.integers(0, 6)))
+        seen[sha] = Evidence(bad=crashes + (sha == range_.new), quiet=data.draw(st.integers(0, 6)))
     expected = by_definition(range_, seen)
     belief = posterior(range_, Graph(range_), seen)
     assert belief
     for place, sha in enumerate(range_.commits):
         assert belief.of(place) == pytest.approx(expected[sha], abs=1e-6)
-    assert [chance for chance, _ in belief.already] == pytest.approx([expected[sha] for sha in range_.good], abs=1e-6)
+    assert [chance for chance, _ in belief.already] == pytest.approx([expected[sha] for sha in range_.old], abs=1e-6)
     assert belief.entropy() == pytest.approx(-sum(p * math.log2(p) for p in expected.values() if p), abs=1e-4)
     for place, mass in belief.masses(Graph(range_), belief.candidates).items():
-        before = [expected[range_.commits[one]] for one in members(Graph(range_).reach[place])]
-        assert mass == pytest.approx(sum(before) + sum(expected[sha] for sha in range_.good), abs=1e-6)
+        before = [expected[range_.commits[one]] for one in members(Graph(range_).reach(place))]
+        assert mass == pytest.approx(sum(before) + sum(expected[sha] for sha in range_.old), abs=1e-6)
 
 
 def test_the_likeliest_come_first() -> None:
@@ -102,8 +102,8 @@ def test_a_dear_build_is_worth_more_runs() -> None:
 def test_never_a_wrong_culprit_where_the_crash_always_comes(parents: Parents, data: st.DataObject) -> None:
     range_ = history(parents)
     culprit = data.draw(st.sampled_from(range_.commits))
-    broken = data.draw(st.frozensets(st.sampled_from(range_.commits))) - {range_.bad}
-    elsewhere = data.draw(st.frozensets(st.sampled_from(range_.commits))) - {range_.bad}
+    broken = data.draw(st.frozensets(st.sampled_from(range_.commits))) - {range_.new}
+    elsewhere = data.draw(st.frozensets(st.sampled_from(range_.commits))) - {range_.new}
     made_up = MadeUp(range_, frozenset({culprit}), broken=broken, elsewhere=elsewhere)
     end = play(Bayes(range_), made_up, random.Random(1)).decision
     if isinstance(end, Culprit):
@@ -158,13 +158,13 @@ def test_the_bad_end_first_until_it_is_known_how_often_it_crashes() -> None:
     range_ = line(30)
     first = Bayes(range_).decide({})
     assert isinstance(first, Try)
-    assert (first.commit, first.runs) == (range_.bad, 90)
-    again = Bayes(range_).decide({range_.bad: Evidence(bad=1, quiet=4)})
+    assert (first.commit, first.runs) == (range_.new, 90)
+    again = Bayes(range_).decide({range_.new: Evidence(bad=1, quiet=4)})
     assert isinstance(again, Try)
-    assert again.commit == range_.bad
-    then = Bayes(range_).decide({range_.bad: Evidence(bad=LEARN, quiet=12)})
+    assert again.commit == range_.new
+    then = Bayes(range_).decide({range_.new: Evidence(bad=LEARN, quiet=12)})
     assert isinstance(then, Try)
-    assert then.commit == range_.good[0]
+    assert then.commit == range_.old[0]
     assert then.runs > 5
 
 
@@ -173,14 +173,14 @@ def test_each_good_end_is_tried() -> None:
     range_ = History(
         tuple(names[2:]), {names[2]: (), names[3]: (), names[4]: (names[2], names[3])}, (names[0], names[1])
     )
-    seen = {range_.bad: Evidence(bad=3)}
-    for end in range_.good:
+    seen = {range_.new: Evidence(bad=3)}
+    for end in range_.old:
         decision = Bayes(range_).decide(seen)
         assert isinstance(decision, Try)
         assert decision.commit == end
         seen[end] = Evidence(quiet=decision.runs)
     decision = Bayes(range_).decide({**seen, names[1]: Evidence(bad=1, quiet=9)})
-    assert decision == Inconclusive(f"the crash was there on the good end {names[1][:12]} too", not_reproduced=True)
+    assert decision == Inconclusive(f"the good end {names[1][:12]} shows the crash too", not_reproduced=True)
 
 
 def test_a_bad_end_that_never_crashes() -> None:

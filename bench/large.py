@@ -36,7 +36,8 @@ SEARCHES = {
 
 def stream(commits: int, merges: float, branches: int, chance: random.Random) -> Iterator[str]:
     """The input of `git fast-import`: so many commits, this part of them merges, on so many branches at a time."""
-    tips, line = [], 1
+    tips: list[int] = []
+    line = 1
     for mark in range(1, commits + 1):
         if mark == 1 or not tips:
             above = [line] if mark > 1 else []

@@ -17,7 +17,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from harness.console import Expectation, expectation_from
 from harness.errors import UserError
-from harness.model import Fixup, MachineSpec, PiDisk, Range, Revision, Scenario, Timeouts, Variant
+from harness.model import Fixup, Ignored, MachineSpec, PiDisk, Range, Revision, Scenario, Timeouts, Variant
 from harness.yamlfile import Node, nearest, read_yaml
 
 T = TypeVar("T")
@@ -149,6 +149,16 @@ def _expect(node: Node) -> tuple[Expectation | None, bool]:
         raise got["crash"].error(str(error)) from error
 
 
+def _ignored(node: Node) -> Ignored:
+    got = node.entries(("title", "signature", "because"))
+    if "because" not in got:
+        raise node.error("'because' is missing: say why this crash does not matter")
+    if ("title" in got) == ("signature" in got):
+        raise node.error("expected either `title: GLOB` or `signature: GLOB`")
+    title, signature = (got[name].text() if name in got else None for name in ("title", "signature"))
+    return Ignored(Expectation(title=title, signature=signature), got["because"].text())
+
+
 def _replay(node: Node) -> Path:
     path = node.path.parent / node.text()
     if not (path / "series.yaml").is_file():
@@ -169,7 +179,7 @@ def load(folder: Path) -> Scenario:
     got = document.entries(
         (
             *("id", "aliases", "title", "claim", "links", "kconfig", "kernels", "machine", "disks", "append"),
-            *("variants", "needs", "run", "expect", "commits", "mend", "replay", "build"),
+            *("variants", "needs", "run", "expect", "ignore", "commits", "mend", "replay", "build"),
         )
     )
     for key in ("id", "title"):
@@ -213,6 +223,7 @@ def load(folder: Path) -> Scenario:
         run=script,
         expect=expect,
         failure=failure,
+        ignore=value("ignore", lambda n: tuple(_ignored(one) for one in n.items()), ()),
         commits=value("commits", lambda n: {k: _range(v) for k, v in n.entries().items()}, {}),
         mend=value("mend", lambda n: tuple(_mend(one, folder) for one in n.items()), ()),
         replay=value("replay", _replay, folder / "replay"),

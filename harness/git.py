@@ -124,6 +124,14 @@ class Git:
         """The parents of a commit, the first parent first."""
         return tuple(self.text("rev-list", "--parents", "-1", sha).split()[1:])
 
+    def cut(self, sha: str) -> bool:
+        """Whether history is cut at a commit: it has parents that are not here, as in a shallow clone.
+
+        The commit itself says which parents it has; git's view of history leaves out those behind a cut.
+        """
+        head = self.run("cat-file", "commit", sha).stdout.partition("\n\n")[0]
+        return len(re.findall(r"^parent ", head, re.MULTILINE)) != len(self.parents(sha))
+
     def history(
         self, new: str, old: Sequence[str], paths: Sequence[str] = (), *, first_parent: bool = False
     ) -> dict[str, tuple[str, ...]]:
@@ -187,7 +195,8 @@ class Git:
         Raises:
             InfrastructureError: git is older than 2.38, which cannot do this.
         """
-        done = self.run("merge-tree", "--write-tree", "--name-only", "--no-messages", ours, theirs, check=False)
+        how = ("--write-tree", "--name-only", "--no-messages", "--allow-unrelated-histories")
+        done = self.run("merge-tree", *how, ours, theirs, check=False)
         if done.returncode == 0:
             return done.stdout.strip()
         if done.returncode != 1:

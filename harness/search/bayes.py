@@ -22,8 +22,8 @@ LEARN = 3
 SPLITS = (0.3, 0.36, 0.42, 0.48, 0.54, 0.6)
 # Bits: what tells less than this tells nothing.
 LEAST = 1e-9
-# A boot that takes away less than this part of the uncertainty is not worth it: thousands would be needed.
-TOO_LITTLE = 1e-4
+# Nor is a boot worth it that takes away less than this part of the uncertainty: thousands would be needed.
+TOO_LITTLE = 3e-4
 # How probable it is that a commit can be tried, between two others that can, and between two that cannot.
 OPEN, SHUT = 0.95, 0.1
 
@@ -101,11 +101,13 @@ class Bayes:
                 runs = gain.best(end, [belief.already[number]], end in built).runs
                 return Probe(end, runs, left - number - 1)
         seen = known(self._graph, evidence)
-        skipped = as_set(place for place, trials in seen if trials.skip is not None or trials.hopeless)
+        # What could be told before may be told again.
+        shut = ((place, one.hopeless or not one.quiet) for place, one in seen if one.skip is not None or one.hopeless)
+        skipped = as_set(place for place, closed in shut if closed)
         if decision := self._end(belief, skipped, evidence):
             return decision
         best = self._best(belief, skipped, evidence, built)
-        if best is None or best.bits < TOO_LITTLE * best.runs * belief.entropy():
+        if best is None:
             return Inconclusive(
                 f"no trial that can still be made tells enough to be {self.confidence:g} sure",
                 self._names(belief.likeliest(self.confidence)),
@@ -174,9 +176,10 @@ class Bayes:
                 sha = history.commits[place]
                 under = belief.under(self._graph, place)
                 choices.append(gain.best(sha, under, sha in built, 1.0 if sha in built else odds.of(place)))
-            best = max(choices, key=lambda choice: choice.rate, default=None)
-            if best and best.bits >= LEAST:
-                return best
+            least = TOO_LITTLE * belief.entropy()
+            worth = [choice for choice in choices if choice.bits >= max(LEAST, least * choice.runs)]
+            if worth:
+                return max(worth, key=lambda choice: choice.rate)
         return None
 
     def _shortlist(self, masses: Mapping[int, float], skipped: int, odds: Odds, built: Set[str]) -> set[int]:

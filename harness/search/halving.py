@@ -80,9 +80,7 @@ class Halving:
             return Probe(again, self._missing(again, evidence), 0)
         ends = "broken and fixed" if self.history.fix else "good and bad"
         untestable = (candidates & skipped).bit_count()
-        return Inconclusive(
-            f"only commits that cannot be tried are left between {ends} ({untestable} of them)", left
-        )
+        return Inconclusive(f"only commits that cannot be tried are left between {ends} ({untestable} of them)", left)
 
     def _known(self, seen: Evidence) -> bool:
         """Whether a commit is bad or good by now."""

@@ -40,6 +40,20 @@ def stays_quiet(bad: int, quiet: int, runs: int) -> float:
     return math.exp(log_likelihood(bad, quiet + runs) - log_likelihood(bad, quiet))
 
 
+MOST = 200
+"""Trials that are enough in any case."""
+
+
+def enough(bad: int, quiet: int, confidence: float) -> int:
+    """How many quiet trials make it as improbable as asked for that a commit has the crash.
+
+    Args:
+        bad, quiet: how often commits that have it showed it, and did not.
+        confidence: between 0 and 1.
+    """
+    return next((runs for runs in range(1, MOST) if stays_quiet(bad, quiet, runs) <= 1 - confidence), MOST)
+
+
 @dataclass(frozen=True)
 class Level:
     """Commits that are equally probable.
@@ -157,9 +171,7 @@ def posterior(history: History, graph: Graph, evidence: Mapping[str, Evidence]) 
     share = math.log((1 - ALREADY) / len(history.commits))
     logs = {against: share + log_likelihood(bad, against) for against in sets}
     # The trials of a fixed end are among those of the range.
-    already = [
-        always + quiet + (0 if history.fix else evidence.get(end, NOTHING).quiet) for end in history.quiet
-    ]
+    already = [always + quiet + (0 if history.fix else evidence.get(end, NOTHING).quiet) for end in history.quiet]
     already_logs = [math.log(ALREADY / len(already)) + log_likelihood(bad, against) for against in already]
     top = max(*logs.values(), *already_logs, -math.inf)
     whole = math.fsum(commits.bit_count() * math.exp(logs[against] - top) for against, commits in sets.items())

@@ -24,6 +24,8 @@ SPLITS = (0.3, 0.36, 0.42, 0.48, 0.54, 0.6)
 LEAST = 1e-9
 # Nor is a boot worth it that takes away less than this part of the uncertainty: thousands would be needed.
 TOO_LITTLE = 3e-4
+# A commit is tried at most so many times as often as a bad end that stays quiet.
+MOST_PATIENCE = 4
 # How probable it is that a commit can be tried, between two others that can, and between two that cannot.
 OPEN, SHUT = 0.95, 0.1
 
@@ -165,8 +167,10 @@ class Bayes:
         choices = [
             gain.best(end, [belief.already[number]], end in built)
             for number, end in enumerate(history.quiet)
-            if evidence[end].skip is None
+            if evidence[end].skip is None and not self._tired(evidence[end])
         ]
+        # Their trials count, but they get no further ones.
+        skipped |= as_set(place for place, seen in known(self._graph, evidence) if self._tired(seen))
         # What is not in all that showed the crash is looked at only where nothing else tells a thing.
         pools = (self._graph.everything,) if history.fix else (belief.candidates, self._graph.everything)
         for pool in pools:
@@ -181,6 +185,10 @@ class Bayes:
             if worth:
                 return max(worth, key=lambda choice: choice.rate)
         return None
+
+    def _tired(self, seen: Evidence) -> bool:
+        """Whether a commit had so many trials that a crash for which they are too few is too rare to be searched."""
+        return seen.bad + seen.quiet >= MOST_PATIENCE * self.patience
 
     def _shortlist(self, masses: Mapping[int, float], skipped: int, odds: Odds, built: Set[str]) -> set[int]:
         """The places that are worth weighing, of those with this much of the probability in and before them."""

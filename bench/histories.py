@@ -134,7 +134,7 @@ def make(shape: str, size: int, rate: float, chance: random.Random) -> Case:
     if shape == "linux-next" and chance.random() < 0.5:
         other = chance.choice(commits)
         one = graph.place[next(iter(culprits))]
-        if not graph.reach[one] >> graph.place[other] & 1 and not graph.reach[graph.place[other]] >> one & 1:
+        if not graph.reach(one) >> graph.place[other] & 1 and not graph.reach(graph.place[other]) >> one & 1:
             culprits.add(other)
     fate = chance.random()
     everywhere = fate < 0.03
@@ -203,5 +203,5 @@ def _tellable(graph: Graph, made_up: MadeUp, culprit: str) -> bool:
     like = graph.everything
     for here, sha in enumerate(made_up.history.commits):
         if sha not in untestable:
-            like &= graph.reach[here] if graph.reach[here] >> place & 1 else ~graph.reach[here]
+            like &= graph.reach(here) if graph.reach(here) >> place & 1 else ~graph.reach(here)
     return like == 1 << place

@@ -78,17 +78,17 @@ def lay(case: Case, folder: Path, idle: frozenset[str]) -> tuple[Workspace, dict
     git, one = Workspace(folder), case.made_up
     history, graph = one.history, Graph(one.history)
     git.run("init", "--quiet", "--template=", "--initial-branch=main")
-    stream = [_commit(1, (), ["start", *(["crash"] if history.good[0] in one.bad else [])])]
+    stream = [_commit(1, (), ["start", *(["crash"] if history.old[0] in one.bad else [])])]
     for place, sha in enumerate(history.commits):
         parents = graph.parents[place]
-        kept = graph.reach[parents[0]] if parents else 0
-        files = [f"n/{other}" for other in members(graph.reach[place] & ~kept) if history.commits[other] not in idle]
+        kept = graph.reach(parents[0]) if parents else 0
+        files = [f"n/{other}" for other in members(graph.reach(place) & ~kept) if history.commits[other] not in idle]
         files += ["crash"] if sha in one.bad and sha not in idle else []
         stream.append(_commit(place + 2, tuple(parent + 2 for parent in parents) or (1,), files))
     marks = folder / "marks"
     git.run("fast-import", "--quiet", "--force", f"--export-marks={marks}", input="".join(stream).encode())
     names = dict(line.split() for line in marks.read_text(encoding="utf-8").splitlines())
-    return git, {sha: names[f":{mark}"] for mark, sha in enumerate((*history.good, *history.commits), 1)}
+    return git, {sha: names[f":{mark}"] for mark, sha in enumerate((*history.old, *history.commits), 1)}
 
 
 def _commit(mark: int, parents: tuple[int, ...], files: list[str]) -> str:
@@ -155,7 +155,7 @@ def bisect(case: Case, runs: int | None, confidence: float, seed: str, idle: fro
                 Deaf(),
             )
         )
-        ends = ((real[one.history.bad],), tuple(real[sha] for sha in one.history.good))
+        ends = ((real[one.history.new],), tuple(real[sha] for sha in one.history.old))
         plan = Plan(scenario.id, "", "made-up", "x86_64", *ends, runs=runs, confidence=confidence)
         run = record.start(Path(top) / "results", scenario.id, "made-up", "x86_64")
         # As with a build command of the user's: every commit is tried itself.

@@ -61,7 +61,7 @@ class GitBisect:
 
     def decide(self, evidence: Mapping[str, Evidence], built: Set[str] = frozenset()) -> Decision:
         """See `harness.search.Search.decide`."""
-        ends = {self.history.bad: Evidence(bad=1), **dict.fromkeys(self.history.good, Evidence(quiet=1))}
+        ends = {self.history.new: Evidence(bad=1), **dict.fromkeys(self.history.old, Evidence(quiet=1))}
         return Halving(self.history).decide({**ends, **evidence}, built)
 
 
@@ -124,7 +124,7 @@ def score(method: str, case: Case, number: int) -> Score:
 def as_line(case: Case, number: int, *, real: bool = False) -> dict[str, object]:
     """A case as git-bayesect sees it: the old end and the commits along first parents."""
     one = case.made_up
-    line = (*one.history.good, *case.first_parents)
+    line = (*one.history.old, *case.first_parents)
     places = {
         "broken": [place for place, sha in enumerate(line) if sha in one.broken],
         "elsewhere": [place for place, sha in enumerate(line) if sha in one.elsewhere],
@@ -186,10 +186,10 @@ def git_itself(case: Case, number: int) -> bool:
             (git.path / f"exit-{sha}").write_text(f"exit {code}\n", encoding="utf-8")
         script = git.path / "script"
         script.write_text(f". {git.path}/exit-$(git rev-parse BISECT_HEAD)\n", encoding="utf-8")
-        git.run("bisect", "start", "--no-checkout", real[one.history.bad], *(real[sha] for sha in one.history.good))
+        git.run("bisect", "start", "--no-checkout", real[one.history.new], *(real[sha] for sha in one.history.old))
         said = git.run("bisect", "run", "sh", str(script), check=False).stdout.splitlines()
     above = {real[sha]: tuple(real[parent] for parent in parents) for sha, parents in one.history.parents.items()}
-    history = History(tuple(real[sha] for sha in one.history.commits), above, tuple(real[s] for s in one.history.good))
+    history = History(tuple(real[sha] for sha in one.history.commits), above, tuple(real[s] for s in one.history.old))
     evidence: dict[str, Evidence] = {}
     while isinstance(decision := GitBisect(history).decide(evidence), Probe):
         code = exits[decision.commit]
@@ -202,12 +202,12 @@ def git_itself(case: Case, number: int) -> bool:
 def lay(git: Git, history: History) -> dict[str, str]:
     """Make a history in an empty repository; its real hashes."""
     git.run("init", "--quiet", "--bare", "--initial-branch=main")
-    marks = {sha: mark for mark, sha in enumerate((*history.good, *history.commits), 1)}
+    marks = {sha: mark for mark, sha in enumerate((*history.old, *history.commits), 1)}
     stream = "".join(
         f"commit refs/heads/main\nmark :{mark}\ncommitter A <a@b> {1700000000 + mark} +0000\ndata 0\n"
         + "".join(
             f"{'merge' if at else 'from'} :{marks[parent]}\n"
-            for at, parent in enumerate(history.parents.get(sha) or (history.good if mark > 1 else ()))
+            for at, parent in enumerate(history.parents.get(sha) or (history.old if mark > 1 else ()))
         )
         + "\n"
         for sha, mark in marks.items()

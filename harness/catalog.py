@@ -16,7 +16,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from harness.console import Expectation, expectation_from
 from harness.errors import UserError
-from harness.model import Fixup, MachineSpec, PiDisk, Range, Revision, Scenario, Timeouts, Variant
+from harness.model import Fixup, Ignored, MachineSpec, PiDisk, Range, Revision, Scenario, Timeouts, Variant
 from harness.paths import KCONFIGS, SCENARIOS, own_scenarios
 from harness.yamlfile import Node, nearest, read_yaml
 
@@ -146,6 +146,16 @@ def _expect(node: Node) -> tuple[Expectation | None, bool]:
         raise got["crash"].error(str(error)) from error
 
 
+def _ignored(node: Node) -> Ignored:
+    got = node.entries(("title", "signature", "because"))
+    if "because" not in got:
+        raise node.error("'because' is missing: say why this crash does not matter")
+    if ("title" in got) == ("signature" in got):
+        raise node.error("expected either `title: GLOB` or `signature: GLOB`")
+    title, signature = (got[name].text() if name in got else None for name in ("title", "signature"))
+    return Ignored(Expectation(title=title, signature=signature), got["because"].text())
+
+
 def _replay(node: Node) -> Path:
     """The folder of a replay: a path, or that of a scenario which comes with the program, by its folder's name."""
     path = node.path.parent / node.text()
@@ -168,7 +178,7 @@ def load(folder: Path) -> Scenario:
     got = document.entries(
         (
             *("id", "aliases", "title", "claim", "links", "kconfig", "kernels", "machine", "disks", "append"),
-            *("variants", "needs", "run", "expect", "commits", "fixups", "mend", "replay", "build"),
+            *("variants", "needs", "run", "expect", "ignore", "commits", "fixups", "mend", "replay", "build"),
         )
     )
     for key in ("id", "title"):
@@ -216,6 +226,7 @@ def load(folder: Path) -> Scenario:
         run=script,
         expect=expect,
         failure=failure,
+        ignore=value("ignore", lambda n: tuple(_ignored(one) for one in n.items()), ()),
         commits=value("commits", lambda n: {k: _range(v) for k, v in n.entries().items()}, {}),
         fixups=value("fixups", lambda n: tuple(_fixup(one, folder) for one in n.items()), ()),
         replay=value("replay", _replay, folder / "replay"),

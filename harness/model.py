@@ -156,6 +156,14 @@ class Fixup:
 
 
 @dataclass(frozen=True)
+class Ignored:
+    """A crash that never decides a trial, and why."""
+
+    crash: Expectation
+    because: str
+
+
+@dataclass(frozen=True)
 class Scenario:
     """What to run in the guest, on which disks, with which kconfig, and which crash is expected.
 
@@ -172,6 +180,7 @@ class Scenario:
         run: the script, relative to `folder`.
         expect: the crash that means "bad"; None where only the script's own word counts.
         failure: whether the script's own "failed" means "bad".
+        ignore: crashes that are taken as if they were not there.
         commits: the known range of each tree, by the tree's name.
         fixups: changes that known broken stretches of history need.
         replay: the folder of the replay that it uses.
@@ -195,6 +204,7 @@ class Scenario:
     run: str = "run.sh"
     expect: Expectation | None = None
     failure: bool = True
+    ignore: tuple[Ignored, ...] = ()
     commits: Mapping[str, Range] = field(default_factory=dict)
     fixups: tuple[Fixup, ...] = ()
     replay: Path | None = None

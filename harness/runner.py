@@ -215,7 +215,9 @@ class Runner:
                 with disk.open("xb") as image:
                     image.truncate((self.scenario.image or 0) << 20)
             trial = run_trial(
-                self.machine, boot, spec.timeouts, expected, lambda t: self.progress.update(f"{name}: {t}")
+                *(self.machine, boot, spec.timeouts, expected),
+                lambda t: self.progress.update(f"{name}: {t}"),
+                self.scenario.ignore,
             )
             if trial.outcome is not Outcome.INFRASTRUCTURE or attempt == ATTEMPTS:
                 return replace(trial, variant=way.name)

@@ -92,6 +92,7 @@ class MadeUp:
         everywhere: the good ends have it too, and all of the range.
         broken: commits that do not build.
         elsewhere: commits that crash in another place at each trial.
+        given: the commits that have the crash, where they are not the culprits' descendants.
     """
 
     history: History
@@ -100,12 +101,15 @@ class MadeUp:
     everywhere: bool = False
     broken: frozenset[str] = frozenset()
     elsewhere: frozenset[str] = frozenset()
+    given: frozenset[str] | None = None
 
     @functools.cached_property
     def bad(self) -> frozenset[str]:
         """The commits that have the crash."""
+        if self.given is not None:
+            return self.given
         if self.everywhere:
-            return frozenset((*self.history.commits, *self.history.good))
+            return frozenset((*self.history.commits, *self.history.old))
         found = set(self.culprits)
         for sha in self.history.commits:
             if not found.isdisjoint(self.history.parents[sha]):

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from harness.console import Crash, Event, Expectation, Follower, match
 from harness.errors import InfrastructureError, KernelError
 from harness.machine import Machine
-from harness.model import Boot, Outcome, Timeouts, Trial
+from harness.model import Boot, Ignored, Outcome, Timeouts, Trial
 
 SETTLE = 1.5
 """Seconds that a crash has to be printed to its end, and a machine to switch itself off, before it is ended."""
@@ -39,12 +39,14 @@ class Watch:
 
     Args:
         timeouts: when to give up.
+        ignore: crashes that are taken as if they were not there.
 
     Attributes:
         window: the times between which the guest wants its power cut, if it has asked for that.
     """
 
     timeouts: Timeouts
+    ignore: tuple[Ignored, ...] = ()
     up: float | None = None
     last_byte: float = 0.0
     word: tuple[Outcome, str] | None = None
@@ -70,7 +72,9 @@ class Watch:
 
     def _take(self, events: list[Event], now: float) -> None:
         for event in events:
-            if event.complete:
+            if event.complete and any(match(one.crash, event.crash).ok for one in self.ignore):
+                self.fatal_at = None
+            elif event.complete:
                 self.crashes.append(event.crash)
                 self.fatal_told |= event.crash.fatal
             elif event.crash.fatal and self.fatal_at is None:
@@ -169,6 +173,7 @@ def run_trial(
     timeouts: Timeouts,
     expected: Expectation | None,
     tell: Callable[[str], None],
+    ignore: tuple[Ignored, ...] = (),
 ) -> Trial:
     """Boot a kernel, watch it, and say how it ended.
 
@@ -182,6 +187,7 @@ def run_trial(
         timeouts: when to give up, for each boot.
         expected: the crash that the scenario expects.
         tell: is given what the guest is doing.
+        ignore: crashes that are taken as if they were not there.
 
     Returns:
         The trial; a machine that fails makes one with outcome `INFRASTRUCTURE`, unless all was said before.
@@ -196,7 +202,7 @@ def run_trial(
             tell("booting" if number == 1 else f"booting again after power cut {number - 1}")
             before = time.monotonic() - began
             again = boot if number == 1 else replace(boot, append=(*boot.append, f"BOOT={number}"))
-            watch, limit, cut = Watch(timeouts), None, None
+            watch, limit, cut = Watch(timeouts, ignore), None, None
             try:
                 limit, cut = _watch(machine, again, watch, console, status, tell)
             except KernelError as error:

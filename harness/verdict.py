@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from harness.console import Expectation, match
@@ -45,6 +46,10 @@ def judge(trials: Sequence[Trial], expected: Expectation | None, failure: bool |
     return Judgement(Verdict.GOOD, quiet, (len(trials) + 1) / (len(trials) + 2))
 
 
+CERTAIN = (Outcome.BUILD_FAILED, Outcome.SKIPPED)
+"""What would come out the same at another trial. All else that cannot be told may be chance."""
+
+
 def weigh(trials: Sequence[Trial], expected: Expectation | None, failure: bool | None = None) -> Evidence:
     """What trials of one commit are worth to a search.
 
@@ -54,8 +59,11 @@ def weigh(trials: Sequence[Trial], expected: Expectation | None, failure: bool |
     told = [trial for trial in trials if trial.outcome is not Outcome.INFRASTRUCTURE]
     words = [judge([trial], expected, failure) for trial in told]
     bad = sum(one.word is Verdict.BAD for one in words)
-    skip = words[-1].reason if words and not bad and words[-1].word is Verdict.SKIP else None
-    return Evidence(bad, sum(one.word is Verdict.GOOD for one in words), skip)
+    untold = len(list(itertools.takewhile(lambda one: one.word is Verdict.SKIP, reversed(words))))
+    skip = words[-1].reason if untold and not bad else None
+    if told and told[-1].outcome in CERTAIN:
+        untold = 0
+    return Evidence(bad, sum(one.word is Verdict.GOOD for one in words), skip, untold)
 
 
 def telling(trials: Sequence[Trial], expected: Expectation | None, failure: bool | None = None) -> tuple[Trial, ...]:

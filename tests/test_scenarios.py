@@ -164,3 +164,16 @@ def test_a_name_that_will_not_do(regress: Regress, tmp_path: Path, name: str, me
     assert list(tmp_path.iterdir()) == []
     write(tmp_path / "mine", "")
     assert regress("new", "mine", "--scenarios", str(tmp_path)).returncode == 2
+
+
+def test_crashes_that_never_decide(tmp_path: Path) -> None:
+    text = "ignore:\n  - {title: 'WARNING in early_*', because: each boot of that tree has it}\n"
+    [one] = load(write(tmp_path / "a", text)).ignore
+    assert (one.crash.title, one.because) == ("WARNING in early_*", "each boot of that tree has it")
+    for wrong, said in (
+        ("[{title: x}]", "'because' is missing"),
+        ("[{because: x}]", "either `title: GLOB` or `signature: GLOB`"),
+        ("[{title: x, becuse: y}]", "did you mean 'because'"),
+    ):
+        with pytest.raises(UserError, match=said):
+            load(write(tmp_path / "b", f"ignore: {wrong}\n"))

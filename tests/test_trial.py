@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.console import expectation_from, find_crashes
+from harness.console import Expectation, expectation_from, find_crashes
 from harness.errors import InfrastructureError, RegressError
 from harness.machine import Chunk
-from harness.model import Boot, Outcome, Timeouts, Trial, Verdict
+from harness.model import Boot, Ignored, Outcome, Timeouts, Trial, Verdict
 from harness.testing import ScriptedMachine
 from harness.trial import MOST_CUTS, SETTLE, Watch, describe, run_trial
 from harness.verdict import judge
@@ -236,3 +236,19 @@ def test_what_a_console_says_cannot_drive_a_terminal() -> None:
     )[0]
     assert crash.comm == "a b"
     assert describe(crash).isprintable()
+
+
+def test_an_ignored_crash_does_not_decide(tmp_path: Path) -> None:
+    ignored = (Ignored(Expectation(title="*in dm_crypt_integrity_io_alloc"), "it is there at each boot"),)
+
+    def ended(*script: Chunk | None) -> Trial:
+        boot = Boot(tmp_path / "bzImage", "x86_64", tmp_path / "initrd", (), 512, 2, tmp_path)
+        machine = ScriptedMachine(list(script))
+        return run_trial(machine, boot, Timeouts(), EXPECTED, lambda _: None, ignored)
+
+    passed = Chunk(status=b"regress: passed 6.70\r\n")
+    assert ended(Chunk(console=OTHER), UP, passed).outcome is Outcome.PASSED
+    assert ended(Chunk(console=OTHER), UP).outcome is Outcome.LOST
+    trial = ended(UP, Chunk(console=OTHER + OOPS_61), passed)
+    assert trial.crash is not None
+    assert "bio_integrity" in trial.reason

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.bisect.evaluator import Evaluator
 from harness.bisect.evidence import EvidenceLog
-from harness.bisect.loop import Evaluator, RangeSearch, SearchFor, State, Watcher, search_for, seek
+from harness.bisect.interaction import InteractionSearch
+from harness.bisect.loop import SearchFor, State, Watcher, search_for, seek
 from harness.bisect.plan import BisectStatus, MergeInteraction, Plan, Result, Step
-from harness.bisect.reverse import probability
-from harness.bisect.verification import InteractionSearch, Verification
+from harness.bisect.ranges import RangeSearch
+from harness.bisect.verification import Verification
 from harness.search import Culprit, Evidence, Inconclusive
 
 __all__ = [
@@ -56,20 +58,40 @@ class Bisection:
         """
         found = self.range.find()
         while isinstance(found, Culprit):
-            verification = Verification(self.evaluator, self.range, found.commit)
+            sha = found.commit
+            if why := self._no_parents(sha):
+                return self.result(BisectStatus.INCONCLUSIVE, why, candidates={sha: self._why(sha)})
+            boots = self.evidence_log.boots()
+            verification = Verification(self.evaluator, self.range, sha)
             verification.first()
             # What the verification has shown is evidence too: it may speak for another commit.
             found = self.range.go_on()
-            if isinstance(found, Culprit) and found.commit == verification.culprit:
+            if not isinstance(found, Culprit) or found.commit != sha:
+                continue
+            if verification.outside:
+                paths = " ".join(self.range.paths)
+                self.range.note(f"{sha[:12]} is not the one, its parent is no better: going on outside of {paths}")
+                found = self.range.widen()
+            elif self.evidence_log.boots() == boots:
+                # All that was asked for was there: so it is in a bisection that is resumed, too.
                 return self._proven(found, verification)
         return self._open(found)
 
+    def _no_parents(self, sha: str) -> str | None:
+        """Why a commit cannot be proven: history ends there."""
+        git, new = self.evaluator.git, self.evaluator.plan.terms[0]
+        if git.cut(sha):
+            return (
+                f"history is cut at {sha[:12]}, which is {new}: what is looked for may be older; fetch more "
+                "(git fetch --unshallow, or --deepen=1000) and start anew"
+            )
+        if not git.parents(sha):
+            return f"{sha[:12]} is {new} and has no parent: nothing shows that it was different before"
+        return None
+
     def _proven(self, found: Culprit, verification: Verification) -> Result:
-        plan, seen = self.evaluator.plan, self.range.seen()
+        plan, seen = self.evaluator.plan, self.range.evidence()
         confidence = found.confidence
-        if plan.find_fix and plan.runs is not None:
-            # The search was given verdicts turned round; how probable the fix is follows from the trials themselves.
-            confidence = probability(self.range.history, seen, found.commit)
         if told := verification.doubt() or self._flaky(found.commit, seen, confidence):
             reason, candidates = told
             return self.result(
@@ -81,7 +103,7 @@ class Bisection:
         self.range.write_log(found.commit)
         verification.revert()
         interaction = None
-        if len(verification.parents) > 1 and not self.evaluator.plan.first_parent:
+        if len(verification.parents) > 1 and not plan.first_parent and not verification.never:
             interaction = InteractionSearch(self.evaluator, self.search_for, found.commit, verification.parents).find()
         what = "fixes it" if plan.find_fix else "brought it"
         return self.result(

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.bisect.plan import Plan, Step
-from harness.console import Expectation
-from harness.model import Judgement, Outcome, Trial, Verdict
+from harness.console import Crash, Expectation, match
+from harness.model import Ignored, Judgement, Outcome, Trial, Verdict
 from harness.record import Built, Run, Tried
 from harness.search import Evidence
 from harness.verdict import judge, telling, weigh
@@ -28,7 +28,10 @@ class EvidenceLog:
         run: the journal's run; what it holds already is taken over.
         expected: the crash that means "bad".  failure: whether the script's own "failed" does.
         plan: what is looked for.
-        share: a commit without trials of its own takes those of a commit with the same image.
+        share: commits with the same image share their trials.
+
+    Attributes:
+        ignore: crashes that turned out in this bisection to be no news; trials that they decided do not count.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class EvidenceLog:
         self.trials: dict[str, list[Tried]] = {}
         self.order: list[str] = []
         self.log = dict(plan.log)
+        self.ignore: list[Ignored] = []
         self.before = run.averages()
         for tried in run.trials():
             self._take(tried)
@@ -73,48 +77,58 @@ class EvidenceLog:
         self._mention(sha)
 
     def of(self, sha: str, *roles: str) -> list[Trial]:
-        """The trials of one commit, or those made in some roles."""
-        return [tried.trial for tried in self.trials.get(sha, ()) if not roles or tried.role in roles]
+        """The trials of one commit that count, or those made in some roles."""
+        trials = [tried.trial for tried in self.trials.get(sha, ()) if not roles or tried.role in roles]
+        return [trial for trial in trials if not self._ignored(trial)] if self.ignore else trials
 
-    def identical_image(self, sha: str) -> str | None:
-        """A commit that was tried and has the very image of this one, which was not."""
-        kernel = self.kernels.get(sha)
-        if not self.share or kernel is None or kernel.signature is None or self.trials.get(sha):
+    def _ignored(self, trial: Trial) -> bool:
+        return trial.crash is not None and any(match(one.crash, trial.crash).ok for one in self.ignore)
+
+    def no_news(self, sha: str) -> Crash | None:
+        """The crash of a commit that ought to be quiet, where it hides all that the scenario would show there.
+
+        That is the same crash, not the expected one, in the first two trials. Where any crash is expected, it is
+        one that the kernel survives, in the first trial.
+        """
+        trials = self.of(sha)
+        least = 1 if self.expected and self.expected.any else 2
+        crashes = [trial.crash for trial in trials[:least] if trial.crash is not None]
+        if len(crashes) < least or len({crash.signature or crash.title for crash in crashes}) > 1:
             return None
+        if least == 1 and crashes[0].fatal:
+            return None
+        bad = self._judge(trials[:least]).word is Verdict.BAD
+        return crashes[0] if bad is (least == 1) else None
+
+    def same_image(self, sha: str) -> list[str]:
+        """Other commits that were tried and have the very image of this one."""
+        kernel = self.kernels.get(sha)
+        if not self.share or kernel is None or kernel.signature is None:
+            return []
         same = (other for other, built in self.kernels.items() if built.signature == kernel.signature)
-        return next((other for other in same if self.trials.get(other)), None)
+        return [other for other in same if other != sha and self.of(other)]
 
     def verdict(self, sha: str) -> Judgement | None:
         """What is known of a commit; None where it was not tried."""
-        if trials := self.telling(sha):
-            return self._judge(trials)
-        if same := self.identical_image(sha):
-            told = self._judge(self.telling(same))
-            return Judgement(told.word, f"same image as {same[:12]}: {told.reason}", told.confidence)
-        if sha in self.log:
+        own = self._judge(trials) if (trials := self.telling(sha)) else None
+        for other in self.same_image(sha) if own is None or own.word is not Verdict.BAD else ():
+            told = self._judge(self.telling(other))
+            if own is None or told.word is Verdict.BAD:
+                own = Judgement(told.word, f"same image as {other[:12]}: {told.reason}", told.confidence)
+        if own is None and sha in self.log:
             return Judgement(self.log[sha], "as the log says", 1.0)
-        return None
-
-    def seen(self, sha: str) -> Evidence | None:
-        """The same, counted: crashes and quiet trials."""
-        trials = self.of(sha) or self.of(self.identical_image(sha) or "")
-        if trials:
-            return weigh(trials, self.expected, self.failure)
-        return self._from_log(self.log[sha]) if sha in self.log else None
+        return own
 
     def evidence(self, sha: str) -> Evidence | None:
-        """The same, as a search wants it: `bad` is what has the commit that is looked for.
+        """The same, counted: crashes and quiet trials."""
+        trials = [*self.of(sha), *(trial for other in self.same_image(sha) for trial in self.of(other))]
+        if trials:
+            return self.weigh(trials)
+        return self._from_log(self.log[sha]) if sha in self.log else None
 
-        Where a fix is looked for by as many runs as it takes, `bad` counts crashes all the same
-        (`harness.bisect.reverse`).
-        """
-        seen, runs = self.seen(sha), self.plan.runs
-        if seen is None or not self.plan.find_fix or runs is None or seen.skip is not None:
-            return seen
-        if seen.bad:
-            return Evidence(quiet=max(seen.bad, runs))
-        # "fixed" wants all its quiet trials: one crash among them would say "broken".
-        return Evidence(bad=seen.quiet) if seen.quiet >= runs else None
+    def weigh(self, trials: Sequence[Trial]) -> Evidence:
+        """What some trials are worth; see `harness.verdict.weigh`."""
+        return weigh(trials, self.expected, self.failure)
 
     def _from_log(self, word: Verdict) -> Evidence:
         """A word of somebody else's is worth as much as one found here."""
@@ -132,7 +146,7 @@ class EvidenceLog:
 
     def shown(self, shas: Sequence[str]) -> tuple[int, int]:
         """Crashes and quiet trials over some commits."""
-        seen = [weigh(self.of(sha), self.expected, self.failure) for sha in shas]
+        seen = [self.weigh(self.of(sha)) for sha in shas]
         return sum(one.bad for one in seen), sum(one.quiet for one in seen)
 
     def crash(self, sha: str | None) -> Trial | None:

@@ -10,7 +10,6 @@ from typing import Any
 
 from harness import assessment, document, record
 from harness.bisect import Bisection, BisectStatus, Evaluator, EvidenceLog, Plan, Result, gitlog, search_for
-from harness.bisect.reverse import is_line
 from harness.cli import environment
 from harness.cli.environment import Environment
 from harness.cli.view import View
@@ -271,12 +270,6 @@ def _check_ends(tree: Tree, plan: Plan) -> None:
                 raise UserError(
                     f"the {names[0]} end {new[:12]} comes before the {names[1]} end {old[:12]}: swapped?  {other}"
                 )
-    if plan.find_fix and plan.runs is None:
-        history = tree.workspace.history(plan.new[0], plan.old, plan.paths, first_parent=plan.first_parent)
-        if not is_line(history):
-            raise UserError(
-                "--find-fix with --runs auto wants a history without merges: say --first-parent too, or --runs N"
-            )
     if not plan.old and not tree.workspace.releases(plan.new[0]):
         raise UserError(
             f"{tree.description} has no release tag (v*) before {plan.new[0][:12]}; name a commit with --good"

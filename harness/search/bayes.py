@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Set
 
 from harness.search import Culprit, Decision, Evidence, History, Inconclusive, Probe
 from harness.search.gain import MOST_RUNS, Choice, Gain
-from harness.search.graph import Graph, as_set, members
-from harness.search.halving import never_seen, refuted
+from harness.search.graph import Graph, as_set, flagged, members
+from harness.search.halving import never_seen, once_more, refuted
 from harness.search.posterior import NOTHING, Posterior, known, posterior
 
 # So many crashes of the bad end are waited for, to learn how often they come, unless that takes too long.
@@ -22,6 +22,10 @@ LEARN = 3
 SPLITS = (0.3, 0.36, 0.42, 0.48, 0.54, 0.6)
 # Bits: what tells less than this tells nothing.
 LEAST = 1e-9
+# Nor is a boot worth it that takes away less than this part of the uncertainty: thousands would be needed.
+TOO_LITTLE = 3e-4
+# A commit is tried at most so many times as often as a bad end that stays quiet.
+MOST_PATIENCE = 4
 # How probable it is that a commit can be tried, between two others that can, and between two that cannot.
 OPEN, SHUT = 0.95, 0.1
 
@@ -46,7 +50,7 @@ class Bayes:
         rarest: float = 0.05,
     ) -> None:
         if not 0.5 < confidence < 1:
-            raise ValueError("the confidence must lie between 0.5 and 1")
+            raise ValueError("the confidence must be between 0.5 and 1")
         if build_seconds < 0 or boot_seconds <= 0 or not 0 < rarest < 1:
             raise ValueError("a boot takes time, and the rarest crash has a probability between 0 and 1")
         self.history = history
@@ -59,58 +63,100 @@ class Bayes:
 
     def decide(self, evidence: Mapping[str, Evidence], built: Set[str] = frozenset()) -> Decision:
         """See `harness.search.Search.decide`."""
+        decision = self._ends(evidence) or self._between(evidence, built)
+        if isinstance(decision, Inconclusive) and not decision.not_reproduced:
+            again = once_more((*decision.candidates, *self.history.quiet), evidence)
+            return Probe(again, 1, 0) if again else decision
+        return decision
+
+    def _ends(self, evidence: Mapping[str, Evidence]) -> Decision | None:
+        """What the ends say, or how often to try those that have to crash; None when those are as they should be."""
         history = self.history
-        if wrong := refuted(history, evidence):
+        if wrong := refuted(history, evidence, 1):
             return wrong
-        left = len(history.commits).bit_length() + len(history.good)
-        end = evidence.get(history.bad, NOTHING)
-        if not end.bad:
-            if end.quiet >= self.patience:
-                return never_seen(history, end.quiet)
-            return Probe(history.bad, self.patience - end.quiet, left)
-        if end.bad < LEARN and end.quiet < self.patience and end.skip is None:
-            return Probe(history.bad, MOST_RUNS, left)
+        left = len(history.commits).bit_length() + len(history.old)
+        for end in history.crashing:
+            seen = evidence.get(end, NOTHING)
+            if seen.bad:
+                continue
+            if seen.quiet >= self.patience:
+                return never_seen(history, end, evidence)
+            if seen.hopeless:
+                return Inconclusive(f"{history.name(end)} cannot be tried: {seen.skip}")
+            return Probe(end, self.patience - seen.quiet, left)
+        first = evidence[history.crashing[0]]
+        if first.bad < LEARN and first.quiet < self.patience and not first.hopeless:
+            return Probe(history.crashing[0], MOST_RUNS, left)
+        return None
+
+    def _between(self, evidence: Mapping[str, Evidence], built: Set[str]) -> Decision:
+        """What to do once the crash was seen."""
+        history = self.history
         belief = posterior(history, self._graph, evidence)
         if belief is None:
             shown = ", ".join(sha[:12] for sha, seen in evidence.items() if seen.bad)
             return Inconclusive(f"no one commit can have brought it: those that show it have none in common ({shown})")
-        for number, good in enumerate(history.good):
-            if not evidence.get(good, NOTHING).quiet:
+        left = len(history.commits).bit_length() + len(history.quiet)
+        for number, end in enumerate(history.quiet):
+            if not evidence.get(end, NOTHING).quiet:
                 gain = Gain(belief.bad, self.build_seconds, self.boot_seconds)
-                runs = gain.best(good, [belief.already[number]], good in built).runs
-                return Probe(good, runs, left - number - 1)
-        skipped = as_set(place for place, seen in known(self._graph, evidence) if seen.skip is not None)
+                runs = gain.best(end, [belief.already[number]], end in built).runs
+                return Probe(end, runs, left - number - 1)
+        seen = known(self._graph, evidence)
+        # What could be told before may be told again.
+        shut = ((place, one.hopeless or not one.quiet) for place, one in seen if one.skip is not None or one.hopeless)
+        skipped = as_set(place for place, closed in shut if closed)
         if decision := self._end(belief, skipped, evidence):
             return decision
         best = self._best(belief, skipped, evidence, built)
         if best is None:
-            return Inconclusive("nothing that can be tried tells more", self._names(belief.likeliest(self.confidence)))
+            return Inconclusive(
+                f"no trial that can still be made tells enough to be {self.confidence:g} sure",
+                self._names(belief.likeliest(self.confidence)),
+            )
         return Probe(best.commit, best.runs, max(0, math.ceil(belief.entropy() - best.bits)))
 
     def _end(self, belief: Posterior, skipped: int, evidence: Mapping[str, Evidence]) -> Decision | None:
         """The culprit, or the commits between which nothing can decide, where they are probable enough."""
         level = max(belief.levels, key=lambda level: level.weight * level.commits.bit_count())
-        together, least = level.commits, self.confidence / level.weight
-        # Whatever can be tried parts its ancestors from the other commits; those inside are sure to.
-        free = self._graph.everything & ~skipped
-        for place in (*members(together & free), *members(free & ~together)):
-            if together.bit_count() < least:
-                return None
-            inside = together & self._graph.reach[place]
-            together = max(inside, together & ~inside, key=int.bit_count)
-        if together.bit_count() < least:
+        together = self._together(level.commits, self._graph.everything & ~skipped, self.confidence / level.weight)
+        if not together:
             return None
         places = members(together)
         if len(places) > 1:
             reason = f"it is one of {len(places)} commits, and what lies between them cannot be tried"
             return Inconclusive(reason, self._names(places[::-1]))
         sha = self.history.commits[places[0]]
-        if evidence.get(sha, NOTHING).bad:
+        seen = evidence.get(sha, NOTHING)
+        if seen.quiet if self.history.fix else seen.bad:
             return Culprit(sha, level.weight)
         # All that showed the crash have it in common, and it has not shown it itself: nobody is blamed unheard.
         if skipped >> places[0] & 1:
-            return Inconclusive("the one commit that can have brought it cannot be tried", (sha,))
+            what = "ended" if self.history.fix else "brought"
+            return Inconclusive(f"the one commit that can have {what} it cannot be tried", (sha,))
         return Probe(sha, MOST_RUNS, 0)
+
+    def _together(self, commits: int, free: int, least: float) -> int:
+        """Of equally probable commits, those that no trial can tell apart; 0 if there are fewer than `least`.
+
+        Args:
+            commits: the set of all of them.  free: the commits that can be tried.
+            least: more than half of them.
+        """
+        # Whatever can be tried parts its ancestors from the others; those that stay together are the larger part.
+        inside = members(commits & free) if commits.bit_count() > 1 else []
+        middle = [inside[len(inside) * part // 8] for part in (4, 2, 6, 3, 5)] if inside else []
+        for place in middle:
+            reached = commits & self._graph.reach(place)
+            commits = max(reached, commits & ~reached, key=int.bit_count)
+            if commits.bit_count() < least:
+                return 0
+        if commits.bit_count() > 1:
+            can = flagged(free, len(self._graph.parents))
+            for place, reached in self._graph.sweep(self._graph.everything, commits):
+                if can[place]:
+                    commits = max(commits & reached, commits & ~reached, key=int.bit_count)
+        return commits if commits.bit_count() >= least else 0
 
     def _best(
         self, belief: Posterior, skipped: int, evidence: Mapping[str, Evidence], built: Set[str]
@@ -119,22 +165,30 @@ class Bayes:
         history = self.history
         gain = Gain(belief.bad, self.build_seconds, self.boot_seconds)
         choices = [
-            gain.best(good, [belief.already[number]], good in built)
-            for number, good in enumerate(history.good)
-            if evidence[good].skip is None
+            gain.best(end, [belief.already[number]], end in built)
+            for number, end in enumerate(history.quiet)
+            if evidence[end].skip is None and not self._tired(evidence[end])
         ]
+        # Their trials count, but they get no further ones.
+        skipped |= as_set(place for place, seen in known(self._graph, evidence) if self._tired(seen))
         # What is not in all that showed the crash is looked at only where nothing else tells a thing.
-        for pool in (belief.candidates, self._graph.everything):
+        pools = (self._graph.everything,) if history.fix else (belief.candidates, self._graph.everything)
+        for pool in pools:
             odds = Odds(self._graph, pool, evidence)
             masses = belief.masses(self._graph, pool)
             for place in self._shortlist(masses, skipped, odds, built):
-                under = [*belief.already, *belief.within(self._graph.reach[place])]
                 sha = history.commits[place]
+                under = belief.under(self._graph, place)
                 choices.append(gain.best(sha, under, sha in built, 1.0 if sha in built else odds.of(place)))
-            best = max(choices, key=lambda choice: choice.rate, default=None)
-            if best and best.bits >= LEAST:
-                return best
+            least = TOO_LITTLE * belief.entropy()
+            worth = [choice for choice in choices if choice.bits >= max(LEAST, least * choice.runs)]
+            if worth:
+                return max(worth, key=lambda choice: choice.rate)
         return None
+
+    def _tired(self, seen: Evidence) -> bool:
+        """Whether a commit had so many trials that a crash for which they are too few is too rare to be searched."""
+        return seen.bad + seen.quiet >= MOST_PATIENCE * self.patience
 
     def _shortlist(self, masses: Mapping[int, float], skipped: int, odds: Odds, built: Set[str]) -> set[int]:
         """The places that are worth weighing, of those with this much of the probability in and before them."""

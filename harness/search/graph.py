@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from harness.search import History
 
-# From the digits of a binary number to the bytes 0 and 1.
+# From the digits of a binary number to the bytes 0 and 1, and back.
 DIGITS = bytes.maketrans(b"01", b"\x00\x01")
+BINARY = bytes.maketrans(b"\x00\x01", b"01")
 
 
 class Graph:
@@ -22,7 +24,6 @@ class Graph:
     Attributes:
         everything: the set of all commits.
         parents: of each commit, its parents in the history.
-        reach: of each commit, the set of itself and its ancestors.
 
     Raises:
         ValueError: a parent does not come before its child, or is not in the history.
@@ -32,24 +33,76 @@ class Graph:
         place: dict[str, int] = {}
         self.place = place
         self.parents: list[tuple[int, ...]] = []
-        self.reach: list[int] = []
+        self.fix = history.fix
+        self._reach: dict[int, int] = {}
         for here, sha in enumerate(history.commits):
-            if not all(parent in place for parent in history.parents.get(sha, ())):
+            above = history.parents.get(sha, ())
+            if not all(parent in place for parent in above):
                 raise ValueError(f"a parent of {sha} does not come before it in the history")
-            parents = tuple(place[parent] for parent in history.parents.get(sha, ()))
-            reach = 1 << here
-            for parent in parents:
-                reach |= self.reach[parent]
+            self.parents.append(tuple(place[parent] for parent in above))
             place[sha] = here
-            self.parents.append(parents)
-            self.reach.append(reach)
-        self.everything = (1 << len(self.reach)) - 1
+        self.everything = (1 << len(self.parents)) - 1
+
+    def reach(self, place: int) -> int:
+        """The set of a commit and its ancestors.
+
+        It is computed where it is asked for: all of them together would take n * n / 16 bytes.
+        """
+        if place not in self._reach:
+            flags, todo = bytearray(len(self.parents)), [place]
+            flags[place] = 1
+            while todo:
+                for parent in self.parents[todo.pop()]:
+                    if not flags[parent]:
+                        flags[parent] = 1
+                        todo.append(parent)
+            self._reach[place] = int(flags[::-1].translate(BINARY), 2)
+        return self._reach[place]
+
+    def crashing(self, place: int) -> int:
+        """The commits each of which, if it is the one that is looked for, makes the commit at this place crash."""
+        return self.everything & ~self.reach(place) if self.fix else self.reach(place)
+
+    def sweep(self, pool: int, within: int) -> Iterator[tuple[int, int]]:
+        """What each commit of a set reaches of another set, parents before children.
+
+        Only what is still needed is kept in memory: as many sets as there are branches at a time.
+
+        Args:
+            pool: the commits to go through.  The way from one to another must not lead out of it.
+            within: what counts.
+
+        Yields:
+            A place, and the part of `within` that it reaches inside `pool`.
+        """
+        places = members(pool)
+        inside = flagged(pool, len(self.parents))
+        counts = flagged(within, len(self.parents))
+        children = Counter(parent for place in places for parent in self.parents[place] if inside[parent])
+        known: dict[int, int] = {}
+        for place in places:
+            found = 0
+            for parent in self.parents[place]:
+                if inside[parent]:
+                    found |= known[parent]
+                    children[parent] -= 1
+                    if not children[parent]:
+                        del known[parent]
+            if counts[place]:
+                found |= 1 << place
+            if children[place]:
+                known[place] = found
+            yield place, found
+
+
+def flagged(bits: int, count: int) -> bytes:
+    """For each of `count` places whether it is in a set, as a byte 0 or 1."""
+    return bin(bits)[:1:-1].encode().translate(DIGITS).ljust(count, b"\0")
 
 
 def members(bits: int) -> list[int]:
     """The places that are in a set, oldest first."""
-    digits = bin(bits)[:1:-1].encode().translate(DIGITS)
-    return list(itertools.compress(itertools.count(), digits))
+    return list(itertools.compress(itertools.count(), flagged(bits, 0)))
 
 
 def as_set(places: Iterable[int]) -> int:

@@ -6,15 +6,18 @@ the order of `git rev-list --reverse`, the choice is the very one that `git bise
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from harness.search import Culprit, Decision, Evidence, History, Inconclusive, Probe
-from harness.search.graph import Graph, as_set, members
+from harness.search.graph import Graph, as_set, flagged, members
 from harness.search.posterior import NOTHING, known, posterior
+
+FEW = 4
+"""So many commits that could not be told are tried again where nothing else is left."""
 
 
 class Halving:
-    """Halve the range: a commit that crashed is bad, one that was quiet `runs` times is good.
+    """Halve the range: a commit that crashed is bad, one that was quiet `runs` times is good (or fixed).
 
     Args:
         history: what to search.
@@ -39,48 +42,53 @@ class Halving:
     def _ends(self, evidence: Mapping[str, Evidence]) -> Decision | None:
         """What the ends say, or which of them to try; None when they are as they should be."""
         history = self.history
-        if wrong := refuted(history, evidence):
+        if wrong := refuted(history, evidence, self.runs):
             return wrong
-        untried = [end for end in (history.bad, *history.good) if not self._known(evidence.get(end, NOTHING))]
+        untried = [end for end in (history.new, *history.old) if not self._known(evidence.get(end, NOTHING))]
         if untried:
             left = len(untried) - 1 + steps(len(history.commits))
-            return Probe(untried[0], self.runs - evidence.get(untried[0], NOTHING).quiet, left)
-        if not evidence[history.bad].bad:
-            return never_seen(history, evidence[history.bad].quiet)
-        return None
+            return Probe(untried[0], self._missing(untried[0], evidence), left)
+        return next((never_seen(history, end, evidence) for end in history.crashing if not evidence[end].bad), None)
 
     def _between(self, evidence: Mapping[str, Evidence]) -> Decision:
         """The next commit to try once both ends are known."""
         graph, commits = self._graph, self.history.commits
-        seen = known(graph, evidence)
-        bad = [place for place, trials in seen if trials.bad]
-        quiet = [place for place, trials in seen if not trials.bad and trials.quiet >= self.runs]
-        skipped = as_set(place for place, trials in seen if trials.skip is not None and not self._known(trials))
+        seen = [(place, trials) for place, trials in known(graph, evidence) if self._known(trials)]
+        new = [place for place, trials in seen if bool(trials.bad) is not self.history.fix]
+        old = [place for place, trials in seen if bool(trials.bad) is self.history.fix]
+        skipped = as_set(
+            place
+            for place, trials in known(graph, evidence)
+            if not self._known(trials) and (trials.skip is not None or trials.hopeless)
+        )
         candidates = graph.everything
-        for place in bad:
-            candidates &= graph.reach[place]
-        for place in quiet:
-            candidates &= ~graph.reach[place]
+        for place in new:
+            candidates &= graph.reach(place)
+        for place in old:
+            candidates &= ~graph.reach(place)
         if not candidates:
-            return Inconclusive(self._contradiction(bad, quiet))
-        proven = candidates & as_set(bad)
+            return Inconclusive(self._contradiction(new, old))
+        proven = candidates & as_set(new)
         if candidates == proven:
             (culprit,) = members(candidates)
             return Culprit(commits[culprit], self._confidence(culprit, evidence))
         choice = self._middle(candidates, proven, skipped)
-        if choice is None:
-            left = members(candidates)
-            untestable = (candidates & skipped).bit_count()
-            return Inconclusive(
-                f"only commits that cannot be tried are left between good and bad ({untestable} of them)",
-                tuple(commits[place] for place in reversed(left)),
-            )
-        runs = self.runs - evidence.get(commits[choice], NOTHING).quiet
-        return Probe(commits[choice], runs, steps(candidates.bit_count()))
+        if choice is not None:
+            return Probe(commits[choice], self._missing(commits[choice], evidence), steps(candidates.bit_count()))
+        left = tuple(commits[place] for place in reversed(members(candidates)))
+        if again := once_more(left, evidence):
+            return Probe(again, self._missing(again, evidence), 0)
+        ends = "broken and fixed" if self.history.fix else "good and bad"
+        untestable = (candidates & skipped).bit_count()
+        return Inconclusive(f"only commits that cannot be tried are left between {ends} ({untestable} of them)", left)
 
     def _known(self, seen: Evidence) -> bool:
         """Whether a commit is bad or good by now."""
         return seen.bad > 0 or seen.quiet >= self.runs
+
+    def _missing(self, sha: str, evidence: Mapping[str, Evidence]) -> int:
+        """How many quiet trials a commit lacks to be good."""
+        return self.runs - evidence.get(sha, NOTHING).quiet
 
     def _middle(self, candidates: int, proven: int, skipped: int) -> int | None:
         """The candidate to try next; None if those left are proven bad or cannot be tried."""
@@ -120,10 +128,11 @@ class Halving:
         """How many candidates each of them reaches, itself included: merges first, then the others, oldest first."""
         weights: dict[int, int] = {}
         single = []
-        for place in members(candidates):
-            parents = [parent for parent in self._graph.parents[place] if candidates >> parent & 1]
+        inside = flagged(candidates, len(self._graph.parents))
+        for place, reached in self._graph.sweep(candidates, candidates):
+            parents = [parent for parent in self._graph.parents[place] if inside[parent]]
             if len(parents) > 1:
-                weights[place] = (self._graph.reach[place] & candidates).bit_count()
+                weights[place] = reached.bit_count()
                 yield place, weights[place]
             else:
                 single.append((place, parents))
@@ -131,19 +140,26 @@ class Halving:
             weights[place] = weights[parents[0]] + 1 if parents else 1
             yield place, weights[place]
 
-    def _contradiction(self, bad: list[int], quiet: list[int]) -> str:
-        """Why no commit is left that could be the first bad one."""
-        names, reach = self.history.commits, self._graph.reach
-        for older in bad:
-            for newer in quiet:
-                if reach[newer] >> older & 1:
+    def _contradiction(self, new: list[int], old: list[int]) -> str:
+        """Why no commit is left that could be the one."""
+        names, fix = self.history.commits, self.history.fix
+        for older in new:
+            for newer in old:
+                if not self._graph.reach(newer) >> older & 1:
+                    continue
+                if fix:
                     return (
-                        f"{names[older][:12]} shows the crash, but {names[newer][:12]}, which descends from it, "
-                        f"ran {times(self.runs)} without it: the crash comes only sometimes, or it was mended between"
+                        f"{names[older][:12]} ran {times(self.runs)} without the crash, but {names[newer][:12]}, which "
+                        "descends from it, shows it: the crash comes only sometimes, or it came back"
                     )
+                return (
+                    f"{names[older][:12]} shows the crash, but {names[newer][:12]}, which descends from it, "
+                    f"ran {times(self.runs)} without it: the crash comes only sometimes, or it was fixed between"
+                )
+        what, state = ("fixed", "broken") if fix else ("bad", "good")
         return (
-            f"no one commit can have brought it: it shows on {', '.join(names[place][:12] for place in bad)}, and "
-            "every commit that all of them have is also in one that ran without it, if there is one at all"
+            f"no one commit accounts for it: {', '.join(names[place][:12] for place in new)} are {what}, and every "
+            f"commit that all of them have is also in one that is {state}, if there is one at all"
         )
 
     def _confidence(self, culprit: int, evidence: Mapping[str, Evidence]) -> float:
@@ -154,21 +170,33 @@ class Halving:
         return belief.of(culprit) if belief else 0.0
 
 
-def refuted(history: History, evidence: Mapping[str, Evidence]) -> Inconclusive | None:
-    """Why the ends rule a search out: the crash on a good end, or an end that cannot be tried."""
-    for end in history.good:
+def refuted(history: History, evidence: Mapping[str, Evidence], runs: int) -> Inconclusive | None:
+    """Why the ends rule a search out: the crash on an end that has to be without it, or an end that cannot be tried.
+
+    Args:
+        runs: quiet trials after which an end needs no further ones.
+    """
+    for end in history.quiet:
         if evidence.get(end, NOTHING).bad:
-            return Inconclusive(f"the crash was there on the good end {end[:12]} too", not_reproduced=True)
-    for name, end in (("bad", history.bad), *(("good", end) for end in history.good)):
+            return Inconclusive(f"{history.name(end)} shows the crash too", not_reproduced=True)
+    for end in (history.new, *history.old):
         seen = evidence.get(end, NOTHING)
-        if seen.skip is not None and not seen.bad and not seen.quiet:
-            return Inconclusive(f"the {name} end {end[:12]} cannot be tried: {seen.skip}")
+        if seen.skip is not None and seen.hopeless and seen.quiet < runs:
+            return Inconclusive(f"{history.name(end)} cannot be tried: {seen.skip}")
     return None
 
 
-def never_seen(history: History, quiet: int) -> Inconclusive:
-    """The bad end ran so many times without the crash."""
-    return Inconclusive(f"the bad end {history.bad[:12]} ran {times(quiet)} without the crash", not_reproduced=True)
+def never_seen(history: History, end: str, evidence: Mapping[str, Evidence]) -> Inconclusive:
+    """An end that has to show the crash ran without it."""
+    quiet = evidence[end].quiet
+    return Inconclusive(f"{history.name(end)} ran {times(quiet)} without the crash", not_reproduced=True)
+
+
+def once_more(left: Sequence[str], evidence: Mapping[str, Evidence]) -> str | None:
+    """One of the few commits that are left to try again, although its last trials could not be told; None for none."""
+    skipped = [sha for sha in left if evidence.get(sha, NOTHING).skip is not None]
+    again = [sha for sha in skipped if not evidence[sha].hopeless]
+    return min(again, key=lambda sha: evidence[sha].untold) if again and len(again) <= FEW else None
 
 
 def times(count: int) -> str:

@@ -1,7 +1,8 @@
-"""How probable it is of each commit that it is the first bad one, after all trials.  The maths is in docs/search.md.
+"""How probable it is of each commit that it is the one that is looked for.  The maths is in docs/search.md.
 
 The model: one commit brings the crash; it and its descendants crash with the same probability at each trial,
-and nothing else ever shows that crash. How probable the crash is is not known; it is integrated out.
+and nothing else ever shows that crash. Where a fix is looked for, one commit ends the crash; all but it and its
+descendants crash. How probable the crash is is not known; it is integrated out.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from harness.search import Evidence, History
 from harness.search.graph import Graph, members
 
-# How probable it is, before the first trial, that a good end has the crash as well.
+# How probable it is, before the first trial, that an end that ought to be quiet has the crash as well.
 ALREADY = 0.05
 # How probable it is that a crash is one of those that come at every trial. If it is not, its probability is anything
 # between 0 and 1, with Jeffreys' prior, a beta distribution of these two parameters.
@@ -39,6 +40,20 @@ def stays_quiet(bad: int, quiet: int, runs: int) -> float:
     return math.exp(log_likelihood(bad, quiet + runs) - log_likelihood(bad, quiet))
 
 
+MOST = 200
+"""Trials that are enough in any case."""
+
+
+def enough(bad: int, quiet: int, confidence: float) -> int:
+    """How many quiet trials make it as improbable as asked for that a commit has the crash.
+
+    Args:
+        bad, quiet: how often commits that have it showed it, and did not.
+        confidence: between 0 and 1.
+    """
+    return next((runs for runs in range(1, MOST) if stays_quiet(bad, quiet, runs) <= 1 - confidence), MOST)
+
+
 @dataclass(frozen=True)
 class Level:
     """Commits that are equally probable.
@@ -46,7 +61,7 @@ class Level:
     Attributes:
         commits: the set of them, in the words of `harness.search.graph`.
         quiet: how many quiet trials speak against each of them.
-        weight: how probable it is of each that it is the first bad one.
+        weight: how probable it is of each that it is the one that is looked for.
     """
 
     commits: int
@@ -60,9 +75,9 @@ class Posterior:
 
     Attributes:
         bad: how often the crash came.
-        levels: the commits that may be the first bad one, the likeliest first.
-        already: for each good end, how probable it is that it has the crash as well, and how many quiet trials
-            speak against that.
+        levels: the commits that may be the one that is looked for, the likeliest first.
+        already: for each end that ought to be quiet, how probable it is that it has the crash as well, and how many
+            quiet trials speak against that.
     """
 
     bad: int
@@ -71,7 +86,7 @@ class Posterior:
 
     @property
     def candidates(self) -> int:
-        """The set of commits that may be the first bad one."""
+        """The set of commits that may be the one that is looked for."""
         return functools.reduce(int.__or__, (level.commits for level in self.levels))
 
     def within(self, commits: int) -> list[tuple[float, int]]:
@@ -79,20 +94,25 @@ class Posterior:
         parts = [(level, (level.commits & commits).bit_count()) for level in self.levels]
         return [(level.weight * count, level.quiet) for level, count in parts if count]
 
+    def under(self, graph: Graph, place: int) -> list[tuple[float, int]]:
+        """The hypotheses under which the commit at a place has the crash: probabilities, quiet trials against."""
+        return [*self.already, *self.within(graph.crashing(place))]
+
     def masses(self, graph: Graph, pool: int) -> dict[int, float]:
         """For each place in a set that holds the ancestors of all in it: how probable it is that it has the crash."""
-        weights = dict.fromkeys(members(pool), 0.0)
-        for level in self.levels:
-            weights.update(dict.fromkeys(members(level.commits & pool), level.weight))
         already = sum(chance for chance, _ in self.already)
-        masses: dict[int, float] = {}
-        for place, weight in weights.items():
+        own = dict.fromkeys(members(pool), 0.0)
+        for level in self.levels:
+            own.update(dict.fromkeys(members(level.commits & pool), level.weight))
+        above: dict[int, float] = {}
+        for place, reached in graph.sweep(pool, self.candidates & pool):
             parents = graph.parents[place]
             if len(parents) > 1:
-                masses[place] = already + sum(mass for mass, _ in self.within(graph.reach[place]))
+                above[place] = sum(mass for mass, _ in self.within(reached))
             else:
-                masses[place] = weight + (masses[parents[0]] if parents else already)
-        return masses
+                above[place] = own[place] + (above[parents[0]] if parents else 0.0)
+        whole = 1 - already
+        return {place: already + (whole - mass if graph.fix else mass) for place, mass in above.items()}
 
     def entropy(self) -> float:
         """How uncertain the culprit is, in bits."""
@@ -101,7 +121,7 @@ class Posterior:
         return -math.fsum(count * weight * math.log2(weight) for count, weight in parts if weight > 0)
 
     def of(self, place: int) -> float:
-        """How probable it is that the commit at this place is the first bad one."""
+        """How probable it is that the commit at this place is the one that is looked for."""
         return sum(level.weight for level in self.levels if level.commits >> place & 1)
 
     def likeliest(self, mass: float) -> list[int]:
@@ -117,7 +137,7 @@ class Posterior:
 
 
 def posterior(history: History, graph: Graph, evidence: Mapping[str, Evidence]) -> Posterior | None:
-    """What to believe of a range whose bad end has shown the crash.
+    """What to believe of a range, one of whose ends has shown the crash.
 
     Args:
         history: the range.
@@ -125,38 +145,41 @@ def posterior(history: History, graph: Graph, evidence: Mapping[str, Evidence]) 
         evidence: what was seen; of commits outside the range and its ends nothing is made.
 
     Returns:
-        None if no commit of the range can have brought the crash: none of them is in all that showed it.
+        None if no commit of the range can be the one that is looked for.
     """
+    seen = known(graph, evidence)
     candidates, bad, quiet = graph.everything, 0, 0
-    for place, seen in known(graph, evidence):
-        bad, quiet = bad + seen.bad, quiet + seen.quiet
-        if seen.bad:
-            candidates &= graph.reach[place]
+    for place, one in seen:
+        bad, quiet = bad + one.bad, quiet + one.quiet
+        if one.bad:
+            candidates &= graph.crashing(place)
     if not candidates:
         return None
-    sets = {0: candidates}
-    for place, seen in known(graph, evidence):
-        if seen.quiet:
+    # Broken ends crash whichever commit is the fix.
+    ends = [evidence.get(end, NOTHING) for end in history.old] if history.fix else []
+    bad, always = bad + sum(end.bad for end in ends), sum(end.quiet for end in ends)
+    sets = {always: candidates}
+    for place, one in seen:
+        if one.quiet:
             split: dict[int, int] = {}
+            crashing = graph.crashing(place)
             for against, commits in sets.items():
-                for total, part in (
-                    (against + seen.quiet, commits & graph.reach[place]),
-                    (against, commits & ~graph.reach[place]),
-                ):
+                for total, part in ((against + one.quiet, commits & crashing), (against, commits & ~crashing)):
                     if part:
                         split[total] = split.get(total, 0) | part
             sets = split
     share = math.log((1 - ALREADY) / len(history.commits))
     logs = {against: share + log_likelihood(bad, against) for against in sets}
-    good = [quiet + evidence.get(end, NOTHING).quiet for end in history.good]
-    good_logs = [math.log(ALREADY / len(good)) + log_likelihood(bad, against) for against in good]
-    top = max(*logs.values(), *good_logs, -math.inf)
+    # The trials of a fixed end are among those of the range.
+    already = [always + quiet + (0 if history.fix else evidence.get(end, NOTHING).quiet) for end in history.quiet]
+    already_logs = [math.log(ALREADY / len(already)) + log_likelihood(bad, against) for against in already]
+    top = max(*logs.values(), *already_logs, -math.inf)
     whole = math.fsum(commits.bit_count() * math.exp(logs[against] - top) for against, commits in sets.items())
-    whole += math.fsum(math.exp(log - top) for log in good_logs)
+    whole += math.fsum(math.exp(log - top) for log in already_logs)
     return Posterior(
         bad,
         tuple(Level(sets[against], against, math.exp(logs[against] - top) / whole) for against in sorted(sets)),
-        tuple((math.exp(log - top) / whole, against) for log, against in zip(good_logs, good, strict=True)),
+        tuple((math.exp(log - top) / whole, against) for log, against in zip(already_logs, already, strict=True)),
     )
 
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Set
+from collections.abc import Mapping, Set
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -21,30 +22,31 @@ from tests.search.conftest import Parents, graphs, history, line
 
 def settled(range_: History, quiet: int = 20) -> dict[str, Evidence]:
     """Both ends as they should be, of a crash that comes one time in four."""
-    return {range_.bad: Evidence(bad=5, quiet=15), **dict.fromkeys(range_.good, Evidence(quiet=quiet))}
+    return {range_.new: Evidence(bad=5, quiet=15), **dict.fromkeys(range_.old, Evidence(quiet=quiet))}
+
+
+def likelihood(seen: Mapping[str, Evidence], has: Set[str]) -> float:
+    """How probable the trials are, if these have the crash: a sum over every crash probability of a fine grid."""
+    # Jeffreys' prior: the sine of an angle, squared, all angles being as likely.
+    grid = [(math.sin(math.pi / 2 * (step + 0.5) / 800) ** 2, (1 - ALWAYS) / 800) for step in range(800)]
+    total = 0.0
+    for chance, prior in [*grid, (1.0, ALWAYS)]:
+        product = prior
+        for sha, trials in seen.items():
+            here = chance if sha in has else 0.0
+            product *= here**trials.bad * (1 - here) ** trials.quiet
+        total += product
+    return total
 
 
 def by_definition(range_: History, seen: dict[str, Evidence]) -> dict[str, float]:
-    """How probable each commit, and each good end, is: a sum over every crash probability of a fine grid."""
-    # Jeffreys' prior: the sine of an angle, squared, all angles being as likely.
-    grid = [(math.sin(math.pi / 2 * (step + 0.5) / 800) ** 2, (1 - ALWAYS) / 800) for step in range(800)]
-
-    def likelihood(has: Set[str]) -> float:
-        total = 0.0
-        for chance, prior in [*grid, (1.0, ALWAYS)]:
-            product = prior
-            for sha, trials in seen.items():
-                here = chance if sha in has else 0.0
-                product *= here**trials.bad * (1 - here) ** trials.quiet
-            total += product
-        return total
-
+    """How probable each commit, and each good end, is."""
     weights = {
-        sha: (1 - ALREADY) / len(range_.commits) * likelihood(MadeUp(range_, frozenset({sha})).bad)
+        sha: (1 - ALREADY) / len(range_.commits) * likelihood(seen, MadeUp(range_, frozenset({sha})).bad)
         for sha in range_.commits
     }
-    for end in range_.good:
-        weights[end] = ALREADY / len(range_.good) * likelihood({*range_.commits, end})
+    for end in range_.old:
+        weights[end] = ALREADY / len(range_.old) * likelihood(seen, {*range_.commits, end})
     total = sum(weights.values())
     return {sha: weight / total for sha, weight in weights.items()}
 
@@ -54,20 +56,60 @@ def by_definition(range_: History, seen: dict[str, Evidence]) -> dict[str, float
 def test_the_posterior_is_what_its_definition_says(parents: Parents, data: st.DataObject) -> None:
     range_ = history(parents)
     made_up = MadeUp(range_, frozenset({data.draw(st.sampled_from(range_.commits))}))
-    seen = {range_.bad: Evidence(bad=1)}
-    for sha in data.draw(st.lists(st.sampled_from((*range_.commits, *range_.good)), unique=True)):
+    seen = {range_.new: Evidence(bad=1)}
+    for sha in data.draw(st.lists(st.sampled_from((*range_.commits, *range_.old)), unique=True)):
         crashes = data.draw(st.integers(0, 3)) if sha in made_up.bad else 0
-        seen[sha] = Evidence(bad=crashes + (sha == range_.bad), quiet=data.draw(st.integers(0, 6)))
+        seen[sha] = Evidence(bad=crashes + (sha == range_.new), quiet=data.draw(st.integers(0, 6)))
     expected = by_definition(range_, seen)
     belief = posterior(range_, Graph(range_), seen)
     assert belief
     for place, sha in enumerate(range_.commits):
         assert belief.of(place) == pytest.approx(expected[sha], abs=1e-6)
-    assert [chance for chance, _ in belief.already] == pytest.approx([expected[sha] for sha in range_.good], abs=1e-6)
+    assert [chance for chance, _ in belief.already] == pytest.approx([expected[sha] for sha in range_.old], abs=1e-6)
     assert belief.entropy() == pytest.approx(-sum(p * math.log2(p) for p in expected.values() if p), abs=1e-4)
     for place, mass in belief.masses(Graph(range_), belief.candidates).items():
-        before = [expected[range_.commits[one]] for one in members(Graph(range_).reach[place])]
-        assert mass == pytest.approx(sum(before) + sum(expected[sha] for sha in range_.good), abs=1e-6)
+        before = [expected[range_.commits[one]] for one in members(Graph(range_).reach(place))]
+        assert mass == pytest.approx(sum(before) + sum(expected[sha] for sha in range_.old), abs=1e-6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(graphs(most=9), st.data())
+def test_the_posterior_of_a_fix_is_what_its_definition_says(parents: Parents, data: st.DataObject) -> None:
+    plain = history(parents)
+    range_ = replace(plain, fix=True)
+    fix = data.draw(st.sampled_from(range_.commits))
+    fixed = MadeUp(plain, frozenset({fix})).bad
+    seen = {range_.old[0]: Evidence(bad=2, quiet=data.draw(st.integers(0, 3)))}
+    for sha in data.draw(st.lists(st.sampled_from(range_.commits), unique=True)):
+        seen[sha] = Evidence(0 if sha in fixed else data.draw(st.integers(0, 3)), data.draw(st.integers(0, 6)))
+    crashing = {sha: {*range_.old, *range_.commits} - MadeUp(plain, frozenset({sha})).bad for sha in range_.commits}
+    weights = {sha: (1 - ALREADY) / len(range_.commits) * likelihood(seen, has) for sha, has in crashing.items()}
+    weights[""] = ALREADY * likelihood(seen, {*range_.old, *range_.commits})
+    belief = posterior(range_, Graph(range_), seen)
+    assert belief
+    for place, sha in enumerate(range_.commits):
+        assert belief.of(place) == pytest.approx(weights[sha] / sum(weights.values()), abs=1e-6)
+    for place, mass in belief.masses(Graph(range_), Graph(range_).everything).items():
+        having = [weights[sha] for sha, has in crashing.items() if range_.commits[place] in has]
+        assert mass == pytest.approx((sum(having) + weights[""]) / sum(weights.values()), abs=1e-6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(graphs(), st.sampled_from((1.0, 0.5)), st.integers(0, 9), st.data())
+def test_a_fix_is_found_over_merges(parents: Parents, rate: float, seed: int, data: st.DataObject) -> None:
+    """All of the range but the fix and what has it crashes: what forked before the regression is not in it."""
+    plain = history(parents)
+    range_ = replace(plain, fix=True)
+    fix = data.draw(st.sampled_from(range_.commits))
+    fixed = MadeUp(plain, frozenset({fix})).bad
+    broken = frozenset({*range_.old, *range_.commits} - fixed)
+    end = play(Bayes(range_), MadeUp(range_, broken, rate, given=broken), random.Random(seed)).decision
+    assert isinstance(end, Culprit)
+    if rate == 1.0:
+        assert end.commit == fix
+    end = play(Halving(range_), MadeUp(range_, broken, given=broken), random.Random(seed)).decision
+    assert isinstance(end, Culprit)
+    assert end.commit == fix
 
 
 def test_the_likeliest_come_first() -> None:
@@ -102,8 +144,8 @@ def test_a_dear_build_is_worth_more_runs() -> None:
 def test_never_a_wrong_culprit_where_the_crash_always_comes(parents: Parents, data: st.DataObject) -> None:
     range_ = history(parents)
     culprit = data.draw(st.sampled_from(range_.commits))
-    broken = data.draw(st.frozensets(st.sampled_from(range_.commits))) - {range_.bad}
-    elsewhere = data.draw(st.frozensets(st.sampled_from(range_.commits))) - {range_.bad}
+    broken = data.draw(st.frozensets(st.sampled_from(range_.commits))) - {range_.new}
+    elsewhere = data.draw(st.frozensets(st.sampled_from(range_.commits))) - {range_.new}
     made_up = MadeUp(range_, frozenset({culprit}), broken=broken, elsewhere=elsewhere)
     end = play(Bayes(range_), made_up, random.Random(1)).decision
     if isinstance(end, Culprit):
@@ -158,13 +200,13 @@ def test_the_bad_end_first_until_it_is_known_how_often_it_crashes() -> None:
     range_ = line(30)
     first = Bayes(range_).decide({})
     assert isinstance(first, Try)
-    assert (first.commit, first.runs) == (range_.bad, 90)
-    again = Bayes(range_).decide({range_.bad: Evidence(bad=1, quiet=4)})
+    assert (first.commit, first.runs) == (range_.new, 90)
+    again = Bayes(range_).decide({range_.new: Evidence(bad=1, quiet=4)})
     assert isinstance(again, Try)
-    assert again.commit == range_.bad
-    then = Bayes(range_).decide({range_.bad: Evidence(bad=LEARN, quiet=12)})
+    assert again.commit == range_.new
+    then = Bayes(range_).decide({range_.new: Evidence(bad=LEARN, quiet=12)})
     assert isinstance(then, Try)
-    assert then.commit == range_.good[0]
+    assert then.commit == range_.old[0]
     assert then.runs > 5
 
 
@@ -173,14 +215,14 @@ def test_each_good_end_is_tried() -> None:
     range_ = History(
         tuple(names[2:]), {names[2]: (), names[3]: (), names[4]: (names[2], names[3])}, (names[0], names[1])
     )
-    seen = {range_.bad: Evidence(bad=3)}
-    for end in range_.good:
+    seen = {range_.new: Evidence(bad=3)}
+    for end in range_.old:
         decision = Bayes(range_).decide(seen)
         assert isinstance(decision, Try)
         assert decision.commit == end
         seen[end] = Evidence(quiet=decision.runs)
     decision = Bayes(range_).decide({**seen, names[1]: Evidence(bad=1, quiet=9)})
-    assert decision == Inconclusive(f"the crash was there on the good end {names[1][:12]} too", not_reproduced=True)
+    assert decision == Inconclusive(f"the good end {names[1][:12]} shows the crash too", not_reproduced=True)
 
 
 def test_a_bad_end_that_never_crashes() -> None:

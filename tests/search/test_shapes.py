@@ -18,10 +18,10 @@ from harness.testing import play
 def test_a_made_up_history_is_one(shape: str) -> None:
     case = make(shape, 200, 1.0, random.Random(shape))
     history = case.made_up.history
-    assert Graph(history).reach[-1] == Graph(history).everything
+    assert Graph(history).reach(-1) == Graph(history).everything
     assert set(case.first_parents) <= set(history.commits)
-    assert case.first_parents[-1] == history.bad
-    assert history.bad not in case.made_up.broken | case.made_up.elsewhere
+    assert case.first_parents[-1] == history.new
+    assert history.new not in case.made_up.broken | case.made_up.elsewhere
     merged = [parents for parents in history.parents.values() if len(parents) > 1]
     assert bool(merged) is (shape != "linear")
 

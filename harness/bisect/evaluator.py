@@ -1,0 +1,106 @@
+"""Tries commits, and writes down what they show."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from harness.bisect.evidence import EvidenceLog
+from harness.bisect.loop import Watcher
+from harness.bisect.plan import Plan
+from harness.errors import InfrastructureError, KernelError
+from harness.kernel.tree import Tree
+from harness.model import Ignored, Judgement, Outcome, Trial
+from harness.record import Built
+from harness.runner import Runner, Subject
+
+TWICE = 2
+"""A commit that could not be told is tried once more: a machine that is short of time fails good kernels too."""
+
+
+class Evaluator:
+    """Tries commits and writes down what they show.
+
+    Args:
+        plan: what is looked for.
+        tree: whose commits are tried.
+        runner: how they are tried.
+        evidence_log: takes what is found out.
+        watcher: is told.
+    """
+
+    def __init__(self, plan: Plan, tree: Tree, runner: Runner, evidence_log: EvidenceLog, watcher: Watcher) -> None:
+        self.plan, self.tree, self.runner, self.evidence_log, self.watcher = plan, tree, runner, evidence_log, watcher
+        # Has the user's objects and those that are made here.
+        self.git = tree.workspace
+        self.commit = functools.cache(self.git.commit)
+        self.is_ancestor = functools.cache(self.git.is_ancestor)
+        self.merge_bases = functools.cache(self.git.merge_bases)
+
+    def attempt(self, sha: str, runs: int, role: str = "commit", *, fresh: bool = False) -> None:
+        """Build a commit and try it up to `runs` times; what comes of it is in the evidence log.
+
+        What cannot be told is tried once more.  A commit that turns out to have the image of one that was tried is
+        not booted.
+
+        Args:
+            fresh: boot it all the same.
+
+        Raises:
+            InfrastructureError: nothing can be said of the commit.
+        """
+        commit, evidence_log = self.commit(sha), self.evidence_log
+        subject = Subject(role, commit)
+        folder = evidence_log.run.folder / f"commit-{sha[:12]}"
+        mended = self.runner.mend(commit)
+        known, began = evidence_log.same_image(sha), time.monotonic()
+        try:
+            kernel = self.runner.kernel(subject, folder, mended)
+        except KernelError as error:
+            evidence_log.kernel(sha, Built(None, round(time.monotonic() - began, 2), True, mended.by))
+            evidence_log.trial(sha, role, Trial(Outcome.BUILD_FAILED, str(error), 0.0, folder))
+            return
+        evidence_log.kernel(sha, Built(kernel.signature, kernel.seconds, kernel.built, mended.by))
+        if not fresh and not known and not evidence_log.of(sha) and evidence_log.same_image(sha):
+            return
+        finished, untold, missing = functools.partial(evidence_log.trial, sha, role), 0, runs
+        while missing > 0 and untold < TWICE:
+            trials = self.runner.trials(kernel, subject, folder, missing, finished)
+            if trials[-1].outcome is Outcome.INFRASTRUCTURE:
+                raise InfrastructureError(f"{sha[:12]} cannot be told: {trials[-1].reason}")
+            seen = evidence_log.weigh(trials)
+            if not seen.untold:
+                break
+            untold, missing = (1 if seen.quiet else untold + 1), missing - seen.quiet
+
+    def again(self, sha: str, role: str, runs: int, crashes: int = 1) -> Judgement:
+        """Try a commit afresh: the verdict counts only the trials in this role, also those of an earlier session.
+
+        Args:
+            runs: how many quiet trials are enough.
+            crashes: how many crashes are, where one comes at each trial.
+        """
+        while missing := self._missing(done := self.evidence_log.of(sha, role), runs, crashes):
+            self.attempt(sha, missing, role, fresh=True)
+            if len(self.evidence_log.of(sha, role)) == len(done):
+                break
+        verdict = self.runner.judge(self.evidence_log.telling(sha, role))
+        self.watcher.tried(self.commit(sha), role, verdict)
+        return verdict
+
+    def _missing(self, done: Sequence[Trial], runs: int, crashes: int) -> int:
+        """How many more trials are needed after these."""
+        seen = self.evidence_log.weigh(done)
+        if seen.bad:
+            return int(not seen.quiet and not seen.untold and seen.bad < crashes)
+        if seen.skip is not None and (seen.hopeless or (not seen.quiet and seen.untold >= TWICE)):
+            return 0
+        return max(0, runs - seen.quiet)
+
+    def ignore(self, one: Ignored) -> None:
+        """Take a crash from now on as if it were not there; trials that it decided do not count."""
+        self.evidence_log.ignore.append(one)
+        scenario = replace(self.runner.scenario, ignore=(*self.runner.scenario.ignore, one))
+        self.runner = replace(self.runner, scenario=scenario)

@@ -246,7 +246,9 @@ def test_image_that_another_commit_was_quiet_with(toy: Toy) -> None:
 
 
 def _clone(toy: Toy, up: Repo, *options: str, name: str = "tree") -> Repo:
-    up.git("clone", "--quiet", *options, f"file://{up.path}" if "--shared" not in options else str(up.path), "../" + name)
+    up.git(
+        "clone", "--quiet", *options, f"file://{up.path}" if "--shared" not in options else str(up.path), "../" + name
+    )
     return Repo(toy.top / name)
 
 

@@ -118,7 +118,17 @@ def test_repository_of_another_user(toy: Toy, tree: Repo, shas: list[str]) -> No
     assert "git init" not in done.said
 
 
-ENDS = ["{0}", "--all", "v1.0", "{2:.12}", ":/commit 1 good", "HEAD@{{1}}", "HEAD^{{/commit 1 good}}", "{0}..{4}", "^{0}"]
+ENDS = [
+    "{0}",
+    "--all",
+    "v1.0",
+    "{2:.12}",
+    ":/commit 1 good",
+    "HEAD@{{1}}",
+    "HEAD^{{/commit 1 good}}",
+    "{0}..{4}",
+    "^{0}",
+]
 
 
 def test_names_of_the_good_end(toy: Toy, tree: Repo, shas: list[str]) -> None:

@@ -131,7 +131,11 @@ class Answer:
     def said(self) -> str:
         """All that it says to a person, in small letters."""
         document = self.json if self.out.startswith("{") else {}
-        words = [document.get("reason", ""), *document.get("notes", ()), *document.get("candidate_reasons", {}).values()]
+        words = [
+            document.get("reason", ""),
+            *document.get("notes", ()),
+            *document.get("candidate_reasons", {}).values(),
+        ]
         return " ".join((*words, self.err, "" if document else self.out)).lower()
 
     def is_culprit(self, sha: str) -> None:

@@ -158,7 +158,9 @@ class Target:
         self.tree.mkdir()
         stream = []
         for number, (parents, kind) in enumerate(self.shape.commits):
-            stream.append(f"commit refs/heads/main\nmark :{number + 1}\ncommitter a <a@example.org> {10**9 + number} +0000")
+            stream.append(
+                f"commit refs/heads/main\nmark :{number + 1}\ncommitter a <a@example.org> {10**9 + number} +0000"
+            )
             stream.append(_data(f"commit {number}"))
             stream += [f"{'merge' if place else 'from'} :{one + 1}" for place, one in enumerate(parents)]
             build = "exit 1\n" if kind == "unbuildable" else "true\n"
@@ -412,6 +414,14 @@ def small_disk(folder: Path) -> Iterator[bool]:
             subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+KINDS: dict[str, Disturb] = {
+    "SIGKILL": kill,
+    "SIGTERM": terminate,
+    "SIGSTOP, SIGKILL": stop,
+    "SIGINT twice": interrupt,
+    "full disk": fill,
+    "two at once": second,
+}
 FAULTS = (
     *("wrong or no culprit", "finished trials lost", "trials that are there twice", "other trials than undisturbed"),
     *("boots beyond trials and kills", "unreadable journals", "processes left", "stuck", "two at once"),
@@ -426,10 +436,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=SHAPES)
     options = parser.parse_args()
-    kinds: dict[str, Disturb] = {
-        **{"SIGKILL": kill, "SIGTERM": terminate, "SIGSTOP, SIGKILL": stop, "SIGINT twice": interrupt},
-        **{"full disk": fill, "two at once": second},
-    }
     names = [options.only] if options.only else list(SHAPES)
     counts, faults, kills = dict[str, Counter[str]](), list[str](), dict[str, Counter[str]]()
     for number, name in enumerate(names):
@@ -439,7 +445,7 @@ def main() -> None:
             top = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kill-")))
             own = stack.enter_context(small_disk(top / "results"))
             target = Target(name, top, top / "results")
-            usable = {kind: way for kind, way in kinds.items() if own or kind != "full disk"}
+            usable = {kind: way for kind, way in KINDS.items() if own or kind != "full disk"}
             kills[name] = disturbed(target, share, usable, chance)
             begun = len((top / "boots").read_text(encoding="utf-8").splitlines())
             booted = sum(outcome != "build failed" for *_, outcome, _ in target.rows)
@@ -450,7 +456,7 @@ def main() -> None:
     where = ("in the search", "in the verification", "before a trial ended")
     keys = ["bisections", *where, "finished trials", "boots begun", *FAULTS]
     rows = [("kills", *(kills[name].total() for name in names))]
-    rows += [(f"... {kind}", *(kills[name][kind] for name in names)) for kind in kinds]
+    rows += [(f"... {kind}", *(kills[name][kind] for name in names)) for kind in KINDS]
     rows += [(key, *(counts[name][key] for name in names)) for key in keys]
     print(f"{machine()}\n\n    python -m bench.kill --kills {options.kills} --seed {options.seed}\n")
     print(table(("what", *names), rows))

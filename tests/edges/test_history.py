@@ -152,7 +152,7 @@ def test_objects_borrowed_twice_over(toy: Toy) -> None:
 
 
 def test_merge_base_that_does_not_build(toy: Toy, tree: Repo) -> None:
-    """The regression is older than the release that both sides come from; stable has a fix, and mainline is innocent."""
+    """The regression is older than the release that both sides come from; stable has a fix."""
     tree.line("good bad")
     tree.commit(subject="v5.10", files={"build.sh": "exit 1\n"})
     tree.git("branch", "stable")

@@ -1,7 +1,6 @@
 """Killed, resumed, moved, twice at once, on disks that fill up or turn read-only: nothing lost, nothing mixed up."""
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -72,24 +71,23 @@ def test_scenario_that_was_edited_is_not_resumed(toy: Toy, tree: Repo, what: str
     assert "changed" in done.said
 
 
-@pytest.mark.parametrize("page", [1, 2, 3, 4])
-def test_damaged_journal(toy: Toy, tree: Repo, page: int) -> None:
+def test_damaged_journal(toy: Toy, tree: Repo) -> None:
     """An error that names the file, or the right answer where the damage is elsewhere."""
     shas = tree.line("good*4 bad same")
     result = toy.bisect(tree, shas[0], shas[-1])["folder"]
     journal = toy.results / "index.sqlite"
     with contextlib.closing(sqlite3.connect(journal)) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    with journal.open("r+b") as file:
-        file.seek(4096 * page)
-        file.write(b"\xff" * 1500)
-    for name in ("index.sqlite-wal", "index.sqlite-shm"):
-        (toy.results / name).unlink(missing_ok=True)
-    done = toy.resume(result)
-    if done.status in (2, 3):
-        assert str(journal) in done.err + done.out
-    else:
-        done.is_culprit(shas[4])
+    whole = journal.read_bytes()
+    for page in (1, 2, 3, 4):
+        for name in ("index.sqlite-wal", "index.sqlite-shm"):
+            (toy.results / name).unlink(missing_ok=True)
+        journal.write_bytes(whole[: 4096 * page] + b"\xff" * 1500 + whole[4096 * page + 1500 :])
+        done = toy.resume(result)
+        if done.status in (2, 3):
+            assert str(journal) in done.err + done.out
+        else:
+            done.is_culprit(shas[4])
 
 
 def test_disk_that_turns_read_only(toy: Toy, tree: Repo) -> None:
@@ -181,8 +179,7 @@ def test_starts_do_not_disturb_one_that_runs(toy: Toy, tree: Repo) -> None:
         [sys.executable, "-c", again, *argv], env={**os.environ, **toy.env}, stderr=subprocess.DEVNULL
     )
     try:
-        for _ in range(3):
-            toy.bisect(tree, shas[0], shas[-1]).is_culprit(shas[5])
+        toy.bisect(tree, shas[0], shas[-1]).is_culprit(shas[5])
         assert python.poll() is None
     finally:
         python.kill()
@@ -245,7 +242,8 @@ def test_verification_is_not_repeated(toy: Toy, tree: Repo) -> None:
     again = toy.resume(first["folder"])
     again.is_culprit(shas[3])
     assert boots.stat().st_size == before
-    assert {**again.json, "plan": None} == {**first.json, "plan": None} | {"plan": None}, json.dumps(again.json)
+    names = ("confidence", "checks", "merge", "boots", "builds", "notes")
+    assert {name: again[name] for name in names} == {name: first[name] for name in names}
 
 
 def _pids(toy: Toy) -> list[int]:

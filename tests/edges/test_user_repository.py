@@ -32,22 +32,21 @@ VARIABLES = {
 }
 
 
-@pytest.mark.parametrize("second", [False, True], ids=["first time", "second time"])
+@pytest.mark.parametrize("time", ["first time", "second time"])
 @pytest.mark.parametrize("name", VARIABLES)
-def test_variables_that_git_sets_for_hooks(toy: Toy, tree: Repo, shas: list[str], name: str, second: bool) -> None:
+def test_variables_that_git_sets_for_hooks(toy: Toy, tree: Repo, shas: list[str], name: str, time: str) -> None:
     """... and for aliases, and for `git --git-dir=... bisect run`."""
     dirty(tree)
-    if second:
-        toy.bisect(tree, shas[0], shas[-1]).is_culprit(shas[2])
+    if time == "second time":
+        toy.call("run", "--tree", str(tree.path), "--commit", shas[0], reads=tree)
     env = {key: value.format(tree=tree.path) for key, value in VARIABLES[name].items()}
     toy.bisect(tree, shas[0], shas[-1], env=env).is_culprit(shas[2])
 
 
 def test_bisect_run_with_git_dir(toy: Toy, tree: Repo, shas: list[str]) -> None:
     before = _lasting(tree)
-    tree.git("bisect", "start", shas[-1], shas[0])
     options = (f"--git-dir={tree.path}/.git", f"--work-tree={tree.path}")
-    assert toy.bisect_go(tree, *options) == shas[2]
+    assert toy.bisect_run(tree, shas[0], shas[-1], git=options) == shas[2]
     assert not changes(before, _lasting(tree))
 
 
@@ -249,10 +248,10 @@ def test_configuration_of_the_user(toy: Toy, tree: Repo, name: str) -> None:
     assert done["subject"] == "crème"
 
 
-@pytest.mark.parametrize("locale", ["C", "POSIX", "en_US.ISO-8859-1", "C.UTF-8"])
+@pytest.mark.parametrize("locale", ["C", "en_US.ISO-8859-1"])
 def test_subject_that_the_terminal_cannot_show(toy: Toy, tree: Repo, locale: str) -> None:
     good = tree.line("good*2")[0]
-    culprit = tree.commit("bad", "fix: naïve – 日本語")
+    culprit = tree.commit("bad", "fix: naïve 日本語")
     tree.commit()
     env = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     toy.bisect(tree, good, tree.head, env=env).is_culprit(culprit)
@@ -264,10 +263,10 @@ def test_name_of_the_folder(toy: Toy, name: str) -> None:
     tree = toy.repo(f"x/{name}")
     shas = tree.line("good*2 bad same")
     done = toy.bisect(tree, shas[0], shas[-1])
-    if done.out:
-        done.is_culprit(shas[2])
-    else:
+    if done.status in (2, 3):
         done.is_refused()
+    else:
+        done.is_culprit(shas[2])
 
 
 def test_garbage_is_collected_meanwhile(toy: Toy, tree: Repo) -> None:
@@ -283,8 +282,7 @@ def test_garbage_is_collected_meanwhile(toy: Toy, tree: Repo) -> None:
     thread = threading.Thread(target=collect)
     thread.start()
     try:
-        for _ in range(2):
-            toy.bisect(tree, shas[0], shas[-1], untouched=False).is_culprit(shas[10])
+        toy.bisect(tree, shas[0], shas[-1], untouched=False).is_culprit(shas[10])
     finally:
         over.set()
         thread.join()
@@ -327,7 +325,7 @@ def test_bisect_run_with_options(toy: Toy, tree: Repo, shas: list[str], options:
 def test_bisect_run_in_a_folder_below(toy: Toy, tree: Repo) -> None:
     tree.write({"sub/x": "x\n"})
     shas = tree.line("good*2 bad same")
-    assert toy.bisect_run(tree, shas[0], shas[-1], cwd=tree.path / "sub") == shas[2]
+    assert toy.bisect_run(tree, shas[0], shas[-1], sub="sub") == shas[2]
 
 
 def _program(path: Path, text: str) -> None:

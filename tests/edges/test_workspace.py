@@ -23,11 +23,13 @@ LEFT = {
 @pytest.mark.parametrize("name", LEFT)
 def test_what_a_power_cut_leaves(toy: Toy, tree: Repo, name: str) -> None:
     shas = tree.line("good bad")
-    toy.bisect(tree, shas[0], shas[-1]).is_culprit(shas[1])
+    args = ("--json", "--tree", str(tree.path), "--commit")
+    assert toy.call("run", *args, shas[1], reads=tree)["status"] == "shows"
     damage: Callable[[Path], object] = LEFT[name]
     for git in toy.repositories():
         damage(git)
-    toy.bisect(tree, shas[0], shas[-1]).is_culprit(shas[1])
+    done = toy.call("run", *args, shas[0], "--commit", shas[1], reads=tree)
+    assert [one["verdict"] for one in done["commits"]] == ["good", "bad"], done.err
 
 
 def test_repository_that_was_half_made(toy: Toy, tree: Repo) -> None:

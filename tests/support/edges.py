@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import ROOT
+from tests.conftest import IDENTITY, ROOT
 
 REGRESS = str(ROOT / "regress")
 HANGS = 60.0
@@ -77,7 +77,7 @@ class Repo:
         done = subprocess.run(
             ["git", "-c", "advice.detachedHead=false", *args],
             cwd=self.path,
-            env={**os.environ, **self.env, **(env or {})},
+            env={**os.environ, **IDENTITY, **self.env, **(env or {})},
             capture_output=True,
             text=True,
             errors="surrogateescape",
@@ -263,15 +263,28 @@ class Toy:
     def resume(self, *args: str, env: Mapping[str, str] | None = None) -> Answer:
         return self.call("bisect", "--json", "--resume", *args, env=env)
 
-    def bisect_run(self, repo: Repo, good: str, bad: str, *options: str, cwd: Path | None = None) -> str:
-        """git's own bisection, with `regress step`; the hash that git names at its end, or all that it said."""
-        repo.git("-C", str(cwd or repo.path), "bisect", "start", *options, bad, good)
-        return self.bisect_go(repo, cwd=cwd)
+    def bisect_run(
+        self,
+        repo: Repo,
+        good: str,
+        bad: str,
+        *start: str,
+        git: Sequence[str] = (),
+        cwd: Path | None = None,
+        sub: str = ".",
+    ) -> str:
+        """git's own bisection, with `regress step`; the hash that git names at its end, or all that it said.
 
-    def bisect_go(self, repo: Repo, *options: str, cwd: Path | None = None) -> str:
+        Args:
+            start: options of `git bisect start`.
+            git: options of git itself.
+            cwd: another work tree of the repository.
+            sub: the folder in it that `regress step` is called from.
+        """
         place = cwd or repo.path
+        repo.git("-C", str(place), "bisect", "start", *start, bad, good)
         done = subprocess.run(
-            ["git", *options, "bisect", "run", *self.argv("step")],
+            ["git", *git, "bisect", "run", "sh", "-c", f'cd {sub} && exec "$@"', "step", *self.argv("step")],
             cwd=place,
             env={**os.environ, **self.env},
             stdin=subprocess.DEVNULL,

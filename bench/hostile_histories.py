@@ -190,6 +190,7 @@ class History:
             os.setsid()
             for descriptor, name in ((1, "out"), (2, "err")):
                 os.dup2(os.open(self.top / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), descriptor)
+            sys.stdout, sys.stderr = (os.fdopen(one, "w", encoding="utf-8", closefd=False) for one in (1, 2))
             os.environ.update({"XDG_CACHE_HOME": f"{self.top}/cache", "XDG_CONFIG_HOME": f"{self.top}/config"})
             os.environ.update({"GIT_CONFIG_GLOBAL": os.devnull, "REGRESS_NO_INSTALL": "1"})
             os.chdir(self.top)

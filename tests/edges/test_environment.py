@@ -281,7 +281,7 @@ def test_images_are_built_alike(toy: Toy, tree: Repo) -> None:
         }
     )
     sha = tree.commit()
-    images = []
+    images: list[str] = []
     for group in ("", "make", "compiler and kbuild", "locale and time"):
         env = {name: value.format(tree=tree.path, top=toy.top) for name, value in HOSTILE.get(group, {}).items()}
         env["XDG_CACHE_HOME"] = str(toy.top / f"cache-{len(images)}")

@@ -17,6 +17,7 @@ from harness.model import Boot, Judgement, Kernel, Scenario
 from harness.progress import Silent
 from harness.runner import GuestImage, Runner
 from harness.testing import FakeBuilder, ScriptedMachine
+from harness.workspace import Workspace
 
 QUIET = b"regress: up\nregress: passed\n"
 

@@ -88,13 +88,14 @@ def test_a_second_one_on_the_same_journal_says_who_holds_it(repo: Repo, lab: Lab
 
 def test_a_machine_that_fails_pauses_and_goes_on(repo: Repo, lab: Lab) -> None:
     shas = repo.line("good*4 bad*4")
-    broken = lab.top / "machine"
+    power = lab.top / "power"
+    (lab.folder / "boot.sh").write_text(f"test -e {power} || exit 255\nexec sh console.sh\n")
     text = (lab.folder / "scenario.yaml").read_text()
-    (lab.folder / "scenario.yaml").write_text(text.replace("sh console.sh", f"{broken} console.sh"))
+    (lab.folder / "scenario.yaml").write_text(text.replace("sh console.sh", f"sh {lab.folder}/boot.sh"))
     done = lab.bisect(repo, *ends(shas))
     assert (done.status, done["status"]) == (3, "infrastructure")
     assert done["steps"] == []
-    broken.symlink_to("/bin/sh")
+    power.touch()
     again = lab.bisect(repo, "--resume")
     assert again["culprit"] == shas[4], again.err
 
@@ -105,7 +106,8 @@ def test_a_full_disk_pauses_and_goes_on(repo: Repo, lab: Lab, size: int) -> None
     shas = repo.line("good*9 bad*9")
     stopping(lab, 4)
     boot = lab.folder / "boot.sh"
-    boot.write_text(boot.read_text().replace("exec sleep 100", f"prlimit --pid $PPID --fsize={size}"))
+    program = "sed -n 's/^PPid:.//p' /proc/$PPID/status"  # above the supervisor of the machine
+    boot.write_text(boot.read_text().replace("exec sleep 100", f"prlimit --pid $({program}) --fsize={size}"))
     done = lab.bisect(repo, *ends(shas))
     assert (done.status, done["status"]) == (3, "infrastructure"), done.err
     assert "Traceback" not in done.err

@@ -189,13 +189,18 @@ def open_workspace(user: Git, path: Path, progress: Progress) -> Workspace:
     common = user.common()
     form = user.text("rev-parse", "--show-object-format")
     with locked(path.with_name(f"{path.name}.setup.lock"), progress):
-        mark = path / ".git" / MARK
-        if not mark.exists() or mark.read_text(encoding="utf-8") != form:
+        if not _whole(path / ".git", form):
             _make(path, form)
         partial = _partial(user)
         workspace = Workspace(path, transport=_transport(user) if partial else ())
         _follow(user, common, workspace, partial)
     return workspace
+
+
+def _whole(git_dir: Path, form: str) -> bool:
+    """Whether a workspace was made to its end, for this object format; a power cut may have emptied its HEAD."""
+    told = {name: (git_dir / name).read_bytes() for name in (MARK, "HEAD") if (git_dir / name).exists()}
+    return told.get(MARK) == form.encode() and re.match(rb"ref: |[0-9a-f]{40}", told.get("HEAD", b"")) is not None
 
 
 def _make(path: Path, form: str) -> None:

@@ -85,9 +85,20 @@ class Bayes:
                 return Inconclusive(f"{history.name(end)} cannot be tried: {seen.skip}")
             return Probe(end, self.patience - seen.quiet, left)
         first = evidence[history.crashing[0]]
+        if first.bad == 1 and first.quiet >= self.patience:
+            return self._too_seldom(history.crashing[0], first)
         if first.bad < LEARN and first.quiet < self.patience and not first.hopeless:
             return Probe(history.crashing[0], MOST_RUNS, left)
         return None
+
+    def _too_seldom(self, end: str, seen: Evidence) -> Inconclusive:
+        """One crash in so many boots parts no commits in any time that somebody would wait."""
+        boots = seen.bad + seen.quiet
+        each = math.ceil(math.log(1 - self.confidence) / math.log(1 - seen.bad / boots))
+        return Inconclusive(
+            f"{self.history.name(end)} crashed once in {boots} boots: too seldom to tell commits apart, "
+            f"as each would take about {each} boots; is there a way to make it crash more often?"
+        )
 
     def _between(self, evidence: Mapping[str, Evidence], built: Set[str]) -> Decision:
         """What to do once the crash was seen."""

@@ -31,7 +31,7 @@ PATIENCE = 2.0
 
 # Where things are and how servers are reached; nothing that changes what make, gcc or git do.
 _ALLOWED = re.compile(
-    r"PATH|LD_LIBRARY_PATH|HOME|USER|LOGNAME|TERM|TMPDIR|SSH_AUTH_SOCK|DEBIAN_FRONTEND|(?:XDG|REGRESS)_\w+"
+    r"PATH|LD_LIBRARY_PATH|HOME|USER|LOGNAME|TERM|TMPDIR|SSH_AUTH_SOCK|SUDO_[UG]ID|DEBIAN_FRONTEND|(?:XDG|REGRESS)_\w+"
     r"|(?i:(?:https?|ftp|all|no)_proxy)"
 )
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")

@@ -209,7 +209,9 @@ class _Planning:
         options, commits = self.options, dict(self.scenario.commits)
         if options.good and options.bad:
             # What a server is asked for.
-            commits = dict.fromkeys((*commits, name or ""), Range(Revision(options.good[0]), Revision(options.bad[0])))
+            good, bad = ([Revision(one) for one in ends] for ends in (options.good, options.bad))
+            wanted = Range(good[0], bad[0], also_good=(*good[1:], *bad[1:]))
+            commits = dict.fromkeys((*commits, name or ""), wanted)
         return self.here.tree(name, commits)
 
     def _new(self, log: Path | None) -> tuple[Tree, Plan, None]:
@@ -233,7 +235,7 @@ class _Planning:
         for revision, is_new in taken.words if taken else ():
             word = Verdict.SKIP if is_new is None else Verdict.BAD if is_new is not find_fix else Verdict.GOOD
             words[tree.resolve(Revision(revision)).sha] = word
-        bad_shas, good_shas = (tuple(tree.resolve(revision).sha for revision in end) for end in (bad_end, good_end))
+        bad_shas, good_shas = _resolved(tree, bad_end, good_end, find_fix=find_fix)
         plan = Plan(
             scenario=self.scenario.id,
             digest=self.digest,
@@ -251,6 +253,16 @@ class _Planning:
         )
         _check_ends(tree, plan)
         return tree, plan, None
+
+
+def _resolved(
+    tree: Tree, bad: Sequence[Revision], good: Sequence[Revision], *, find_fix: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The bad and the good ends by their hashes; the newer ones come after the older ones."""
+    old, new = (bad, good) if find_fix else (good, bad)
+    olds = tuple(tree.resolve(revision).sha for revision in old)
+    news = tuple(tree.resolve(revision, next(iter(olds), None)).sha for revision in new)
+    return (olds, news) if find_fix else (news, olds)
 
 
 def _lasting(tree: str) -> str:

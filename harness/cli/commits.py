@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,7 +102,16 @@ def _subjects(environ: Environment, options: argparse.Namespace) -> tuple[Tree, 
     tree = environ.tree(options.tree, commits)
     role = "commit" if scenario.claim is None else "claim"
     wanted = [(role, Revision(name)) for name in options.commit] or _known(environ, options, tree)
-    return tree, [Subject(role, tree.resolve(revision)) for role, revision in wanted]
+    return tree, _resolved(tree, wanted)
+
+
+def _resolved(tree: Tree, wanted: Sequence[tuple[str, Revision]]) -> list[Subject]:
+    """The commits by their names or subjects; what is bad or fixed comes after what is good."""
+    subjects: list[Subject] = []
+    for role, revision in wanted:
+        since = subjects[0].commit.sha if subjects and role in ("bad", "fixed") else None
+        subjects.append(Subject(role, tree.resolve(revision, since)))
+    return subjects
 
 
 def _known(environ: Environment, options: argparse.Namespace, tree: Tree) -> list[tuple[str, Revision]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,16 @@ def run(options: argparse.Namespace) -> int:
     """
     environ = Environment.of(options)
     here = Git(Path.cwd())
+    named = os.environ.get("GIT_DIR")
+    if named and not here.exists():
+        # git names the repository to what it runs, and the work tree may not lead to it.
+        here = Git(Path.cwd(), Path(named).absolute())
     if not here.exists():
         raise UserError(f"{here.path} is no git repository: `regress step` tries the commit that is checked out")
     # With --no-checkout, git moves this reference and leaves HEAD alone.
     revision = "BISECT_HEAD" if here.marked("BISECT_HEAD") else "HEAD"
-    options.tree, options.commit, options.good, options.bad = str(here.path), [revision], None, None
+    options.tree, options.commit = str(here.common() if here.directory else here.path), [here.commit(revision).sha]
+    options.good = options.bad = None
     interrupts = Interrupts()
 
     def tell(document: dict[str, Any]) -> None:

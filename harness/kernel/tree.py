@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,15 +60,17 @@ class Tree:
         """The commit that a scenario means: by its name, else by its subject.
 
         Args:
-            since: a commit that it comes after, where that is known: a backport on another branch, which has
-                the same subject, is not meant.
+            since: a commit that it comes after, where that is known: by its subject, a commit that does is meant
+                before a backport on another branch.
 
         Raises:
             UserError: neither is in this tree, or the subject is that of several commits.
         """
         if sha := self.repository.sha(revision.name):
             return self.workspace.commit(sha)
-        named = self._with_subject(revision.subject, since) if revision.subject else []
+        ranges = ((["--ancestry-path", f"^{since}"],) if since else ()) + ([],)
+        found = (self._with_subject(revision.subject, range_) for range_ in ranges if revision.subject)
+        named = next(filter(None, found), [])
         if len(named) == 1:
             return self.workspace.commit(named[0])
         what = f" (nor a commit {revision.subject!r})" if revision.subject else ""
@@ -77,15 +79,11 @@ class Tree:
             what = f", and {revision.subject!r} is the subject of several commits ({several}): name one by its hash"
         raise UserError(f"revision {revision.name!r}{what} is not in {self.description}")
 
-    def _with_subject(self, subject: str, since: str | None) -> list[str]:
-        """The commits of a subject: those of what is checked out, else those of any branch or tag."""
-        after = ["--ancestry-path", f"^{since}"] if since else []
-        for where in (HEAD, "--all"):
-            if where == HEAD and not self.workspace.has(HEAD):
-                continue
-            if found := self.workspace.with_subject(subject, where, *after):
-                return found
-        return []
+    def _with_subject(self, subject: str | None, range_: Sequence[str]) -> list[str]:
+        """The commits of a subject in a range: those of what is checked out, else those of any branch or tag."""
+        places = ([HEAD] if self.workspace.has(HEAD) else []) + ["--all"]
+        found = (self.workspace.with_subject(subject or "", place, *range_) for place in places)
+        return next(filter(None, found), [])
 
 
 def from_path(

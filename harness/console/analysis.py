@@ -9,7 +9,7 @@ from itertools import dropwhile
 
 from harness.console.crash import Crash, Frame
 from harness.console.frames import Pointer, base_name
-from harness.console.guilt import first_at_fault, is_interrupt_entry, looping, names_in_titles, serves, sleeping
+from harness.console.blame import first_at_fault, is_interrupt_entry, looping, names_in_titles, serves, sleeping
 from harness.console.lines import Line, printable
 from harness.console.report import Report, facts, read_report
 from harness.console.rules import MARKS, NO_CRASH, RULES, Blame, Rule

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from harness.console.frames import ADDRESS, SYMBOL
-from harness.console.guilt import matcher
+from harness.console.blame import matcher
 
 FUNCTION = rf"(?P<f>{SYMBOL})\+0x"
 """In a rule's patterns: a function with an offset."""

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from harness.console.guilt import first_at_fault, looping
+from harness.console.blame import first_at_fault, looping
 
 HELPERS = """\
 reports: dump_stack_lvl show_regs __warn warn_slowpath_fmt report_bug die_kernel_fault arm64_notify_die

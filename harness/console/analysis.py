@@ -95,11 +95,14 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
 
 def _classify(report: Report) -> tuple[Rule, dict[str, str]]:
     """The rule for a report, and what its patterns captured."""
-    text = report.lines[0].text[:_LONGEST_HEAD]
+    text = report.lines[report.head].text[:_LONGEST_HEAD]
     rules = head_rules(text)
-    if rules[0].catch_all and len(report.lines) > 1:
+    if not rules:  # the head is cut: only what a symbolizer put before it is there
+        text = report.lines[0].text[:_LONGEST_HEAD]
+        rules = head_rules(text)
+    if rules[0].catch_all and len(report.lines) > report.head + 1:
         # A head may be cut in two, by a printk() in two parts or by a new line in a task's name.
-        whole = f"{text} {report.lines[1].text}"[:_LONGEST_HEAD]
+        whole = f"{text} {report.lines[report.head + 1].text}"[:_LONGEST_HEAD]
         if (joined := head_rules(whole)) and not joined[0].catch_all:
             text, rules = whole, joined
     for rule in rules:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from harness.console.analysis import analyse, head_rules
 from harness.console.crash import Crash
-from harness.console.frames import read_frame, read_pointer
+from harness.console.frames import is_inlined, read_frame, read_pointer
 from harness.console.lines import LONGEST, USER, Line, read_line
 from harness.console.parts import BOOT, END, LAST, NMI, OTHER_TRACE, PART, REPLAY, REPORTED
 from harness.console.rules import Blame, Rule
@@ -251,6 +251,8 @@ class Follower:
 
 def _joins(rule: Rule, crash: _Open, line: Line) -> bool:
     """Whether a head is a line of the open crash: the trap's own line after its cause, or the panic after it."""
+    if len(crash.lines) < EARLY and all(is_inlined(line.text) for line in crash.lines):
+        return True  # the line of the kernel's, after what a symbolizer has made of it
     if rule is crash.rule and rule.blame is Blame.NONE and not crash.framed and line.text == crash.lines[0].text:
         return True  # the same message once more
     if not rule.joins or crash.rule.catch_all or (crash.ended and "panic" not in rule.title):

@@ -26,7 +26,10 @@ _FROM = re.compile(
     rf"(?:{ADDRESS} )?\(? *(?:(?P<caller>{SYMBOL}){_OFFSET}{_SIZE}|\(null\)|0x[0-9a-f]+)"
 )
 _BARE = re.compile(rf"\s*(?:{ADDRESS} )?(?P<mark>\? )?(?P<address>0x[0-9a-f]{{8,16}})\s*$")
-_INLINE = re.compile(r"\s*(?:[RE]?IP: (?:0010:)?)?(?P<function>[A-Za-z_]\w*) (?P<source>[\w./+-]+:\d+) \[inline\]\s*$")
+_INLINE = re.compile(
+    r"\s*(?:[RE]?IP: (?:0010:)?|(?:pc|lr) : )?(?P<function>[A-Za-z_]\w*) (?P<source>[\w./+-]+:\d+) \[inline\]\s*$"
+)
+_IS_INLINED = re.compile(r"[\w.]+ [\w./+-]+:\d+ \[inline\]\s*$")
 _POINTER = re.compile(
     r"\s*(?:"
     r"(?P<x86>[RE]?IP)(?: is at|:)?\s*(?:(?P<segment>[0-9a-f]{4}):)?"
@@ -58,6 +61,17 @@ def base_name(symbol: str) -> str:
     """
     found = _SUFFIX.match(symbol)
     return demangle(found[1] if found and "::" not in symbol else symbol.removeprefix("."))
+
+
+def is_inlined(text: str) -> bool:
+    """Whether a line is one that a symbolizer has put before a line of the kernel's, for a function inlined there.
+
+    It repeats the kernel's line, with this function in place of the one that holds it:
+
+        BUG: KASAN: use-after-free in word_read include/x.h:7 [inline]
+        BUG: KASAN: use-after-free in queue_drop+0x44/0x90 drivers/x.c:71
+    """
+    return text.rstrip().endswith("[inline]") and _IS_INLINED.search(text) is not None
 
 
 def read_frame(text: str, stack: str | None = None) -> Frame | None:

@@ -16,6 +16,7 @@ from harness.console.frames import (
     Pointer,
     base_name,
     caller_in,
+    is_inlined,
     read_address,
     read_frame,
     read_pointer,
@@ -101,9 +102,14 @@ class Report:
     link: str | None = None
 
     @cached_property
+    def head(self) -> int:
+        """The index of its first line, as the kernel printed it."""
+        return next((at for at, line in enumerate(self.lines) if not is_inlined(line.text)), 0)
+
+    @cached_property
     def text(self) -> str:
-        """All lines, joined."""
-        return "\n".join(line.text for line in self.lines)
+        """All lines as the kernel printed them, joined."""
+        return "\n".join(line.text for line in self.lines[self.head :] if not is_inlined(line.text))
 
     @cached_property
     def frames(self) -> list[Frame]:

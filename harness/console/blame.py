@@ -4,85 +4,71 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 
-# Each word is a regular expression for a whole name, of a family where there is one.
+from harness.console.helpers import FUNCTIONS
+
+# Each word is a regular expression for a whole name, of a family where there is one.  The lists have what the table
+# `helpers.FUNCTIONS` lacks: functions that macros or assembly make, those of other versions than the table's, and those
+# whose neighbours may be at fault.
 # What prints a crash, or catches a fault:
 _REPORTING = r"""
-dump_stack\w* dump_header print_\w+ \w*printk\w* \w*show_(?:stack|regs|trace)\w* \w*panic\w*
-\w*(?:stackframe|stack_trace|stack_walk|save_stack|backtrace)\w* _*stack_depot\w* __warn\w* warn_\w+ report_bug
-report_cfi\w* handle_bug fixup_bug \w*bug_handler is_valid_bugaddr die die_\w+ __die\w* \w*notify_die oops_\w+
-no_context fixup_exception error_entry
+dump_(?:stack|header)\w* print_\w*(?:bug|report|stall|description|trailer|info|lock|events|regs)\w* \w*printk\w*
+\w*show_(?:stack|regs|trace)\w* \w*panic\w* \w*(?:stackframe|stack_(?:trace|walk|depot)|save_stack|backtrace)\w*
+_*warn(?:_\w+)? (?:report|handle|fixup|spin|rwlock|__schedule)_bug \w*bug_handler is_valid_bugaddr report_cfi\w*
+_*die(?:_\w+)? \w*notify_die oops_\w+ no_context fixup_exception error_entry
 _*(?:(?:hash_+|trace_)?do_(?:async_)?|(?:asm_)?exc_|async_|trace_|handle_|bad_)?page_fault(?:_oops)?
-\w*kernel_fault\w* do_(?:tag_check|translation|alignment)_fault\w* \w*mem_abort do_sea do_bad do_serror
-do_dat_exception do_protection_exception asm_exc_\w+ exc_\w+ \w*do_early_exception\w* do_error_trap
-do_trap(?!_ecall)\w* \w*_trap handle_exception ret_from_exception handle_break \w*invalid_op(?:code)? do_\w*undef\w*
-do_int3\w* (?:do_)?(?:general_protection|divide_error|double_fault) \w*brk_handler \w*debug_exception
-call_\w*break_hook (?:do_)?el1[ht]?_\w+ program_check_\w+ do_program_check \w*pgm_check\w* spin_dump spin_bug
-rwlock_bug __schedule_bug \w*ass(?:ert)?_?(?:fail|warn)\w* _*might_(?:sleep|resched|fault)\w* rust_helper_\w+
-rust_begin_unwind <?(?:core|alloc|__rustc)::.*
+\w*mem_abort (?:asm_)?exc_\w+ \w*do_early_exception\w* do_trap(?!_ecall)\w* \w*_trap
+(?:handle|ret_from)_exception handle_break \w*invalid_op(?:code)? do_\w*undef\w*
+(?:do_)?(?:general_protection|divide_error|double_fault) \w*brk_handler \w*debug_exception
+call_\w*break_hook (?:do_)?el1[ht]?_\w+ program_check_\w+ \w*pgm_check\w* \w*ass(?:ert)?_?(?:fail|warn)\w*
+_*might_(?:sleep|resched|fault)\w* rust_(?:helper_\w+|begin_unwind) <?(?:core|alloc|__rustc)::.*
 """
 # What instruments the kernel, and checks on its behalf:
 _CHECKING = r"""
-\w*(?:[akmbtc]san|kfence)\w* __sanitizer\w* kcov\w* \w*check_(?:memory|region)_?\w* memory_is_\w+ read_word_at_a_time
-should_fail\w* fail_dump __virt_addr_valid __phys_addr\w* \w*debug_object\w* debug_print_object debug_check_no_\w+
-lookup_object_or_alloc fill_pool\w* \w*_is_static_object \w*lockdep\w*
-_*lock_(?:acquire|release|set_class|downgrade|is_held)\w* check_(?:noncircular|deadlock|wait_context)
-(?:register|look_up)_lock_class mark_(?:held_)?locks?(?:_\w+)? (?:find|match|reacquire)_held_locks? mark_usage
-validate_chain check_(?:prevs?|irq|usage)_?\w* perf_trace\w* trace_(?:hard|soft)irqs_\w+ preempt_count_\w+
-check_preemption_disabled \w*preempt_check\w* __fortify_\w+ usercopy_\w+
-\w*check_(?:object_size|stack_object|heap_object) refcount_warn_saturate ref_tracker_\w+ __cfi_\w+ __fentry__ mcount
-ftrace_(?:\w*caller|stub|call|regs_call|ops_\w+)
+\w*(?:[akmbtc]san|kfence)\w* __sanitizer\w* kcov\w* \w*check_(?:memory|region)_?\w* read_word_at_a_time should_fail\w*
+__virt_addr_valid __phys_addr\w* \w*debug_object\w* \w*_is_static_object \w*lockdep\w*
+_*lock_(?:acquire|release)\w* perf_trace\w* trace_(?:hard|soft)irqs_\w+ preempt_count_\w+ \w*preempt_check\w*
+__fortify_\w+ usercopy_\w+ __cfi_\w+ __fentry__ mcount ftrace_(?:\w*caller|stub|call|regs_call|ops_\w+)
 """
 # What locks, waits and wakes:
 _LOCKING = r"""
-\w*spin_(?:lock|unlock|trylock|is_locked)\w* \w*raw_(?:read|write)_\w*lock\w* raw_spin_rq_lock\w*
-_*(?:queued|rt|local)?_*(?:read|write|spin)_(?:try|un)?lock\w* (?:rtlock|rwbase|rwsem|osq)_\w+
-(?:__)?(?:down|up)(?:_\w+)? _*percpu_(?:down|up|rwsem)_\w+ \w*mutex_(?:\w*lock\w*|\w+_waiter|\w*spin\w*|handoff)
-__wake_up\w* swake_up_\w+ complete complete_(?:all|with_flags) _*(?:do_)?wait_for_(?:common|completion)\w* finish_wait
-\w*local_bh_enable\w* \w*local_irq_\w+
+\w*spin_(?:lock|unlock|trylock|is_locked|rq_lock)\w* \w*raw_(?:read|write)_\w*lock\w*
+rt_(?:read|write)_(?:try|un)?lock\w* rwsem_\w+ (?:__)?(?:down|up)(?:_\w+)?
+\w*mutex_(?:\w*lock\w*|\w+_waiter|\w*spin\w*) __wake_up\w* swake_up_\w+ finish_wait
+complete(?:_all|_with_flags)? _*(?:do_)?wait_for_(?:common|completion)\w* \w*local_bh_enable\w* \w*local_irq_\w+
 """
 # What serves any caller: memory, strings, lists, trees, counters, users' memory, formatted output:
 _SERVING = r"""
-\w*mem(?:cpy|cmp|set|chr|move|scan)\w* bcmp rep_(?:movs|stos)_\w+ _*copy_mc_\w+ copyin copyout\w*
-_*(?:pi_+|nla_)?str(?:n?cmp|n?casecmp|n?cpy|lcpy|scpy|n?len|n?str|r?n?chr|n?cat|lcat|sep|c?spn|pbrk)\w* _*str[a-z]+
-stpcpy skip_spaces match_string \w*sysfs_(?:streq|match_string) \w*kstrto\w+ simple_strto\w+ _parse_integer\w*
-(?:bin2|hex2|hex_to_)(?:hex|bin) \w*copy_(?:to|from|in)_(?:user|iter)\w* copy_page_(?:to|from)_iter\w* _*copy_user\w*
+\w*mem(?:cpy|cmp|set|chr|move|scan)\w* rep_(?:movs|stos)_\w+ _*copy_mc_\w+ copyin copyout\w* (?:__pi_+|nla_)str\w+
+strlcpy \w*copy_(?:to|from|in)_(?:user|iter)\w* copy_page_to_iter\w* _*copy_user\w*
 _*(?:put|get)_user(?!_pages?)(?:_\w+)? \w*clear_user\w* __list_\w+ list_(?:add|del|replace|move|splice)\w*
-_*hlist_(?:\w+_)?(?:add|del)\w* llist_\w+ klist_\w+ _*refcount_\w+ kref_(?:get|put)\w*
-\w*atomic(?:64|_long)?_(?:add|sub|inc|dec|set|read|fetch|cmpxchg|xchg|or|and|xor|try)\w* iput\w* igrab ihold
-(?:fast_)?dput (?:inc|drop|set|clear)_nlink _*mark_(?:buffer|inode)_dirty\w* \w*x86_indirect_thunk\w*
-__indirect_thunk\w* \w*retpoline\w* string string_nocheck number put_dec\w* pointer va_format format_decode
-widen_string hex_string mac_address_string ip[46]_(?:\w+_)?string\w* uuid_string escaped_string
-bitmap_(?:list_)?string symbol_string error_string \w*v?(?:s[cn]*|kv?as)printf(?:_\w+)? v?sscanf hex_dump_to_buffer
-seq_(?:v?printf|putc|puts|put_\w+|write|escape\w*)
-_?(?:net|net_|netif_)?dev_(?:info|notice|warn|err|alert|crit|emerg|printk) __dynamic_\w+dbg xas_\w+
-_*xa_(?:load|find|get|store|erase|alloc|insert|cmpxchg|set_mark|clear_mark|extract|destroy)\w*
-(?:__)?rb_(?:insert|erase|next|prev|replace|link|first|last|rotate)\w* sort(?:_r|_nonatomic)* list_sort bsearch
-(?:__raw_|logic_)?(?:read|write|in|out)s?[bwlq](?:_relaxed|_p)? ioread\d+\w* iowrite\d+\w* crc[\d_]\w*
-\w*(?:test_and_)?(?:set|clear|test|change)_bit \w*test_and_\w+_bit\w* _*find_(?:first|next|last|nth)_\w*bit(?:_le)?
-__bitmap_\w+ \w*skb_(?:put|push|pull)\w* k(?:un)?map_(?:atomic|local)\w* \w*(?:truncate|invalidate)_inode_pages\w*
-find_(?:lock|get)_entries
+_*hlist_(?:\w+_)?(?:add|del)\w* _*refcount_\w+ kref_(?:get|put)\w*
+\w*atomic(?:64|_long)?_(?:add|sub|inc|dec|set|read|fetch|cmpxchg|xchg|or|and|xor|try)\w*
+\w*x86_indirect_thunk\w* \w*retpoline\w* \w*v?(?:s[cn]*|kv?as)printf(?:_\w+)?
+seq_(?:v?printf|putc|puts|put_\w+|write|escape\w*) _?(?:net|net_|netif_)?dev_(?:info|notice|warn|err|alert|crit|emerg)
+(?:__)?rb_(?:insert|erase|next)\w* (?:__raw_|logic_)?(?:read|write|in|out)s?[bwlq](?:_relaxed|_p)? crc[\d_]\w*
+_*find_(?:first|next|last|nth)_\w*bit(?:_le)? \w*(?:test_and_)?(?:set|clear|test|change)_bit bsearch
 """
 # What gives memory out and takes it back:
 _ALLOCATING = r"""
 \w*(?:[mzc]|[kv]re)alloc(?:_\w+)? \w*(?:mem|str)n?dup(?:_\w+)? \w*kmem_cache_\w+ \w*k[vz]?free(?:_\w+)?
-_*(?:memcg_|do_)?slab_\w+ (?:new|allocate|discard|free)_slab\w* _{3,4}cache_\w+
-cache_(?:grow_\w+|alloc_refill|flusharray) fallback_alloc kmem_(?:get|free)pages slob_\w+ vfree\w* _*vunmap\w*
-\w*alloc_(?:frozen_)?pages?\w* \w*(?:folio_alloc|alloc_folio)\w* __get_free_pages get_zeroed_page\w*
-(?:post|pre)_alloc_hook \w*page_owner\w* prep_(?:new|compound)_page \w*get_page_from_freelist\w* _*rmqueue\w*
-_*free_(?:pages|unref|large|frozen|one_page|pcp_prepare|pcppages)\w* get_partial\w* mempool_(?:alloc|free)\w*
-vma_alloc_\w+ cache_from_obj
+_*(?:memcg_|do_)?slab_\w+ vfree\w* _*vunmap\w* \w*alloc_(?:frozen_)?pages?\w* \w*(?:folio_alloc|alloc_folio)\w* vma_alloc_\w+
+__get_free_pages get_zeroed_page\w* (?:post|pre)_alloc_hook prep_(?:new|compound)_page
+\w*get_page_from_freelist\w* _*rmqueue\w* _*free_(?:pages|unref|large|frozen|one_page|pcp_prepare|pcppages)\w*
 """
-# What ends or removes a thing for its owner: the owner is at fault when the thing is gone, or does not end:
-_ENDING = r"""
+# Those that serve as well, and are yet named in some titles.  What ends or removes a thing for its owner (the owner is
+# at fault when the thing is gone, or does not end); what counts references and caches pages for a file system:
+_DOUBTFUL = r"""
 _*(?:try_to_)?(?:del_(?:singleshot_)?timer|timer_delete|timer_shutdown)\w* _*cancel_(?:delayed_)?work\w*
-try_to_grab_pending
+try_to_grab_pending kthread_(?:stop\w*|flush_worker|destroy_worker) get_device_parent
 _*(?:queue|insert|flush|start_flush|drain|destroy|mod)_(?:delayed_|rcu_)?work(?:queue|_on|_node|_sync)?
-kthread_(?:stop\w*|flush_worker|destroy_worker) kobject_\w+ add_uevent_var get_device_parent
-\w*device_(?:add|del|unregister|destroy|release|remove_file|for_each_child)\w* device_(?:create|register)\w*
-devres_release\w* \w*sysfs_remove\w* \w*kernfs_(?:remove|find)\w*_ns i2c_del_adapter
+kobject_\w+ \w*device_(?:add|del|unregister|destroy|release|remove_file|for_each_child)\w*
+device_(?:create|register)\w* devres_release\w* \w*sysfs_remove\w* \w*kernfs_(?:remove|find)\w*_ns i2c_del_adapter
 usb_(?:\w+_)?(?:submit|kill|poison|unlink|start_wait)_(?:anchored_)?urbs? usb_(?:control|bulk|interrupt)_msg\w*
-dummy_urb_enqueue usb_hcd_\w+urb\w*
+dummy_urb_enqueue usb_hcd_\w+urb\w* iput\w* igrab ihold (?:fast_)?dput (?:inc|drop|set|clear)_nlink
+_*mark_(?:buffer|inode)_dirty\w* \w*(?:truncate|invalidate)_inode_pages\w* find_(?:lock|get)_entries
+xas_\w+ _*xa_(?!destroy)\w+ mempool_(?:alloc|free)\w* \w*skb_(?:put|push|pull)\w* k(?:un)?map_(?:atomic|local)\w*
 """
 
 
@@ -91,8 +77,10 @@ def matcher(*lists: str) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{word})" for words in lists for word in words.split()))
 
 
-_NOT_AT_FAULT = matcher(_REPORTING, _CHECKING, _LOCKING, _SERVING, _ALLOCATING, _ENDING)
-_SERVES = matcher(_LOCKING, _SERVING, _ALLOCATING)
+WORDS = matcher(_REPORTING, _CHECKING, _LOCKING, _SERVING, _ALLOCATING, _DOUBTFUL)
+"""Functions that are never, or hardly ever, at fault, by their names."""
+_DOUBT = matcher(_DOUBTFUL)
+_REPORTS = matcher(_REPORTING, _CHECKING)
 _NO_MORE = re.compile(r"(?!)")
 
 
@@ -132,6 +120,18 @@ _SYSTEM_CALL = re.compile(
 )
 
 
+@cache
+def serves(name: str) -> bool:
+    """Whether a function is hardly ever at fault: it reports or checks, or does what its caller asked it to do."""
+    plain = name.removesuffix("_noprof")  # memory allocation profiling: the function behind a macro of the old name
+    return plain in FUNCTIONS or WORDS.fullmatch(plain) is not None
+
+
+def reports(name: str) -> bool:
+    """Whether a function reports or checks: it is never what somebody looks for."""
+    return _REPORTS.fullmatch(name) is not None
+
+
 def first_at_fault(names: Iterable[str], also_skip: re.Pattern[str] | None = None) -> str | None:
     """The first function that may be at fault.
 
@@ -139,17 +139,15 @@ def first_at_fault(names: Iterable[str], also_skip: re.Pattern[str] | None = Non
         names: functions from the fault outwards, without the compiler's suffixes.
         also_skip: more functions (whole names) that are not at fault in this kind of crash.
     """
-    return next(_at_fault(names, also_skip), None)
-
-
-def _at_fault(names: Iterable[str], also_skip: re.Pattern[str] | None) -> Iterator[str]:
     skip = also_skip or _NO_MORE
-    return (name for name in names if not _NOT_AT_FAULT.fullmatch(name) and not skip.fullmatch(name))
+    return next((name for name in names if not serves(name) and not skip.fullmatch(name)), None)
 
 
-def serves(name: str) -> bool:
-    """Whether a function is never at fault because it serves any caller: it does what it was asked to do."""
-    return _SERVES.fullmatch(name) is not None
+def first_named(names: Iterable[str], also_skip: re.Pattern[str] | None = None) -> str | None:
+    """The same, if those that hardly ever are count too: the first by which the crash may go."""
+    skip = also_skip or _NO_MORE
+    doubtful = (name for name in names if not serves(name) or _DOUBT.fullmatch(name))
+    return next((name for name in doubtful if not skip.fullmatch(name)), None)
 
 
 def looping(names: Sequence[str], also_skip: re.Pattern[str] | None = None) -> str | None:
@@ -186,7 +184,7 @@ def sleeping(names: Sequence[str]) -> str | None:
     for name in names:
         if name.startswith("rtnl_lock") or _GRACE.fullmatch(name):
             return name
-    found = next((name for name in names if not _SLEEPING.fullmatch(name)), None)
+    found = next((name for name in names if not (_SLEEPING.fullmatch(name) or serves(name) and not reports(name))), None)
     # A sleeping task reports nothing: such a frame is from another trace, printed into this one.
     return None if found is None or _NOT_SLEEPING.fullmatch(found) else found
 

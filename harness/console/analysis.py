@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import dropwhile
 
-from harness.console.crash import Crash, Frame
-from harness.console.frames import Pointer, base_name
 from harness.console.blame import (
     first_at_fault,
     first_named,
@@ -16,9 +14,10 @@ from harness.console.blame import (
     looping,
     names_in_titles,
     reports,
-    serves,
     sleeping,
 )
+from harness.console.crash import Crash, Frame
+from harness.console.frames import Pointer, base_name
 from harness.console.lines import Line, printable
 from harness.console.report import Report, facts, read_report
 from harness.console.rules import MARKS, NO_CRASH, RULES, Blame, Rule
@@ -169,13 +168,11 @@ def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
         names = callers or names
         named = []
     found = first_at_fault([*named, *names], rule.skip)
-    # A helper that the kernel itself names, as the place of the fault, is what many search for.
+    # Some search for the place of the fault, helper or not, or for what only sometimes is a helper.
     place = [*named, *(pointer.function for _, pointer in report.pointers[:1] if pointer.function and not jumped)][:1]
-    told = tuple(
-        name for name in map(base_name, place) if found not in (None, name) and serves(name) and not reports(name)
-    )
-    if found is not None and (doubtful := first_named([*named, *names], rule.skip)) != found:
-        told += tuple(filter(None, [doubtful]))
+    told = tuple(name for name in map(base_name, place) if not reports(name))
+    told += tuple(filter(None, [first_named([*named, *names], rule.skip)]))
+    told = tuple(name for name in told if found not in (None, name))
     if found is not None and found == report.link:
         # Who goes by the trace alone, as most do, does not know the leaf's caller.
         told += tuple(filter(None, [first_at_fault([name for name in names if name != found], rule.skip)]))

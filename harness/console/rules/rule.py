@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from harness.console.frames import ADDRESS, SYMBOL
 from harness.console.blame import matcher
+from harness.console.frames import ADDRESS, SYMBOL
 
 FUNCTION = rf"(?P<f>{SYMBOL})(?:\+0x| [\w./+-]+:\d)"
 """In a rule's patterns: a function with an offset, or with its place."""

@@ -9,10 +9,10 @@ from itertools import dropwhile
 
 from harness.console.blame import (
     first_at_fault,
-    first_named,
     is_interrupt_entry,
     looping,
     names_in_titles,
+    other_names,
     reports,
     sleeping,
 )
@@ -151,12 +151,14 @@ def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
         case Blame.NAMED:
             return _Blamed(named[0] if named else None, null)
         case Blame.LOOP | Blame.INTERRUPTED:
-            found = looping(names, rule.skip)
-            if found is None and not any(frame.reliable for trace in report.traces for frame in trace.frames):
-                found = first_at_fault(names, rule.skip)  # the unwinder was lost at once: all that is known
-            return _Blamed(found, null, others)
+            loop = looping(names, rule.skip)
+            if not loop and not any(frame.reliable for trace in report.traces for frame in trace.frames):
+                loop = [*filter(None, [first_at_fault(names, rule.skip)])]  # the unwinder was lost: all that is known
+            return _Blamed(next(iter(loop), None), null, (*others, *loop[1:]))
         case Blame.SLEEP:
-            return _Blamed(found := sleeping(names), null, _public_name(found, names))
+            slept = sleeping(names)
+            found = next(iter(slept), None)
+            return _Blamed(found, null, (*_public_name(found, names), *slept[1:]))
     jumped, top = _jump(report)
     if jumped:
         # What it jumped to is not at fault, where it has a name at all (data, for one) and the caller is known.
@@ -171,8 +173,8 @@ def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
     # Some search for the place of the fault, helper or not, or for what only sometimes is a helper.
     place = [*named, *(pointer.function for _, pointer in report.pointers[:1] if pointer.function and not jumped)][:1]
     told = tuple(name for name in map(base_name, place) if not reports(name))
-    told += tuple(filter(None, [first_named([*named, *names], rule.skip)]))
-    told = tuple(name for name in told if found not in (None, name))
+    if found is not None:
+        told = tuple(name for name in (*told, *other_names([*named, *names], found, rule.skip)) if name != found)
     if found is not None and found == report.link:
         # Who goes by the trace alone, as most do, does not know the leaf's caller.
         told += tuple(filter(None, [first_at_fault([name for name in names if name != found], rule.skip)]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import lru_cache
 
 from harness.console.helpers import FUNCTIONS
 
@@ -26,7 +26,7 @@ _*(?:(?:hash_+|trace_)?do_(?:async_)?|(?:asm_)?exc_|async_|trace_|handle_|bad_)?
 """
 # What instruments the kernel, and checks on its behalf:
 _CHECKING = r"""
-\w*(?:[akmbtc]san|kfence)\w* __sanitizer\w* kcov\w* \w*check_(?:memory|region)_?\w* read_word_at_a_time should_fail\w*
+\w*(?:[akmbtc]san|kfence)\w* __sanitizer\w* __kcov\w* \w*check_(?:memory|region)_?\w* read_word_at_a_time should_fail\w*
 __virt_addr_valid __phys_addr\w* \w*debug_object\w* \w*_is_static_object \w*lockdep\w* _*lock_(?:acquire|release)\w*
 perf_trace\w* trace_(?:hard|soft)irqs_\w+ preempt_count_\w+ \w*preempt_check\w* __fortify_\w+ usercopy_\w+ __cfi_\w+
 __fentry__ mcount ftrace_(?:\w*caller|stub|call|regs_call|ops_\w+)
@@ -77,6 +77,14 @@ def matcher(*lists: str) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{word})" for words in lists for word in words.split()))
 
 
+# What those who go by parts of names take for helpers, wherever it is:
+_SOUNDS = re.compile(
+    r"(?:read|write|spin|mutex)_(?:un)?lock|rcu_|[kv][mz]?alloc|alloc_page|kmem_|slab|free_page|mem(?:cpy|cmp|set|move)"
+    r"|str(?:n?cmp|[nl]?cpy|n?len|casecmp|chr)|list_(?:add|del|move|splice)|(?:to|from|put|get)_user|refcount|kobject"
+    r"|printk|printf|(?:work|work_sync|timer|timer_sync|workqueue)$|string$|pointer|_trap$|device_(?:add|del|unregister)"
+    r"|unregister_netdev|(?:put|lock|wait_on)_page|folio_(?:put|lock|wait)|^(?:idr|ida|seq|vfs|hrtimer|radix_tree)_"
+)
+
 WORDS = matcher(_REPORTING, _CHECKING, _LOCKING, _SERVING, _ALLOCATING, _DOUBTFUL)
 """Functions that are never, or hardly ever, at fault, by their names."""
 _DOUBT = matcher(_DOUBTFUL)
@@ -112,7 +120,7 @@ _SLEEPING = re.compile(
     r".*(?:sched|_lock|_slowlock|down|completion|kthread|wait|synchronize|context_switch|__switch_to|cancel_delayed_work"
     r"|rcu_barrier|_work_timer|flush_\w*work|cancel_\w*work|drain_workqueue|bit_on|filemap_get_folio).*"
 )
-_NOT_SLEEPING = matcher(_REPORTING)
+_REPORT = matcher(_REPORTING)
 _GRACE = re.compile(r"_*synchronize_(?:s?rcu|net|sched)\w*")
 _SYSTEM_CALL = re.compile(
     r"(?:__(?:x64|arm64|ia32|riscv|s390x?|powerpc)_(?:compat_)?sys_|__se_(?:compat_)?sys_|__do_(?:compat_)?sys_"
@@ -120,7 +128,7 @@ _SYSTEM_CALL = re.compile(
 )
 
 
-@cache
+@lru_cache(4096)
 def serves(name: str) -> bool:
     """Whether a function is hardly ever at fault: it reports or checks, or does what its caller asked it to do."""
     plain = name.removesuffix("_noprof")  # memory allocation profiling: the function behind a macro of the old name
@@ -143,31 +151,44 @@ def first_at_fault(names: Iterable[str], also_skip: re.Pattern[str] | None = Non
     return next((name for name in names if not serves(name) and not skip.fullmatch(name)), None)
 
 
-def first_named(names: Iterable[str], also_skip: re.Pattern[str] | None = None) -> str | None:
-    """The same, if those that hardly ever are count too: the first by which the crash may go."""
+def other_names(names: Sequence[str], found: str, also_skip: re.Pattern[str] | None = None) -> list[str]:
+    """Other functions that a crash may go by in place of the one found to be at fault.
+
+    One is the first that is at least sometimes at fault; the other is the first that neither serves nor sounds like
+    it: where a driver calls its function `x_read_lock`, some go by its caller.
+
+    Args:
+        names, also_skip: as of `first_at_fault`.
+    """
     skip = also_skip or _NO_MORE
-    doubtful = (name for name in names if not serves(name) or _DOUBT.fullmatch(name))
-    return next((name for name in doubtful if not skip.fullmatch(name)), None)
+    kept = [name for name in names if not skip.fullmatch(name)]
+    doubtful = next((name for name in kept if not serves(name) or _DOUBT.fullmatch(name)), None)
+    plain = next((name for name in kept if not serves(name) and not _SOUNDS.search(name)), None)
+    return [name for name in dict.fromkeys((doubtful, plain)) if name not in (None, found)]
 
 
-def looping(names: Sequence[str], also_skip: re.Pattern[str] | None = None) -> str | None:
-    """The function that represents a loop.
+def looping(names: Sequence[str], also_skip: re.Pattern[str] | None = None) -> list[str]:
+    """The function that represents a loop, and others that it may go by.
 
     A stalled processor is caught anywhere in its loop, so its innermost function means little.  The last one
     before a dispatcher (a system call's entry, a worker, a driver's ioctl) stays the same each time.
 
     Args:
         names: functions from where the processor was caught, outwards.
+
+    Returns:
+        The function, the one just before the dispatcher, helper or not; [] where there is no dispatcher.
     """
-    previous = None
+    previous = nearest = None
     for name in names:
         at_fault = first_at_fault([name], also_skip) is not None
         if at_fault and name.startswith("smp_call_function"):
-            return name  # it waits for another processor
+            return [name]  # it waits for another processor
         if DISPATCH.fullmatch(name) and (at_fault or previous):
-            return previous or name
+            return list(dict.fromkeys((previous or name, nearest or name)))
         previous = name if at_fault else previous
-    return None
+        nearest = name
+    return []
 
 
 def is_interrupt_entry(name: str) -> bool:
@@ -175,20 +196,21 @@ def is_interrupt_entry(name: str) -> bool:
     return _INTERRUPT.fullmatch(name) is not None
 
 
-def sleeping(names: Sequence[str]) -> str | None:
-    """The function that represents a hung task: what waits, apart from the means of waiting.
+def sleeping(names: Sequence[str]) -> list[str]:
+    """The function that represents a hung task (what waits, apart from the means of waiting), and others it may go by.
 
     Many tasks hang when a grace period does not end, or the routing lock is not given back: those two are one
     thing each, whoever waits.
     """
     for name in names:
         if name.startswith("rtnl_lock") or _GRACE.fullmatch(name):
-            return name
-    found = next(
-        (name for name in names if not (_SLEEPING.fullmatch(name) or (serves(name) and not reports(name)))), None
-    )
+            return [name]
+    waiting = [name for name in names if not _SLEEPING.fullmatch(name)]
+    found = next((name for name in waiting if not serves(name) or reports(name)), None)
     # A sleeping task reports nothing: such a frame is from another trace, printed into this one.
-    return None if found is None or _NOT_SLEEPING.fullmatch(found) else found
+    if found is None or _REPORT.fullmatch(found):
+        return []
+    return list(dict.fromkeys((found, *(name for name in waiting[:1] if not reports(name)))))
 
 
 def names_in_titles(name: str) -> list[str]:

@@ -14,7 +14,9 @@ ADDRESS = r"\[<? {0,20}(?:(?:0x)?[0-9a-f]{8,16}|\(null\))>?\]"
 _OFFSET = r"\+(?:0x)?(?P<offset>[0-9a-f]{1,8})"
 _SIZE = r"/(?:0x)?(?P<size>[0-9a-f]{1,8})"
 _MODULE = r"(?: \[(?P<module>[\w-]+)[^\]]*\])?"
-_SOURCE = r"(?: (?P<source>[\w./+-]+:\d+))?"
+# A file and its line; clang's debug info has -1 for a line that stands for none.
+PLACE = r"[\w./+-]+:-?\d+"
+_SOURCE = rf"(?: (?P<source>{PLACE}))?"
 _LEAD = r"\s*(?:<{1,2}/?[A-Z#][\w#]*>{1,2} *)*(?:\[ *\d+\.\d+\] +)?"
 _FRAME = re.compile(
     rf"{_LEAD}\(?(?P<address>(?:{ADDRESS}\s*){{1,2}})?(?P<mark>\? +)?(?::(?P<old>\w+):)?(?P<function>{SYMBOL})"
@@ -27,9 +29,9 @@ _FROM = re.compile(
 )
 _BARE = re.compile(rf"\s*(?:{ADDRESS} )?(?P<mark>\? )?(?P<address>0x[0-9a-f]{{8,16}})\s*$")
 _INLINE = re.compile(
-    r"\s*(?:[RE]?IP: (?:0010:)?|(?:pc|lr) : )?(?P<function>[A-Za-z_]\w*) (?P<source>[\w./+-]+:\d+) \[inline\]\s*$"
+    rf"\s*(?:[RE]?IP: (?:0010:)?|(?:pc|lr) : )?(?P<function>[A-Za-z_]\w*) (?P<source>{PLACE}) \[inline\]\s*$"
 )
-_IS_INLINED = re.compile(r"[\w.]+ [\w./+-]+:\d+ \[inline\]\s*$")
+_IS_INLINED = re.compile(rf"[\w.]+ {PLACE} \[inline\]\s*$")
 _POINTER = re.compile(
     r"\s*(?:"
     r"(?P<x86>[RE]?IP)(?: is at|:)?\s*(?:(?P<segment>[0-9a-f]{4}):)?"

@@ -29,8 +29,8 @@ FILES = re.compile(
     # checks and reports
     |lib/(?:list_debug|refcount|ref_tracker|debugobjects|dump_stack|ubsan|dynamic_debug|smp_processor_id
     |fault-inject\w*|bug|nmi_backtrace|stackdepot)\.c
-    |mm/(?:kasan/(?!quarantine)|kmsan/|kfence/)\w+\.c|mm/(?:usercopy|kmemleak|page_owner)\.c
-    |kernel/(?:kcsan/\w+|panic|kcov|stacktrace)\.c
+    |mm/(?:kasan/|kmsan/|kfence/)\w+\.c|mm/(?:usercopy|kmemleak|page_owner)\.c
+    |kernel/(?:kcsan/\w+|panic|stacktrace)\.c
     # memory
     |mm/(?:slub|slab|slab_common|slob|util|maccess)\.c|mm/slab\.h
     # the same, where a compiler has not inlined them
@@ -57,6 +57,7 @@ ELSEWHERE = re.compile(
 NAMED = {
     "is_dynamic_key",  # a lock's key, which lives in the object that is gone
     "__bad_area_nosemaphore",  # what it does about a wrong address is a cause of crashes of its own
+    "qlist_free_all",  # it frees what others have corrupted
     "xa_destroy",  # the owner has not set it up
 }
 

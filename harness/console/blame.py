@@ -79,8 +79,8 @@ def matcher(*lists: str) -> re.Pattern[str]:
 
 # What those who go by parts of names take for helpers, wherever it is:
 _SOUNDS = re.compile(
-    r"(?:read|write|spin|mutex)_(?:un)?lock|rcu_|[kv][mz]?alloc|alloc_page|kmem_|slab|free_page|mem(?:cpy|cmp|set|move)"
-    r"|str(?:n?cmp|[nl]?cpy|n?len|casecmp|chr)|list_(?:add|del|move|splice)|(?:to|from|put|get)_user|refcount|kobject"
+    r"(?:read|write|spin|mutex)_(?:un)?lock|rcu_|[kv][mz]?alloc|alloc_page|kmem_|slab_(?:alloc|free)|free_page|mem(?:cpy|cmp|set|move)"
+    r"|str(?:n?cmp|[nl]?cpy|n?len|casecmp|chr)|list_(?:add|del|move|splice)|copy_(?:to|from)_user|(?:put|get)_user|refcount|kobject"
     r"|printk|printf|(?:work|work_sync|timer|timer_sync|workqueue)$|string$|pointer|_trap$|device_(?:add|del|unregister)"
     r"|unregister_netdev|(?:put|lock|wait_on)_page|folio_(?:put|lock|wait)|^(?:idr|ida|seq|vfs|hrtimer|radix_tree)_"
 )
@@ -179,6 +179,7 @@ def looping(names: Sequence[str], also_skip: re.Pattern[str] | None = None) -> l
     Returns:
         The function, the one just before the dispatcher, helper or not; [] where there is no dispatcher.
     """
+    skip = also_skip or _NO_MORE
     previous = nearest = None
     for name in names:
         at_fault = first_at_fault([name], also_skip) is not None
@@ -187,7 +188,8 @@ def looping(names: Sequence[str], also_skip: re.Pattern[str] | None = None) -> l
         if DISPATCH.fullmatch(name) and (at_fault or previous):
             return list(dict.fromkeys((previous or name, nearest or name)))
         previous = name if at_fault else previous
-        nearest = name
+        if not skip.fullmatch(name) and (not reports(name) or name.startswith("asm_exc_")):
+            nearest = name  # a fault in user space is an entry like a system call
     return []
 
 

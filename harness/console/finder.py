@@ -22,6 +22,8 @@ AT_ONCE = 8
 """Crashes that may be open at the same time, of different callers."""
 EARLY = 16
 """Lines after its head in which a trap's own line still belongs to the crash."""
+HEAD = 2
+"""Lines of a report in which another one begins and has the trace of both, where lines do not tell their caller."""
 NEAR = 5
 """Lines between two reports of one task of which the second follows from the first."""
 
@@ -52,6 +54,7 @@ class _Open:
         last: how many of `lines` are known to be its own; what follows may be noise.
         framed: a frame was seen.  nmi: other processors are made to show their traces too.
         ended: its end was told.
+        mixed: something else is printed into it, which cannot be told apart.
         within: the first line of the crash during whose report it began.
     """
 
@@ -61,6 +64,7 @@ class _Open:
     framed: bool = False
     nmi: bool = False
     ended: bool = False
+    mixed: bool = False
     within: int | None = None
 
     @property
@@ -166,10 +170,12 @@ class Follower:
         """Another crash begins where one is open."""
         # The trace that another processor is made to show would not come from this caller.
         alone = crash.framed or crash.ended or crash.nmi
-        if alone or not _CALLER.search(context) or context + _AROUND in self._open:
+        same = _CALLER.search(context) or len(crash.lines) <= HEAD
+        if alone or not same or context + _AROUND in self._open:
             yield from self._close(context, cut=not crash.framed)
         else:
             # It began while the kernel was about to print the trace of the first: the trace is that of both.
+            crash.mixed = not _CALLER.search(context)
             self._open[context + _AROUND] = self._open.pop(context)
 
     def _begin(self, rule: Rule, line: Line) -> Iterator[Event]:
@@ -204,7 +210,7 @@ class Follower:
             yield Event(self._analysed(crash), complete=True)
 
     def _analysed(self, crash: _Open, *, cut: bool = False) -> Crash:
-        found = analyse(crash.lines[: crash.last], cut=cut)
+        found = analyse(crash.lines[: crash.last], cut=cut or crash.mixed)
         died = self._died
         if died is not None and died < found.start_line and ("D" in found.taint or not found.taint):
             return replace(found, follows=died)

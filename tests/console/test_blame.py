@@ -62,4 +62,4 @@ def test_what_only_sounds_like_a_helper_is(name: str) -> None:
     ],
 )
 def test_a_loop_is_named_by_who_was_called_from_a_dispatcher(outwards: str) -> None:
-    assert looping(["_raw_spin_lock", "queue_step", "queue_all", *outwards.split()]) == "queue_all"
+    assert looping(["_raw_spin_lock", "queue_step", "queue_all", *outwards.split()])[0] == "queue_all"

@@ -87,7 +87,8 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
         taint=told.taint,
         corrupted=corrupted,
         fatal=rule.fatal or told.panic is not None,
-        notice=rule.notice,
+        # The head of a report whose rest is missing is none, though only such a rule takes it.
+        notice=rule.notice and head_rules(report.lines[report.head].text)[:1] == [rule],
         signature=signature(
             rule.kind,
             function,

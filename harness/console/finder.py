@@ -152,8 +152,8 @@ class Follower:
         context = line.context
         crash = self._open.get(context)
         rules = head_rules(line.text)
-        if rules and rules[0].notice and not self.notices:
-            rules = []
+        if rules and rules[0].notice and (crash or not self.notices):
+            rules = []  # it neither ends a crash nor belongs to it
         opens = bool(rules) and not (crash and _joins(rules[0], crash, line))
         if opens:
             if crash is not None:
@@ -278,10 +278,12 @@ def find_crashes(data: bytes | Iterable[bytes], *, notices: bool = False) -> lis
 
     Returns:
         The crashes, in the order in which they began; in a system log, without those that abrt has reported already.
+        Notices are told only where there is no crash.
     """
     follower = Follower(notices)
     crashes: dict[int, Crash] = {}
     for piece in (data,) if isinstance(data, bytes) else data:
         crashes.update((event.crash.start_line, event.crash) for event in follower.feed(piece) if event.complete)
     crashes.update((event.crash.start_line, event.crash) for event in follower.finish())
-    return [crashes[line] for line in sorted(crashes) if line > follower.reported]
+    found = [crashes[line] for line in sorted(crashes) if line > follower.reported]
+    return [crash for crash in found if not crash.notice] or found

@@ -260,7 +260,7 @@ Call Trace:
     ),
     rule(
         "slub",
-        r"BUG (?:kmalloc-|\w+ \().*: Object already free",
+        r"BUG (?:kmalloc-|[\w:.()-]+ \().*: Object already free",
         "BUG: Object already free",
         """\
 BUG kmalloc-64 (Not tainted): Object already free
@@ -271,7 +271,7 @@ INFO: Allocated in buffer_get+0x31/0x70 age=12 cpu=0 pid=71
     ),
     rule(
         "slub",
-        r"BUG [\w:.-]+ \((?:Not tainted|Tainted: [\w ]*?)\s*\): (?!kasan:)(?P<rest>[A-Z][\w' ]+)",
+        r"BUG [\w:.()-]+ \((?:Not tainted|Tainted: [\w ]*?)\s*\): (?!kasan:)(?P<rest>[A-Z][\w' ]+)",
         "BUG: slab: {rest}",
         """\
 BUG kmalloc-64 (Not tainted): Right Redzone overwritten

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from harness.console.helpers import FUNCTIONS
+from harness.console.places import common, helpers
 
 # Each word is a regular expression for a whole name, of a family where there is one.  The lists have what the table
-# `helpers.FUNCTIONS` lacks: functions that macros or assembly make, those of other versions than the table's, and those
+# `helpers.txt` lacks: functions that macros or assembly make, those of other versions than the table's, and those
 # whose neighbours may be at fault.
 # What prints a crash, or catches a fault:
 _REPORTING = r"""
@@ -79,14 +79,12 @@ def matcher(*lists: str) -> re.Pattern[str]:
 
 # What those who go by parts of names take for helpers, wherever it is:
 _SOUNDS = re.compile(
-    r"(?:read|write|spin|mutex)_(?:un)?lock|rcu_|[kv][mz]?alloc|alloc_page|kmem_|slab_(?:alloc|free)|free_page|mem(?:cpy|cmp|set|move)"
-    r"|str(?:n?cmp|[nl]?cpy|n?len|casecmp|chr)|list_(?:add|del|move|splice)|copy_(?:to|from)_user|(?:put|get)_user|refcount|kobject"
-    r"|printk|printf|(?:work|work_sync|timer|timer_sync|workqueue)$|string$|pointer|_trap$|device_(?:add|del|unregister)"
-    r"|unregister_netdev|(?:put|lock|wait_on)_page|folio_(?:put|lock|wait)|^(?:idr|ida|seq|vfs|hrtimer|radix_tree)_"
+    r"(?:read|write|spin|mutex)_(?:un)?lock|rcu_|[kv][mz]?alloc|alloc_page|kmem_|slab_(?:alloc|free)|mem(?:cpy|cmp|set|move)"
+    r"|str(?:n?cmp|[nl]?cpy|n?len|casecmp|chr)|list_(?:add|del|move|splice)|copy_(?:to|from)_user|refcount|print[fk]|_trap$"
 )
 
-WORDS = matcher(_REPORTING, _CHECKING, _LOCKING, _SERVING, _ALLOCATING, _DOUBTFUL)
-"""Functions that are never, or hardly ever, at fault, by their names."""
+CERTAIN = matcher(_REPORTING, _CHECKING, _LOCKING, _SERVING, _ALLOCATING)
+"""Functions that are never at fault, by their names."""
 _DOUBT = matcher(_DOUBTFUL)
 _REPORTS = matcher(_REPORTING, _CHECKING)
 _NO_MORE = re.compile(r"(?!)")
@@ -132,7 +130,7 @@ _SYSTEM_CALL = re.compile(
 def serves(name: str) -> bool:
     """Whether a function is hardly ever at fault: it reports or checks, or does what its caller asked it to do."""
     plain = name.removesuffix("_noprof")  # memory allocation profiling: the function behind a macro of the old name
-    return plain in FUNCTIONS or WORDS.fullmatch(plain) is not None
+    return plain in helpers() or CERTAIN.fullmatch(plain) is not None or _DOUBT.fullmatch(plain) is not None
 
 
 def reports(name: str) -> bool:
@@ -154,17 +152,24 @@ def first_at_fault(names: Iterable[str], also_skip: re.Pattern[str] | None = Non
 def other_names(names: Sequence[str], found: str, also_skip: re.Pattern[str] | None = None) -> list[str]:
     """Other functions that a crash may go by in place of the one found to be at fault.
 
-    One is the first that is at least sometimes at fault; the other is the first that neither serves nor sounds like
-    it: where a driver calls its function `x_read_lock`, some go by its caller.
+    They are the first that is at least sometimes at fault; the first outside of common code; and the first that does
+    not sound like a helper: where a driver calls its function `x_read_lock`, some go by its caller.
 
     Args:
         names, also_skip: as of `first_at_fault`.
     """
     skip = also_skip or _NO_MORE
     kept = [name for name in names if not skip.fullmatch(name)]
+    usual = [name for name in kept if not serves(name)]
     doubtful = next((name for name in kept if not serves(name) or _DOUBT.fullmatch(name)), None)
-    plain = next((name for name in kept if not serves(name) and not _SOUNDS.search(name)), None)
-    return [name for name in dict.fromkeys((doubtful, plain)) if name not in (None, found)]
+    outside = next((name for name in usual if not is_common(name)), None)
+    plain = next((name for name in usual if not _SOUNDS.search(name)), None)
+    return [name for name in dict.fromkeys((doubtful, outside, plain)) if name not in (None, found)]
+
+
+def is_common(name: str) -> bool:
+    """Whether a function is of common code, so that at times its caller is at fault."""
+    return name.removesuffix("_noprof") in common()
 
 
 def looping(names: Sequence[str], also_skip: re.Pattern[str] | None = None) -> list[str]:

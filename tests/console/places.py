@@ -1,0 +1,137 @@
+"""The tables of functions by where they live: `harness/console/helpers.txt` and `common.txt`.
+
+    python -m tests.console.places TREE...
+
+TREE is a kernel source tree; of several, the tables have the functions of all.  It needs universal-ctags.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import textwrap
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.console.blame import CERTAIN
+from harness.kernel.build import kernel_version
+
+TABLES = Path(__file__).parents[2] / "harness" / "console"
+
+HELPERS = re.compile(
+    r"""
+    # strings, sorting, lists, trees, bits, counters, formatted output, users' memory
+    lib/(?:string(?:_helpers)?|strn\w+|vsprintf|kasprintf|kstrtox|hexdump|list_sort|sort|bsearch|llist|klist|rbtree
+    |xarray|lockref|find_bit\w*|bitmap(?:-str)?|hweight|iomap\w*|crc[\w-]+|uuid|memcat_p|kobject(?:_uevent)?|usercopy
+    |atomic64|dec_and_lock)\.c
+    # checks and reports
+    |lib/(?:list_debug|refcount|ref_tracker|debugobjects|dump_stack|ubsan|dynamic_debug|smp_processor_id
+    |fault-inject\w*|bug|nmi_backtrace|stackdepot)\.c
+    |mm/(?:kasan/|kmsan/|kfence/)\w+\.c|mm/(?:usercopy|kmemleak|page_owner)\.c
+    |kernel/(?:kcsan/\w+|panic|stacktrace)\.c
+    # memory
+    |mm/(?:slub|slab|slab_common|slob|util|maccess)\.c|mm/slab\.h
+    # the same, where a compiler has not inlined them
+    |include/linux/(?:list\w*|rculist\w*|refcount|kref|slab|string|fortify-string|uaccess|spinlock\w*|rwlock\w*
+    |instrumented|kasan\w*|find)\.h
+    # locks
+    |kernel/(?:locking/[\w-]+|sched/completion)\.c
+    # what an architecture has of these
+    |arch/\w+/
+    (?:lib/[\w-]+|mm/(?:fault\w*|extable)|kernel/(?:traps\w*|stacktrace|dumpstack\w*))\.[cS]
+    """,
+    re.VERBOSE,
+)
+"""Where functions live that report, check or serve, and are not at fault."""
+
+COMMON = re.compile(
+    r"""
+    (?P<whole>drivers/base/[\w-]+|drivers/usb/core/(?:urb|message|hcd)|lib/[\w-]+|kernel/(?:workqueue|time/(?:timer|hrtimer))
+    |mm/(?:page_alloc|vmalloc))\.c
+    |(?:drivers/(?:i2c/i2c-core-base|char/hw_random/core|tty/tty_(?:io|port|ldisc)|base/power/[\w-]+)
+    |fs/(?:inode|dcache|buffer|libfs|super|read_write|file_table|seq_file|attr|mpage|xattr|open|namei|ioctl|splice
+    |direct-io|fs-writeback|char_dev|(?:kernfs|sysfs|debugfs)/\w+|proc/(?:generic|inode))
+    |mm/(?:filemap|truncate|readahead|page-writeback|swap|folio-compat|mempool|percpu|mempolicy|highmem|gup|memory|mmap
+    |rmap|shmem)
+    |kernel/(?:kthread|softirq|smp|notifier|resource|task_work)|block/(?:genhd|bdev|bio)
+    |net/(?:core/(?:skbuff|sock|dev|datagram|stream|rtnetlink)|socket|netlink/(?:af_netlink|genetlink))
+    |crypto/(?:api|algapi|skcipher|ahash|shash|scatterwalk|lskcipher))\.c
+    """,
+    re.VERBOSE,
+)
+"""Where common code lives; of the files that are not `whole` only what others can call."""
+
+# What does not run in a kernel, or runs apart from it, and code of these folders of another kind.
+ELSEWHERE = re.compile(
+    r"arch/(?!(?:x86|arm64|arm|riscv|powerpc|s390|mips|loongarch)/)"  # those that hardly anybody tests
+    r"|arch/\w+/(?:boot|um|tools|kvm/hyp|purgatory|vdso|kernel/vdso\w*|entry/vdso)/|drivers/firmware/efi/libstub/"
+    r"|(?:tools|samples|scripts|Documentation)/|.*(?:test|torture)[\w-]*\.c"
+    r"|arch/powerpc/lib/(?:crtsavres|sstep|feature|code-patching)|arch/x86/lib/(?:insn|inat)"
+)
+# Names by which syzbot calls crashes, though they live there.
+NAMED = {
+    "is_dynamic_key",  # a lock's key, which lives in the object that is gone
+    "__bad_area_nosemaphore",  # what it does about a wrong address is a cause of crashes of its own
+    "qlist_free_all",  # it frees what others have corrupted
+    "xa_destroy",  # the owner has not set it up
+}
+
+
+def definitions(tree: Path) -> Iterator[tuple[str, str, bool]]:
+    """Functions, the files that define them, and whether others can call them."""
+    command = ["ctags", "-R", "--languages=C,Asm", "--langmap=C:.c.h,Asm:.S", "--kinds-C=f", "--kinds-Asm=l", "-f", "-"]
+    assembly = r"--regex-Asm=/^SYM_(FUNC|CODE)_(START|ALIAS)\w*\((\w+)/\3/l/"
+    with subprocess.Popen(
+        [*command, assembly, "."], cwd=tree, stdout=subprocess.PIPE, text=True, errors="replace"
+    ) as run:
+        assert run.stdout
+        for line in run.stdout:
+            name, file, rest = line.split("\t", 2)
+            if re.fullmatch(r"[a-z_]\w{2,}", name) and not ELSEWHERE.match(file := file.removeprefix("./")):
+                yield name, file, "\tfile:" not in rest
+
+
+def tables(tree: Path) -> dict[str, dict[str, set[str]]]:
+    """Names by table and folder: of functions that are defined there alone, and that no pattern of names has."""
+    found: dict[str, dict[str, set[str]]] = {"helpers.txt": defaultdict(set), "common.txt": defaultdict(set)}
+    elsewhere: dict[str, set[str]] = {"helpers.txt": set(NAMED), "common.txt": set()}
+    for name, file, public in definitions(tree):
+        folder = str(Path(file).parent)
+        helper, common = HELPERS.fullmatch(file), COMMON.fullmatch(file)
+        if helper:
+            found["helpers.txt"][folder].add(name)
+        elif not file.endswith(".h"):
+            elsewhere["helpers.txt"].add(name)
+        if common and (public or common["whole"]):
+            found["common.txt"][folder].add(name)
+        elif not common and file.endswith(".c"):
+            elsewhere["common.txt"].add(name)
+    for table, folders in found.items():
+        for names in folders.values():
+            names -= elsewhere[table] | {name for name in names if CERTAIN.fullmatch(name)}
+    return found
+
+
+def main() -> None:
+    """Write the tables."""
+    folders: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    versions = []
+    for tree in map(Path, sys.argv[1:]):
+        versions.append(kernel_version((tree / "Makefile").read_text()))
+        for table, found in tables(tree).items():
+            for folder, names in found.items():
+                folders[table][folder] |= names
+    for table, found in folders.items():
+        lines = [f"# Made of Linux {', '.join(versions)} by `python -m tests.console.places TREE`; do not edit."]
+        seen = set().union(*folders["helpers.txt"].values()) if table != "helpers.txt" else set()
+        for folder, names in sorted(found.items()):
+            if fresh := sorted(names - seen):
+                lines += [f"# {folder}", *textwrap.wrap(" ".join(fresh), 118, break_on_hyphens=False)]
+            seen |= names
+        (TABLES / table).write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -122,7 +122,7 @@ _REPORT = matcher(_REPORTING)
 _GRACE = re.compile(r"_*synchronize_(?:s?rcu|net|sched)\w*")
 _SYSTEM_CALL = re.compile(
     r"(?:__(?:x64|arm64|ia32|riscv|s390x?|powerpc)_(?:compat_)?sys_|__se_(?:compat_)?sys_|__do_(?:compat_)?sys_"
-    r"|(?:compat_)?(?:SYSC|SyS|sys)_)(?P<rest>\w+)"
+    r"|(?:compat_)?(?:SYSC|SyS|(?:__)?sys)_)(?P<rest>\w+)"
 )
 
 
@@ -182,7 +182,8 @@ def looping(names: Sequence[str], also_skip: re.Pattern[str] | None = None) -> l
         names: functions from where the processor was caught, outwards.
 
     Returns:
-        The function, the one just before the dispatcher, helper or not; [] where there is no dispatcher.
+        The function, the one just before the dispatcher, helper or not, and the dispatcher itself where that does
+        work of its own; [] where there is none.
     """
     skip = also_skip or _NO_MORE
     previous = nearest = None
@@ -191,7 +192,8 @@ def looping(names: Sequence[str], also_skip: re.Pattern[str] | None = None) -> l
         if at_fault and name.startswith("smp_call_function"):
             return [name]  # it waits for another processor
         if DISPATCH.fullmatch(name) and (at_fault or previous):
-            return list(dict.fromkeys((previous or name, nearest or name)))
+            itself = [name] if name == "handle_softirqs" else []
+            return list(dict.fromkeys((previous or name, nearest or name, *itself)))
         previous = name if at_fault else previous
         if not skip.fullmatch(name) and (not reports(name) or name.startswith("asm_exc_")):
             nearest = name  # a fault in user space is an entry like a system call
@@ -227,6 +229,8 @@ def names_in_titles(name: str) -> list[str]:
     if name.startswith("smp_call_function"):
         return list(dict.fromkeys(("smp_call_function", name)))
     if found := _SYSTEM_CALL.fullmatch(name):
+        if name.startswith("__sys_"):
+            return [name, found["rest"]]
         plain = [f"sys_{found['rest']}", found["rest"]]
         return [*(plain if name.startswith("__") else reversed(plain)), name]
     return [name]

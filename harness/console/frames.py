@@ -20,14 +20,16 @@ _SOURCE = rf"(?: (?P<source>{PLACE}))?"
 _LEAD = r"\s*(?:<{1,2}/?[A-Z#][\w#]*>{1,2} *)*(?:\[ *\d+\.\d+\] +)?"
 _FRAME = re.compile(
     rf"{_LEAD}\(?(?P<address>(?:{ADDRESS}\s*){{1,2}})?(?P<mark>\? +)?(?::(?P<old>\w+):)?(?P<function>{SYMBOL})"
-    rf"{_OFFSET}(?:{_SIZE})?\)?{_MODULE}{_SOURCE}(?P<rest>[ .](?:\(.*\)|\[inline\])?)?\s*(?:\d[\d.]*)?$"
+    rf"{_OFFSET}(?:{_SIZE})?\)?{_MODULE}\)?{_SOURCE}(?P<rest>[ .](?:\(.*\)|\[inline\])?)?\s*(?:\d[\d.]*)?$"
 )
 # arm: the callee, then the place that called it.
 _FROM = re.compile(
     rf"\s*(?:{ADDRESS} )?\(?(?P<function>{SYMBOL})(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?{_MODULE}\)? from "
     rf"(?:{ADDRESS} )?\(? *(?:(?P<caller>{SYMBOL}){_OFFSET}{_SIZE}|\(null\)|0x[0-9a-f]+)"
 )
-_BARE = re.compile(rf"\s*(?:{ADDRESS} )?(?P<mark>\? )?(?P<address>0x[0-9a-f]{{8,16}})\s*$")
+_BARE = re.compile(
+    rf"\s*\(?(?P<at>(?:{ADDRESS} +){{1,2}})?(?P<mark>\? )?(?P<address>0x[0-9a-f]{{1,16}})\)?(?P<rest> \(unreliable\))?\s*$"
+)
 _INLINE = re.compile(
     rf"\s*(?:[RE]?IP: (?:0010:)?|(?:pc|lr) : )?(?P<function>[A-Za-z_]\w*) (?P<source>{PLACE}) \[inline\]\s*$"
 )
@@ -49,7 +51,11 @@ _SUFFIX = re.compile(r"^\.?([^.]+)\..*$")
 
 @dataclass(frozen=True)
 class Pointer:
-    """An instruction pointer: the function that it points into, or that it is null; neither where it is wild."""
+    """An instruction pointer: the function that it points into, or that it is null; neither where it is wild.
+
+    Attributes:
+        frame: the place as a frame, but on powerpc and s390, whose traces begin with it or its caller.
+    """
 
     function: str | None
     null: bool
@@ -90,7 +96,7 @@ def read_frame(text: str, stack: str | None = None) -> Frame | None:
         if found is None or not (found["size"] or found["address"]):
             return None
         return Frame(
-            found["function"],
+            found["function"].removeprefix("."),
             *_extent(found),
             found["module"] or found["old"],
             found["mark"] is None and "(unreliable)" not in (found["rest"] or ""),
@@ -116,7 +122,7 @@ def read_pointer(text: str) -> Pointer | None:
         if found["x86"] and found["segment"] in USER_SEGMENTS:
             return None
         function, frame = found["function"], None
-        if function:
+        if function and not text.lstrip().startswith(("NIP", "Krnl")):
             frame = Frame(function, *_extent(found), found["module"], True, source=found["source"])
         return Pointer(function, found["null"] is not None, frame)
     if _NULL_ADDRESS.match(text):
@@ -133,4 +139,6 @@ def caller_in(text: str) -> str | None:
 def read_address(text: str, stack: str | None = None) -> Frame | None:
     """The frame that a line of a call trace is which has only an address, or None."""
     found = _BARE.match(text)
-    return Frame(found["address"], None, None, None, found["mark"] is None, stack) if found else None
+    if found is None or not (found["at"] or len(found["address"]) >= len("0x00000000")):
+        return None
+    return Frame(found["address"], None, None, None, found["mark"] is None and found["rest"] is None, stack)

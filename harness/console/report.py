@@ -63,6 +63,8 @@ _HEADING = re.compile(
     r"|-> #\d+.*|\.\.\. (?:acquired|key) +at:.*|(?:\(\w+\) )?(?:HARD|SOFT)IRQ-ON-W at.*"
     r"|\{?[\w -]+\}? state was registered at):?)\s*$"
 )
+# s390 names where it last branched from: no frame, and the last of a report.
+_LAST_BRANCH = re.compile(r"^\s*Last Breaking-Event-Address")
 # What cannot be within a trace: after it, frames belong to another one.
 _BREAK = re.compile(r"^\s*(?:Sending NMI|NMI backtrace for|Kernel panic|---\[ end|Memory state|The buggy)")
 _STACK = re.compile(
@@ -163,6 +165,8 @@ def read_report(lines: Sequence[Line]) -> Report:
             shown = any(trace.headed and not trace.name for trace in report.traces)
             if shown or _ANOTHERS.search(lines[0].text):
                 panic = "Kernel panic"  # whoever found the crash panics because of it
+        if _LAST_BRANCH.match(text):
+            break
         if found := _HEADING.match(text):
             current = Trace(at, (found["where"] or panic).strip(" :"), True)
             report.traces.append(current)

@@ -47,7 +47,7 @@ Call trace:
     ),
     rule(
         "null-deref",
-        r"Unable to handle kernel pointer dereference in virtual kernel address space",
+        r"Unable to handle kernel pointer dereference (?:in|at) virtual kernel address",
         _NULL,
         """\
 Unable to handle kernel pointer dereference in virtual kernel address space
@@ -66,11 +66,11 @@ Last Breaking-Event-Address:
 """,
         "BUG: unable to handle kernel NULL pointer dereference in queue_drop",
         also=_ACCESS,
-        body=r"Failing address: 0{12}",
+        body=r"(?:Failing address:|at virtual kernel address) 0{12}",
     ),
     rule(
         "paging",
-        r"Unable to handle kernel pointer dereference in virtual kernel address space",
+        r"Unable to handle kernel pointer dereference (?:in|at) virtual kernel address",
         _PAGE,
         """\
 Unable to handle kernel pointer dereference in virtual kernel address space

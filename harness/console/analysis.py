@@ -153,7 +153,9 @@ def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
             return _Blamed(named[0] if named else None, null)
         case Blame.LOOP | Blame.INTERRUPTED:
             loop = looping(names, rule.skip)
-            if not loop and not any(frame.reliable for trace in report.traces for frame in trace.frames):
+            if not loop and not any(
+                frame.reliable for trace in report.traces for frame in trace.frames if not frame.inlined
+            ):
                 loop = [*filter(None, [first_at_fault(names, rule.skip)])]  # the unwinder was lost: all that is known
             return _Blamed(next(iter(loop), None), null, (*others, *loop[1:]))
         case Blame.SLEEP:
@@ -191,7 +193,7 @@ def _jump(report: Report) -> tuple[bool, str | None]:
     pointer = report.pointers[0][1] if report.pointers else None
     if pointer is None or (pointer.function is not None and not _NO_CODE.search(report.text)):
         return False, None
-    first = next((frame for trace in report.traces for frame in trace.frames), None)
+    first = next((frame for trace in report.traces for frame in trace.frames if not frame.inlined), None)
     return True, base_name(first.function) if first and first.named and not first.reliable else None
 
 

@@ -154,6 +154,8 @@ class Follower:
         rules = head_rules(line.text)
         if rules and rules[0].notice and (crash or not self.notices):
             rules = []  # it neither ends a crash nor belongs to it
+        if rules and crash and is_inlined(line.text) and not all(is_inlined(line.text) for line in crash.lines):
+            rules = []  # the line of the kernel's, which follows, tells whether a crash begins
         opens = bool(rules) and not (crash and _joins(rules[0], crash, line))
         if opens:
             if crash is not None:
@@ -170,7 +172,7 @@ class Follower:
         """Another crash begins where one is open."""
         # The trace that another processor is made to show would not come from this caller.
         alone = crash.framed or crash.ended or crash.nmi
-        same = _CALLER.search(context) or len(crash.lines) <= HEAD
+        same = _CALLER.search(context) or crash.last <= HEAD
         if alone or not same or context + _AROUND in self._open:
             yield from self._close(context, cut=not crash.framed)
         else:

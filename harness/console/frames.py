@@ -28,10 +28,11 @@ _FROM = re.compile(
     rf"(?:{ADDRESS} )?\(? *(?:(?P<caller>{SYMBOL}){_OFFSET}{_SIZE}|\(null\)|0x[0-9a-f]+)"
 )
 _BARE = re.compile(
-    rf"\s*\(?(?P<at>(?:{ADDRESS} +){{1,2}})?(?P<mark>\? )?(?P<address>0x[0-9a-f]{{1,16}})\)?(?P<rest> \(unreliable\))?\s*$"
+    rf"\s*\(?(?P<at>(?:{ADDRESS} +){{1,2}})?(?P<mark>\? )?(?P<address>0x[0-9a-f]{{1,16}})\)?"
+    r"(?P<rest> \(unreliable\))?\s*$"
 )
 _INLINE = re.compile(
-    rf"\s*(?:[RE]?IP: (?:0010:)?|(?:pc|lr) : )?(?P<function>[A-Za-z_]\w*) (?P<source>{PLACE}) \[inline\]\s*$"
+    rf"\s*(?:[RE]IP: (?:0010:|0060:)?|(?P<mark>\? +))?(?P<function>[A-Za-z_][\w.]*) (?P<source>{PLACE}) \[inline\]\s*$"
 )
 _IS_INLINED = re.compile(rf"[\w.]+ {PLACE} \[inline\]\s*$")
 _POINTER = re.compile(
@@ -106,7 +107,8 @@ def read_frame(text: str, stack: str | None = None) -> Frame | None:
     if " from " in text and (found := _FROM.match(text)):
         return Frame(found["function"], None, None, found["module"], True, stack)
     if text.rstrip().endswith("[inline]") and (found := _INLINE.match(text)):
-        return Frame(found["function"], None, None, None, True, stack, found["source"], inlined=True)
+        sure = found["mark"] is None
+        return Frame(found["function"], None, None, None, sure, stack, found["source"], inlined=True)
     return None
 
 

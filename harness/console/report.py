@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import takewhile
 
 from harness.console.crash import Frame
 from harness.console.frames import (
@@ -117,11 +118,16 @@ class Report:
     def frames(self) -> list[Frame]:
         """Where the fault was, if an instruction pointer tells it before any trace, and all frames as printed."""
         frames = [frame for trace in self.traces for frame in trace.frames]
-        first = self.order[0][1] if self.order else None
+        inlined = list(
+            takewhile(lambda what: isinstance(what, Frame) and what.inlined, (what for _, what in self.order))
+        )
+        first = next((what for _, what in self.order[len(inlined) :]), None)
         if not isinstance(first, Pointer) or first.frame is None:
             return frames
-        again = bool(frames) and base_name(frames[0].function) == first.function
-        return frames if again else [first.frame, *frames]
+        rest = frames[len(inlined) :]
+        after = next((frame for frame in rest if not frame.inlined), None)
+        again = after is not None and base_name(after.function) == first.function
+        return frames if again else [*frames[: len(inlined)], first.frame, *rest]
 
     def functions(self, start: int | None = None) -> list[str]:
         """The functions of instruction pointers and reliable frames, in the order of printing.
@@ -209,7 +215,11 @@ def _add_leafs_caller(report: Report) -> None:
     if link is None or not report.pointers:
         return
     leaf = base_name(report.pointers[0][1].function or "")
-    frames = [(at, base_name(what.function)) for at, (_, what) in enumerate(report.order) if isinstance(what, Frame)]
+    frames = [
+        (at, base_name(what.function))
+        for at, (_, what) in enumerate(report.order)
+        if isinstance(what, Frame) and not what.inlined
+    ]
     outer = next(((at, name) for at, name in frames if name != leaf and not name.startswith("0x")), None)
     # A trace that begins with what reports the crash has this function further down, and its caller there.
     if outer is None or (leaf and frames[0][1] != leaf):

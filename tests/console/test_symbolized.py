@@ -1,4 +1,6 @@
-"""Logs that went through the kernel's own scripts/decode_stacktrace.sh: places in the source for offsets."""
+"""Logs that were symbolized: by the kernel's own scripts/decode_stacktrace.sh, with places in the source for offsets;
+and as syzbot does it, with places beside offsets, and a line more for each function that was inlined.
+"""
 
 import re
 from pathlib import Path
@@ -12,7 +14,7 @@ from harness.console.lines import read_line
 GOLDEN = Path(__file__).parent / "golden"
 
 # As the script prints them: one blank where there were several, and one after the place.
-DECODED = b"""\
+SYMBOLIZED = b"""\
 [ 16.822559][ T39] BUG: KASAN: slab-use-after-free in queue_drop (drivers/misc/queue.c:125) \n\
 [   16.823436][   T39] Read of size 4 at addr ffff888000d56a40 by task worker/39
 [   16.824226][   T39] CPU: 1 UID: 0 PID: 39 Comm: worker Not tainted 6.12.117 #1
@@ -29,7 +31,7 @@ DECODED = b"""\
 
 
 def test_frames_have_a_place_and_no_offset() -> None:
-    (crash,) = find_crashes(DECODED)
+    (crash,) = find_crashes(SYMBOLIZED)
     assert (crash.title, crash.function) == ("KASAN: slab-use-after-free Read in queue_drop", "queue_drop")
     assert crash.signature == "kasan:queue_drop<queue_all"
     told = [(frame.function, frame.reliable, frame.module, frame.source) for frame in crash.frames]
@@ -57,7 +59,7 @@ def test_the_instruction_pointer_has_its_place() -> None:
 
 
 @pytest.mark.parametrize("text", ["see main (of queue.c: 12)", "a ratio (of 3:4)", "f (x:1", "queue_drop (queue.c)"])
-def test_what_only_looks_like_a_decoded_frame_is_left_as_it_is(text: str) -> None:
+def test_what_only_looks_like_a_symbolized_frame_is_left_as_it_is(text: str) -> None:
     assert read_line(text.encode(), 1).text == text
     assert read_frame(text) is None
 
@@ -65,7 +67,7 @@ def test_what_only_looks_like_a_decoded_frame_is_left_as_it_is(text: str) -> Non
 FRAME = re.compile(rb"(?P<before>.*?)(?P<function>[\w.]+)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[(?P<module>\w+)\])?\s*")
 
 
-def decode(line: bytes) -> bytes:
+def by_script(line: bytes) -> bytes:
     """What the script makes of a line: its last word is a frame, or it stays."""
     found = FRAME.fullmatch(line)
     if not found or b" from " in line:
@@ -76,11 +78,68 @@ def decode(line: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("log", sorted(GOLDEN.glob("*.log")), ids=lambda log: log.stem)
-def test_a_decoded_log_has_the_crashes_of_the_log(log: Path) -> None:
+def test_a_symbolized_log_has_the_crashes_of_the_log(log: Path) -> None:
     raw = log.read_bytes()
-    decoded = b"\n".join(map(decode, raw.split(b"\n")))
-    before, after = find_crashes(raw), find_crashes(decoded)
+    symbolized = b"\n".join(map(by_script, raw.split(b"\n")))
+    before, after = find_crashes(raw), find_crashes(symbolized)
     for crash, same in zip(before, after, strict=True):
         assert (same.title, same.function, same.signature) == (crash.title, crash.function, crash.signature)
         assert (same.start_line, same.end_line) == (crash.start_line, crash.end_line)
         assert [frame.function for frame in same.frames] == [frame.function for frame in crash.frames]
+
+
+PLACED = re.compile(rb"(?P<before>.*?)(?P<function>\b[A-Za-z_][\w.]*)(?P<offset>\+0x[0-9a-f]+/0x[0-9a-f]+)(?P<rest>.*)")
+
+
+def as_syzbot_does(line: bytes) -> list[bytes]:
+    """A line with the place of its function, after its copies for two functions that are inlined there."""
+    found = PLACED.fullmatch(line.rstrip())
+    if not found or b" from " in line or b"last function" in line:
+        return [line]
+    inlined = [
+        found["before"] + name + b" include/linux/a.h:7 [inline]" for name in (b"instrument_it", b"queue_inlined")
+    ]
+    return [*inlined, found["before"] + found["function"] + found["offset"] + b" drivers/misc/a.c:12" + found["rest"]]
+
+
+@pytest.mark.parametrize("log", sorted(GOLDEN.glob("*.log")), ids=lambda log: log.stem)
+def test_a_log_with_inlined_functions_has_the_crashes_of_the_log(log: Path) -> None:
+    raw = log.read_bytes()
+    symbolized = b"\n".join(more for line in raw.split(b"\n") for more in as_syzbot_does(line))
+    before, after = find_crashes(raw), find_crashes(symbolized)
+    for crash, same in zip(before, after, strict=True):
+        assert (same.title, same.alt_titles, same.function) == (crash.title, crash.alt_titles, crash.function)
+        assert (same.signature, same.corrupted) == (crash.signature, crash.corrupted)
+        assert [frame.function for frame in same.frames if not frame.inlined] == [f.function for f in crash.frames]
+
+
+def test_the_kernels_line_follows_its_copies() -> None:
+    (crash,) = find_crashes(b"""\
+BUG: KASAN: slab-use-after-free in instrument_atomic_read include/linux/instrumented.h:68 [inline]
+BUG: KASAN: slab-use-after-free in queue_get drivers/misc/queue.c:-1 [inline]
+BUG: KASAN: slab-use-after-free in queue_drop+0x44/0x90 drivers/misc/queue.c:125
+Read of size 4 at addr ffff888000d56a40 by task worker/39
+Call Trace:
+ <TASK>
+ instrument_atomic_read include/linux/instrumented.h:68 [inline]
+ queue_get drivers/misc/queue.c:-1 [inline]
+ queue_drop+0x44/0x90 drivers/misc/queue.c:125
+ queue_all+0x44/0x90 drivers/misc/queue.c:-1
+""")
+    assert (crash.title, crash.start_line) == ("KASAN: slab-use-after-free Read in queue_drop", 1)
+    assert [(frame.function, frame.inlined, frame.source) for frame in crash.frames[1:]] == [
+        ("queue_get", True, "drivers/misc/queue.c:-1"),
+        ("queue_drop", False, "drivers/misc/queue.c:125"),
+        ("queue_all", False, "drivers/misc/queue.c:-1"),
+    ]
+
+
+def test_a_head_that_is_cut_after_its_copies_goes_by_what_is_left() -> None:
+    (crash,) = find_crashes(b"""\
+BUG: KASAN: slab-use-after-free in queue_get drivers/misc/queue.c:7 [inline]
+Read of size 4 at addr ffff888000d56a40 by task worker/39
+Call Trace:
+ queue_get drivers/misc/queue.c:7 [inline]
+ queue_drop+0x44/0x90 drivers/misc/queue.c:125
+""")
+    assert crash.title == "KASAN: slab-use-after-free Read in queue_get"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import takewhile
 
 from harness.console.places import common, helpers
 
@@ -162,9 +163,15 @@ def other_names(names: Sequence[str], found: str, also_skip: re.Pattern[str] | N
     kept = [name for name in names if not skip.fullmatch(name)]
     usual = [name for name in kept if not serves(name)]
     doubtful = next((name for name in kept if not serves(name) or _DOUBT.fullmatch(name)), None)
-    outside = next((name for name in usual if not is_common(name)), None)
+    outside = _outside(usual)
     plain = next((name for name in usual if not _SOUNDS.search(name)), None)
     return [name for name in dict.fromkeys((doubtful, outside, plain)) if name not in (None, found)]
+
+
+def _outside(names: Sequence[str]) -> str | None:
+    """The first function outside of common code, up to where the kernel was entered."""
+    inner = takewhile(lambda name: not (DISPATCH.fullmatch(name) or _SYSTEM_CALL.fullmatch(name)), names)
+    return next((name for name in inner if not is_common(name)), None)
 
 
 def is_common(name: str) -> bool:
@@ -219,7 +226,9 @@ def sleeping(names: Sequence[str]) -> list[str]:
     # A sleeping task reports nothing: such a frame is from another trace, printed into this one.
     if found is None or _REPORT.fullmatch(found):
         return []
-    return list(dict.fromkeys((found, *(name for name in waiting[:1] if not reports(name)))))
+    outside = _outside([name for name in waiting if not serves(name)])
+    others = (*(name for name in waiting[:1] if not reports(name)), outside)
+    return list(dict.fromkeys((found, *(name for name in others if name))))
 
 
 def names_in_titles(name: str) -> list[str]:

@@ -48,15 +48,16 @@ HELPERS = re.compile(
 
 COMMON = re.compile(
     r"""
-    (?P<whole>drivers/base/[\w-]+|drivers/usb/core/(?:urb|message|hcd)|lib/[\w-]+|kernel/(?:workqueue|time/(?:timer|hrtimer))
-    |mm/(?:page_alloc|vmalloc))\.c
-    |(?:drivers/(?:i2c/i2c-core-base|char/hw_random/core|tty/tty_(?:io|port|ldisc)|base/power/[\w-]+)
-    |fs/(?:inode|dcache|buffer|libfs|super|read_write|file_table|seq_file|attr|mpage|xattr|open|namei|ioctl|splice
-    |direct-io|fs-writeback|char_dev|(?:kernfs|sysfs|debugfs)/\w+|proc/(?:generic|inode))
+    (?P<whole>drivers/(?:base/[\w-]+|usb/core/(?:urb|message|hcd)|tty/tty_io)|lib/[\w-]+
+    |fs/(?:read_write|seq_file|libfs|ioctl|open|file_table|(?:kernfs|sysfs|debugfs)/\w+|proc/(?:generic|inode))
+    |kernel/(?:workqueue|kthread|softirq|smp|notifier|time/(?:timer|hrtimer))|mm/(?:page_alloc|vmalloc)
+    |net/socket|block/(?:bdev|fops))\.c
+    |(?:drivers/(?:i2c/i2c-core-base|char/hw_random/core|tty/tty_(?:port|ldisc)|base/power/[\w-]+)
+    |fs/(?:inode|dcache|buffer|super|attr|mpage|xattr|namei|splice|direct-io|fs-writeback|char_dev)
     |mm/(?:filemap|truncate|readahead|page-writeback|swap|folio-compat|mempool|percpu|mempolicy|highmem|gup|memory|mmap
     |rmap|shmem)
-    |kernel/(?:kthread|softirq|smp|notifier|resource|task_work)|block/(?:genhd|bdev|bio)
-    |net/(?:core/(?:skbuff|sock|dev|datagram|stream|rtnetlink)|socket|netlink/(?:af_netlink|genetlink))
+    |kernel/(?:resource|task_work)|block/(?:genhd|bio)
+    |net/(?:core/(?:skbuff|sock|dev|datagram|stream|rtnetlink)|netlink/(?:af_netlink|genetlink))
     |crypto/(?:api|algapi|skcipher|ahash|shash|scatterwalk|lskcipher))\.c
     """,
     re.VERBOSE,

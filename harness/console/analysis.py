@@ -14,11 +14,13 @@ from harness.console.blame import (
     names_in_titles,
     other_names,
     reports,
+    serves,
     sleeping,
 )
 from harness.console.crash import Crash, Frame
 from harness.console.frames import Pointer, base_name
 from harness.console.lines import Line, printable
+from harness.console.places import HELPER_FILES, NAMED
 from harness.console.report import Report, facts, read_report
 from harness.console.rules import MARKS, NO_CRASH, RULES, Blame, Rule
 from harness.console.signature import signature
@@ -133,6 +135,18 @@ class _Blamed:
     names: tuple[str, ...] = ()
 
 
+def _skipped(report: Report, rule: Rule) -> re.Pattern[str] | None:
+    """What is not at fault in this kind of crash, nor by the files that a symbolized report names.
+
+    The latter are functions that the tables do not know, of other versions than theirs.
+    """
+    placed = {base_name(frame.function) for frame in report.frames if frame.source and HELPER_FILES.match(frame.source)}
+    unknown = sorted(re.escape(name) for name in placed - NAMED if not serves(name))
+    if not unknown:
+        return rule.skip
+    return re.compile("|".join([*([rule.skip.pattern] if rule.skip else []), *unknown]))
+
+
 def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
     named = [base_name(groups[key]) for key in ("f", "f1", "f2") if key in groups]
     null = bool(report.pointers) and report.pointers[0][1].null
@@ -146,17 +160,18 @@ def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
         start, entered = _interrupted(report)
         names = report.functions(start) if start is not None else []
         others = () if entered else ("corrupted",)
+    skip = _skipped(report, rule)
     match rule.blame:
         case Blame.NONE:
             return _Blamed(None, null)
         case Blame.NAMED:
             return _Blamed(named[0] if named else None, null)
         case Blame.LOOP | Blame.INTERRUPTED:
-            loop = looping(names, rule.skip)
+            loop = looping(names, skip)
             if not loop and not any(
                 frame.reliable for trace in report.traces for frame in trace.frames if not frame.inlined
             ):
-                loop = [*filter(None, [first_at_fault(names, rule.skip)])]  # the unwinder was lost: all that is known
+                loop = [*filter(None, [first_at_fault(names, skip)])]  # the unwinder was lost: all that is known
             return _Blamed(next(iter(loop), None), null, (*others, *loop[1:]))
         case Blame.SLEEP:
             slept = sleeping(names)
@@ -168,19 +183,19 @@ def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
         target = base_name(report.pointers[0][1].function or "")
         callers = list(dropwhile(lambda name: name == target, names))
         if top:
-            others = tuple(filter(None, [first_at_fault(callers, rule.skip)]))
+            others = tuple(filter(None, [first_at_fault(callers, skip)]))
             callers.insert(0, top)
         names = callers or names
         named = []
-    found = first_at_fault([*named, *names], rule.skip)
+    found = first_at_fault([*named, *names], skip)
     # Some search for the place of the fault, helper or not, or for what only sometimes is a helper.
     place = [*named, *(pointer.function for _, pointer in report.pointers[:1] if pointer.function and not jumped)][:1]
     told = tuple(name for name in map(base_name, place) if not reports(name))
     if found is not None:
-        told = tuple(name for name in (*told, *other_names([*named, *names], found, rule.skip)) if name != found)
+        told = tuple(name for name in (*told, *other_names([*named, *names], found, skip)) if name != found)
     if found is not None and found == report.link:
         # Who goes by the trace alone, as most do, does not know the leaf's caller.
-        told += tuple(filter(None, [first_at_fault([name for name in names if name != found], rule.skip)]))
+        told += tuple(filter(None, [first_at_fault([name for name in names if name != found], skip)]))
     return _Blamed(found, null, (*(others or _public_name(found, names)), *told), tuple(names) if jumped else ())
 
 

@@ -27,10 +27,10 @@ _*(?:(?:hash_+|trace_)?do_(?:async_)?|(?:asm_)?exc_|async_|trace_|handle_|bad_)?
 """
 # What instruments the kernel, and checks on its behalf:
 _CHECKING = r"""
-\w*(?:[akmbtc]san|kfence)\w* __sanitizer\w* __kcov\w* \w*check_(?:memory|region)_?\w* read_word_at_a_time should_fail\w*
-__virt_addr_valid __phys_addr\w* \w*debug_object\w* \w*_is_static_object \w*lockdep\w* _*lock_(?:acquire|release)\w*
-perf_trace\w* trace_(?:hard|soft)irqs_\w+ preempt_count_\w+ \w*preempt_check\w* __fortify_\w+ usercopy_\w+ __cfi_\w+
-__fentry__ mcount ftrace_(?:\w*caller|stub|call|regs_call|ops_\w+)
+\w*(?:[akmbtc]san|kfence)\w* __sanitizer\w* __kcov\w* \w*check_(?:memory|region)_?\w* read_word_at_a_time
+should_fail\w* __virt_addr_valid __phys_addr\w* \w*debug_object\w* \w*_is_static_object \w*lockdep\w*
+_*lock_(?:acquire|release)\w* perf_trace\w* trace_(?:hard|soft)irqs_\w+ preempt_count_\w+ \w*preempt_check\w*
+__fortify_\w+ usercopy_\w+ __cfi_\w+ __fentry__ mcount ftrace_(?:\w*caller|stub|call|regs_call|ops_\w+)
 """
 # What locks, waits and wakes:
 _LOCKING = r"""
@@ -42,7 +42,7 @@ _*(?:do_)?wait_for_(?:common|completion)\w* \w*local_bh_enable\w* \w*local_irq_\
 # What serves any caller: memory, strings, lists, trees, counters, users' memory, formatted output:
 _SERVING = r"""
 \w*mem(?:cpy|cmp|set|chr|move|scan)\w* rep_(?:movs|stos)_\w+ _*copy_mc_\w+ copyin copyout\w* (?:__pi_+|nla_)str\w+
-strlcpy \w*copy_(?:to|from|in)_(?:user|iter)\w* copy_page_to_iter\w* _*copy_user\w*
+strlcpy xas_\w+ \w*copy_(?:to|from|in)_(?:user|iter)\w* copy_page_to_iter\w* _*copy_user\w*
 _*(?:put|get)_user(?!_pages?)(?:_\w+)? \w*clear_user\w* __list_\w+ list_(?:add|del|replace|move|splice)\w*
 _*hlist_(?:\w+_)?(?:add|del)\w* _*(?:try_to_)?del_(?:singleshot_)?timer\w* try_to_grab_pending _*refcount_\w+
 kref_(?:get|put)\w* \w*atomic(?:64|_long)?_(?:add|sub|inc|dec|set|read|fetch|cmpxchg|xchg|or|and|xor|try)\w*
@@ -68,8 +68,9 @@ _*(?:queue|insert|flush|start_flush|drain|destroy|mod)_(?:delayed_|rcu_)?work(?:
 devres_release\w* \w*sysfs_remove\w* \w*kernfs_(?:remove|find)\w*_ns i2c_del_adapter
 usb_(?:\w+_)?(?:submit|kill|poison|unlink|start_wait)_(?:anchored_)?urbs? usb_(?:control|bulk|interrupt)_msg\w*
 dummy_urb_enqueue usb_hcd_\w+urb\w* iput\w* igrab ihold (?:fast_)?dput (?:inc|drop|set|clear)_nlink
-_*mark_(?:buffer|inode)_dirty\w* \w*(?:truncate|invalidate)_inode_pages\w* find_(?:lock|get)_entries xas_\w+
-_*xa_(?!destroy)\w+ mempool_(?:alloc|free)\w* \w*skb_(?:put|push|pull)\w* k(?:un)?map_(?:atomic|local)\w*
+_*mark_(?:buffer|inode)_dirty\w* \w*(?:truncate|invalidate)_inode_pages\w* find_(?:lock|get)_entries _*xa_\w+
+__xas_nomem rtlock_slowlock_locked mempool_(?:alloc|free)\w* \w*skb_(?:put|push|pull)\w*
+k(?:un)?map_(?:atomic|local)\w*
 """
 
 
@@ -81,7 +82,7 @@ def matcher(*lists: str) -> re.Pattern[str]:
 # What those who go by parts of names take for helpers, wherever it is:
 _SOUNDS = re.compile(
     r"(?:read|write|spin|mutex)_(?:un)?lock|rcu_|[kv][mz]?alloc|alloc_page|kmem_|slab_(?:alloc|free)|mem(?:cpy|cmp|set|move)"
-    r"|str(?:n?cmp|[nl]?cpy|n?len|casecmp|chr)|list_(?:add|del|move|splice)|copy_(?:to|from)_user|refcount|print[fk]|_trap$"
+    r"|str(?:n?cmp|[nl]?cpy|n?len|casecmp|chr)|list_(?:add|del|move|splice)|copy_(?:to|from)_user|refcount|print[fk]|_trap$|(?:queue|flush|cancel)_(?:delayed_)?work"
 )
 
 CERTAIN = matcher(_REPORTING, _CHECKING, _LOCKING, _SERVING, _ALLOCATING)
@@ -125,6 +126,8 @@ _SYSTEM_CALL = re.compile(
     r"(?:__(?:x64|arm64|ia32|riscv|s390x?|powerpc)_(?:compat_)?sys_|__se_(?:compat_)?sys_|__do_(?:compat_)?sys_"
     r"|(?:compat_)?(?:SYSC|SyS|(?:__)?sys)_)(?P<rest>\w+)"
 )
+
+_ENTRY = re.compile(r"(?:__(?:x64|arm64|ia32|se|do)_(?:compat_)?sys|SyS|SYSC)_\w+")
 
 
 @lru_cache(4096)
@@ -189,8 +192,8 @@ def looping(names: Sequence[str], also_skip: re.Pattern[str] | None = None) -> l
         names: functions from where the processor was caught, outwards.
 
     Returns:
-        The function, the one just before the dispatcher, helper or not, and the dispatcher itself where that does
-        work of its own; [] where there is none.
+        The function, the one just before the dispatcher, helper or not, the dispatcher itself where that does work
+        of its own, and the system call; [] where there is no dispatcher.
     """
     skip = also_skip or _NO_MORE
     previous = nearest = None
@@ -200,7 +203,8 @@ def looping(names: Sequence[str], also_skip: re.Pattern[str] | None = None) -> l
             return [name]  # it waits for another processor
         if DISPATCH.fullmatch(name) and (at_fault or previous):
             itself = [name] if name == "handle_softirqs" else []
-            return list(dict.fromkeys((previous or name, nearest or name, *itself)))
+            calls = [names_in_titles(name)[0] for name in names if _ENTRY.fullmatch(name)][-1:]
+            return list(dict.fromkeys((previous or name, nearest or name, *itself, *calls)))
         previous = name if at_fault else previous
         if not skip.fullmatch(name) and (not reports(name) or name.startswith("asm_exc_")):
             nearest = name  # a fault in user space is an entry like a system call

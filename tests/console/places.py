@@ -16,35 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.console.blame import CERTAIN
+from harness.console.places import HELPER_FILES, NAMED
 from harness.kernel.build import kernel_version
 
 TABLES = Path(__file__).parents[2] / "harness" / "console"
-
-HELPERS = re.compile(
-    r"""
-    # strings, sorting, lists, trees, bits, counters, formatted output, users' memory
-    lib/(?:string(?:_helpers)?|strn\w+|vsprintf|kasprintf|kstrtox|hexdump|list_sort|sort|bsearch|llist|klist|rbtree
-    |xarray|lockref|find_bit\w*|bitmap(?:-str)?|hweight|iomap\w*|crc[\w-]+|uuid|memcat_p|kobject(?:_uevent)?|usercopy
-    |atomic64|dec_and_lock)\.c
-    # checks and reports
-    |lib/(?:list_debug|refcount|ref_tracker|debugobjects|dump_stack|ubsan|dynamic_debug|smp_processor_id
-    |fault-inject\w*|bug|nmi_backtrace|stackdepot)\.c
-    |mm/(?:kasan/|kmsan/|kfence/)\w+\.c|mm/(?:usercopy|kmemleak|page_owner)\.c
-    |kernel/(?:kcsan/\w+|panic|stacktrace)\.c
-    # memory
-    |mm/(?:slub|slab|slab_common|slob|util|maccess)\.c|mm/slab\.h
-    # the same, where a compiler has not inlined them
-    |include/linux/(?:list\w*|rculist\w*|refcount|kref|slab|string|fortify-string|uaccess|spinlock\w*|rwlock\w*
-    |instrumented|kasan\w*|find)\.h
-    # locks
-    |kernel/(?:locking/[\w-]+|sched/completion)\.c
-    # what an architecture has of these
-    |arch/\w+/
-    (?:lib/[\w-]+|mm/(?:fault\w*|extable)|kernel/(?:traps\w*|stacktrace|dumpstack\w*))\.[cS]
-    """,
-    re.VERBOSE,
-)
-"""Where functions live that report, check or serve, and are not at fault."""
 
 COMMON = re.compile(
     r"""
@@ -71,13 +46,6 @@ ELSEWHERE = re.compile(
     r"|(?:tools|samples|scripts|Documentation)/|.*(?:test|torture)[\w-]*\.c"
     r"|arch/powerpc/lib/(?:crtsavres|sstep|feature|code-patching)|arch/x86/lib/(?:insn|inat)"
 )
-# Names by which syzbot calls crashes, though they live there.
-NAMED = {
-    "is_dynamic_key",  # a lock's key, which lives in the object that is gone
-    "__bad_area_nosemaphore",  # what it does about a wrong address is a cause of crashes of its own
-    "qlist_free_all",  # it frees what others have corrupted
-    "xa_destroy",  # the owner has not set it up
-}
 
 
 def definitions(tree: Path) -> Iterator[tuple[str, str, bool]]:
@@ -100,7 +68,7 @@ def tables(tree: Path) -> dict[str, dict[str, set[str]]]:
     elsewhere: dict[str, set[str]] = {"helpers.txt": set(NAMED), "common.txt": set()}
     for name, file, public in definitions(tree):
         folder = str(Path(file).parent)
-        helper, common = HELPERS.fullmatch(file), COMMON.fullmatch(file)
+        helper, common = HELPER_FILES.fullmatch(file), COMMON.fullmatch(file)
         if helper:
             found["helpers.txt"][folder].add(name)
         elif not file.endswith(".h"):

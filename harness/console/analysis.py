@@ -9,6 +9,7 @@ from itertools import dropwhile
 
 from harness.console.blame import (
     first_at_fault,
+    is_common,
     is_interrupt_entry,
     looping,
     names_in_titles,
@@ -36,6 +37,7 @@ _VARIABLE = (
     (re.compile(r"(?<![A-Za-z0-9_])\d+(?![A-Za-z0-9_])"), "NUM"),
 )
 _NO_CODE = re.compile(r"supervisor instruction fetch|NX-protected|execut(?:e|ion) (?:of user|from non-execut)")
+_DIED = re.compile(r"\[#\d+\]")
 _LONGEST_TITLE = 120
 _LONGEST_HEAD = 600
 _MARKED = re.compile("|".join(re.escape(mark.decode()) for mark in MARKS))
@@ -77,6 +79,7 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
         alt_titles=tuple(titles[1:]),
         kind=rule.kind,
         function=function,
+        doubt=_doubt(report, rule, function, corrupted=corrupted),
         start_line=lines[0].number,
         end_line=lines[-1].number,
         frames=tuple(report.frames),
@@ -102,6 +105,23 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
         modules=told.modules,
         registers=told.registers,
     )
+
+
+def _doubt(report: Report, rule: Rule, function: str | None, *, corrupted: bool) -> str:
+    """Why the function at fault is a guess; "" where it is none."""
+    if function is None:
+        return ""
+    if corrupted:
+        return "the report is cut short or mixed with other output"
+    if rule.blame in (Blame.LOOP, Blame.INTERRUPTED):
+        return "a stalled processor is caught anywhere in its loop"
+    if rule.blame is not Blame.FIRST:
+        return ""
+    if not report.pointers and _DIED.search(report.text):
+        return "the instruction pointer is not told: it is the first function of the trace"
+    if function not in report.functions():
+        return "the unwinder does not trust the frame"
+    return "it is of common code: its caller may be at fault" if is_common(function) else ""
 
 
 def _classify(report: Report) -> tuple[Rule, dict[str, str]]:

@@ -69,6 +69,7 @@ class Crash:
         title: by syzbot's convention, such as `BUG: unable to handle kernel NULL pointer dereference in f`.
         alt_titles: other titles that mean the same.
         kind: such as `null-deref`.  function: the function at fault.
+        doubt: why `function` is a guess, in words; "" where it is none.
         frames: the place of the fault, where it is told, and all frames as they were printed; `Frame.trace` tells
             other traces (where memory was freed, where a lock was taken before) from the crash's own.
         start_line, end_line: the lines that it spans, counted from 1.
@@ -91,6 +92,7 @@ class Crash:
     start_line: int
     end_line: int
     alt_titles: tuple[str, ...] = ()
+    doubt: str = ""
     frames: tuple[Frame, ...] = ()
     null_ip: bool = False
     workqueue: str | None = None

@@ -63,7 +63,9 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
     blamed = _blame(report, rule, groups)
     told = facts(report)
     function = blamed.function
-    corrupted = cut or rule.cut or _is_cut(report, rule) or ("{f}" in rule.title and function is None)
+    # The head of a report whose rest is missing: only a rule that takes any text has taken it.
+    rest_missing = rule.catch_all and head_rules(report.lines[report.head].text)[:1] not in ([], [rule])
+    corrupted = cut or rule.cut or rest_missing or _is_cut(report, rule) or ("{f}" in rule.title and function is None)
     names = names_in_titles(function) if function else ["corrupted"]
     names += blamed.others
     if blamed.null_ip and told.workqueue:
@@ -92,8 +94,7 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
         taint=told.taint,
         corrupted=corrupted,
         fatal=rule.fatal or told.panic is not None,
-        # The head of a report whose rest is missing is none, though only such a rule takes it.
-        notice=rule.notice and head_rules(report.lines[report.head].text)[:1] == [rule],
+        notice=rule.notice and not rest_missing,
         signature=signature(
             rule.kind,
             function,
@@ -119,7 +120,8 @@ def _doubt(report: Report, rule: Rule, function: str | None, *, corrupted: bool)
         return ""
     if not report.pointers and _DIED.search(report.text):
         return "the instruction pointer is not told: it is the first function of the trace"
-    if function not in report.functions():
+    frames = [frame for frame in report.frames if base_name(frame.function) == function]
+    if frames and not any(frame.reliable for frame in frames):
         return "the unwinder does not trust the frame"
     return "it is of common code: its caller may be at fault" if is_common(function) else ""
 

@@ -171,7 +171,7 @@ class Follower:
     def _make_way(self, context: str, crash: _Open) -> Iterator[Event]:
         """Another crash begins where one is open."""
         # The trace that another processor is made to show would not come from this caller.
-        alone = crash.framed or crash.ended or crash.nmi
+        alone = crash.framed or crash.ended or crash.nmi or crash.rule.notice
         same = _CALLER.search(context) or crash.last <= HEAD
         if alone or not same or context + _AROUND in self._open:
             yield from self._close(context, cut=not crash.framed)

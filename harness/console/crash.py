@@ -40,9 +40,9 @@ class Frame:
         module: the module that it is in, None for the kernel itself.
         reliable: False where the kernel marked it `?` (or `(unreliable)`).
         stack: which stack it is on, such as `IRQ` or `NMI`; None for the task's own, or where not told.
-        source: file and line, where the log was decoded.
+        source: file and line, where the log was symbolized.
         trace: the heading of its trace, such as `Freed by task 71`; "" for the crash's own call trace.
-        inlined: it stands for a function that was inlined, which only a decoded log shows.
+        inlined: it stands for a function that was inlined, which only a symbolized log shows.
     """
 
     function: str

@@ -113,7 +113,7 @@ def read_frame(text: str, stack: str | None = None) -> Frame | None:
 
 
 def _extent(found: re.Match[str]) -> tuple[int | None, int | None]:
-    """Offset and size, as far as they are told; a decoded frame, which has neither, comes with a size of 0."""
+    """Offset and size, as far as they are told; where decode_stacktrace.sh has put a place for them, the size is 0."""
     size = int(found["size"], 16) if found["size"] else None
     return (None, None) if size == 0 else (int(found["offset"], 16), size)
 

@@ -132,7 +132,7 @@ class Report:
     def functions(self, start: int | None = None) -> list[str]:
         """The functions of instruction pointers and reliable frames, in the order of printing.
 
-        Frames of inlined functions are left out: whether there are any depends on how the log was decoded.
+        Frames of inlined functions are left out: whether there are any depends on how the log was symbolized.
 
         Args:
             start: index of the line from which on all traces count; without it, only the crash's own do.

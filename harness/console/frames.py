@@ -32,7 +32,8 @@ _BARE = re.compile(
     r"(?P<rest> \(unreliable\))?\s*$"
 )
 _INLINE = re.compile(
-    rf"\s*(?:[RE]IP: (?:0010:|0060:)?|(?P<mark>\? +))?(?P<function>[A-Za-z_][\w.]*) (?P<source>{PLACE}) \[inline\]\s*$"
+    r"\s*(?:\[< +inline +>\] |[RE]IP: (?:0010:|0060:)?)?(?P<mark>\? +)?(?P<function>[A-Za-z_][\w.]*) "
+    rf"(?P<source>{PLACE})(?P<said> \[inline\])?\s*$"
 )
 _IS_INLINED = re.compile(rf"[\w.]+ {PLACE} \[inline\]\s*$")
 _POINTER = re.compile(
@@ -106,7 +107,7 @@ def read_frame(text: str, stack: str | None = None) -> Frame | None:
         )
     if " from " in text and (found := _FROM.match(text)):
         return Frame(found["function"], None, None, found["module"], True, stack)
-    if text.rstrip().endswith("[inline]") and (found := _INLINE.match(text)):
+    if "inline" in text and (found := _INLINE.match(text)) and (found["said"] or "[<" in text):
         sure = found["mark"] is None
         return Frame(found["function"], None, None, None, sure, stack, found["source"], inlined=True)
     return None

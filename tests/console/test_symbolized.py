@@ -143,3 +143,17 @@ Call Trace:
  queue_drop+0x44/0x90 drivers/misc/queue.c:125
 """)
     assert crash.title == "KASAN: slab-use-after-free Read in queue_get"
+
+
+def test_older_symbolizers_have_an_own_mark_for_what_was_inlined() -> None:
+    (crash,) = find_crashes(b"""\
+BUG: KASAN: use-after-free in queue_drop+0x12/0x34 at addr ffff88006c4a5c0c
+Read of size 4 by task dd/71
+Call Trace:
+ [<     inline     >] __dump_stack lib/dump_stack.c:15
+ [<ffffffff81234567>] dump_stack+0x12/0x34 lib/dump_stack.c:51
+ [<     inline     >] queue_get drivers/misc/queue.c:15
+ [<ffffffff81234568>] queue_drop+0x12/0x34 drivers/misc/queue.c:51
+""")
+    assert crash.title == "KASAN: use-after-free Read in queue_drop"
+    assert [frame.function for frame in crash.frames if frame.inlined] == ["__dump_stack", "queue_get"]

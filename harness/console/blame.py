@@ -85,6 +85,13 @@ _SOUNDS = re.compile(
     r"|str(?:n?cmp|[nl]?cpy|n?len|casecmp|chr)|list_(?:add|del|move|splice)|copy_(?:to|from)_user|refcount|print[fk]|_trap$|(?:queue|flush|cancel)_(?:delayed_)?work"
 )
 
+# Common code by macros, and of other versions than the table's:
+_COMMON = matcher(r"""
+full_proxy_\w+ proc_reg_\w+ configfs_(?:read|write)\w* kernfs_fop_\w+ __vfs_(?:read|write) compat_(?:read|write)v
+(?:get|put|lock|unlock)_page __(?:put|lock|set)_page\w* wait_on_page_\w+ rollback_registered\w* ida_simple_\w+
+pcpu_alloc rhashtable_(?:lookup|insert|remove)\w* list_lru_\w+
+""")
+
 CERTAIN = matcher(_REPORTING, _CHECKING, _LOCKING, _SERVING, _ALLOCATING)
 """Functions that are never at fault, by their names."""
 _DOUBT = matcher(_DOUBTFUL)
@@ -179,7 +186,8 @@ def _outside(names: Sequence[str]) -> str | None:
 
 def is_common(name: str) -> bool:
     """Whether a function is of common code, so that at times its caller is at fault."""
-    return name.removesuffix("_noprof") in common()
+    plain = name.removesuffix("_noprof")
+    return plain in common() or _COMMON.fullmatch(plain) is not None
 
 
 def looping(names: Sequence[str], also_skip: re.Pattern[str] | None = None) -> list[str]:

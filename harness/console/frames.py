@@ -35,7 +35,7 @@ _INLINE = re.compile(
     r"\s*(?:\[< +inline +>\] |[RE]IP: (?:0010:|0060:)?)?(?P<mark>\? +)?(?P<function>[A-Za-z_][\w.]*) "
     rf"(?P<source>{PLACE})(?P<said> \[inline\])?\s*$"
 )
-_IS_INLINED = re.compile(rf"[\w.]+ {PLACE} \[inline\]\s*$")
+_IS_INLINED = re.compile(rf"(?<![\w.])[\w.]{{1,200}} {PLACE} \[inline\]\s*$")
 _POINTER = re.compile(
     r"\s*(?:"
     r"(?P<x86>[RE]?IP)(?: is at|:)?\s*(?:(?P<segment>[0-9a-f]{4}):)?"

@@ -23,16 +23,16 @@ TABLES = Path(__file__).parents[2] / "harness" / "console"
 
 COMMON = re.compile(
     r"""
-    (?P<whole>drivers/(?:base/[\w-]+|usb/core/(?:urb|message|hcd)|tty/tty_io)|lib/[\w-]+
+    (?P<whole>drivers/(?:base/[\w-]+|usb/core/(?:urb|message|hcd|driver)|tty/tty_io)|lib/[\w-]+
     |fs/(?:read_write|seq_file|libfs|ioctl|open|file_table|(?:kernfs|sysfs|debugfs)/\w+|proc/(?:generic|inode))
     |kernel/(?:workqueue|kthread|softirq|smp|notifier|time/(?:timer|hrtimer))|mm/(?:page_alloc|vmalloc)
-    |net/socket|block/(?:bdev|fops))\.c
+    |net/(?:socket|core/skbuff)|block/(?:bdev|fops))\.c
     |(?:drivers/(?:i2c/i2c-core-base|char/hw_random/core|tty/tty_(?:port|ldisc)|base/power/[\w-]+)
-    |fs/(?:inode|dcache|buffer|super|attr|mpage|xattr|namei|splice|direct-io|fs-writeback|char_dev)
+    |fs/(?:inode|dcache|buffer|super|attr|mpage|xattr|namei|namespace|splice|direct-io|fs-writeback|char_dev)
     |mm/(?:filemap|truncate|readahead|page-writeback|swap|folio-compat|mempool|percpu|mempolicy|highmem|gup|memory|mmap
     |rmap|shmem)
-    |kernel/(?:resource|task_work)|block/(?:genhd|bio)
-    |net/(?:core/(?:skbuff|sock|dev|datagram|stream|rtnetlink)|netlink/(?:af_netlink|genetlink))
+    |kernel/(?:resource|task_work|sched/(?:core|wait|swait)|rcu/(?:tree|update|srcutree))|block/(?:genhd|bio)
+    |net/(?:core/(?:sock|dev|dst|datagram|stream|rtnetlink)|netlink/(?:af_netlink|genetlink))
     |crypto/(?:api|algapi|skcipher|ahash|shash|scatterwalk|lskcipher))\.c
     """,
     re.VERBOSE,

@@ -139,7 +139,8 @@ def _show(crash: Crash, options: argparse.Namespace) -> None:
     if crash.follows is not None:
         print(f"  follows from the crash in line {crash.follows}")
     where = crash.function or "not told"
-    print(f"  at fault   {_colour('1', where)}" + (", which called a null pointer" if crash.null_ip else ""))
+    called = ", which called a null pointer" if crash.null_ip else ""
+    print(f"  at fault   {_colour('1', where)}{called}" + (f" (a guess: {crash.doubt})" if crash.doubt else ""))
     task = " ".join(
         part
         for part in (

@@ -40,9 +40,9 @@ class Frame:
         module: the module that it is in, None for the kernel itself.
         reliable: False where the kernel marked it `?` (or `(unreliable)`).
         stack: which stack it is on, such as `IRQ` or `NMI`; None for the task's own, or where not told.
-        source: file and line, where the log was decoded.
+        source: file and line, where the log was symbolized.
         trace: the heading of its trace, such as `Freed by task 71`; "" for the crash's own call trace.
-        inlined: it stands for a function that was inlined, which only a decoded log shows.
+        inlined: it stands for a function that was inlined, which only a symbolized log shows.
     """
 
     function: str
@@ -69,6 +69,7 @@ class Crash:
         title: by syzbot's convention, such as `BUG: unable to handle kernel NULL pointer dereference in f`.
         alt_titles: other titles that mean the same.
         kind: such as `null-deref`.  function: the function at fault.
+        doubt: why `function` is a guess, in words; "" where it is none.
         frames: the place of the fault, where it is told, and all frames as they were printed; `Frame.trace` tells
             other traces (where memory was freed, where a lock was taken before) from the crash's own.
         start_line, end_line: the lines that it spans, counted from 1.
@@ -91,6 +92,7 @@ class Crash:
     start_line: int
     end_line: int
     alt_titles: tuple[str, ...] = ()
+    doubt: str = ""
     frames: tuple[Frame, ...] = ()
     null_ip: bool = False
     workqueue: str | None = None

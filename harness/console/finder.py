@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from harness.console.analysis import analyse, head_rules
 from harness.console.crash import Crash
-from harness.console.frames import read_frame, read_pointer
+from harness.console.frames import is_inlined, read_frame, read_pointer
 from harness.console.lines import LONGEST, USER, Line, read_line
 from harness.console.parts import BOOT, END, LAST, NMI, OTHER_TRACE, PART, REPLAY, REPORTED
 from harness.console.rules import Blame, Rule
@@ -22,6 +22,8 @@ AT_ONCE = 8
 """Crashes that may be open at the same time, of different callers."""
 EARLY = 16
 """Lines after its head in which a trap's own line still belongs to the crash."""
+HEAD = 2
+"""Lines of a report in which another one begins and has the trace of both, where lines do not tell their caller."""
 NEAR = 5
 """Lines between two reports of one task of which the second follows from the first."""
 
@@ -52,6 +54,7 @@ class _Open:
         last: how many of `lines` are known to be its own; what follows may be noise.
         framed: a frame was seen.  nmi: other processors are made to show their traces too.
         ended: its end was told.
+        mixed: something else is printed into it, which cannot be told apart.
         within: the first line of the crash during whose report it began.
     """
 
@@ -61,6 +64,7 @@ class _Open:
     framed: bool = False
     nmi: bool = False
     ended: bool = False
+    mixed: bool = False
     within: int | None = None
 
     @property
@@ -148,8 +152,10 @@ class Follower:
         context = line.context
         crash = self._open.get(context)
         rules = head_rules(line.text)
-        if rules and rules[0].notice and not self.notices:
-            rules = []
+        if rules and rules[0].notice and (crash or not self.notices):
+            rules = []  # it neither ends a crash nor belongs to it
+        if rules and crash and is_inlined(line.text) and not all(is_inlined(line.text) for line in crash.lines):
+            rules = []  # the line of the kernel's, which follows, tells whether a crash begins
         opens = bool(rules) and not (crash and _joins(rules[0], crash, line))
         if opens:
             if crash is not None:
@@ -165,11 +171,13 @@ class Follower:
     def _make_way(self, context: str, crash: _Open) -> Iterator[Event]:
         """Another crash begins where one is open."""
         # The trace that another processor is made to show would not come from this caller.
-        alone = crash.framed or crash.ended or crash.nmi
-        if alone or not _CALLER.search(context) or context + _AROUND in self._open:
+        alone = crash.framed or crash.ended or crash.nmi or crash.rule.notice
+        same = _CALLER.search(context) or crash.last <= HEAD
+        if alone or not same or context + _AROUND in self._open:
             yield from self._close(context, cut=not crash.framed)
         else:
             # It began while the kernel was about to print the trace of the first: the trace is that of both.
+            crash.mixed = not _CALLER.search(context)
             self._open[context + _AROUND] = self._open.pop(context)
 
     def _begin(self, rule: Rule, line: Line) -> Iterator[Event]:
@@ -204,7 +212,7 @@ class Follower:
             yield Event(self._analysed(crash), complete=True)
 
     def _analysed(self, crash: _Open, *, cut: bool = False) -> Crash:
-        found = analyse(crash.lines[: crash.last], cut=cut)
+        found = analyse(crash.lines[: crash.last], cut=cut or crash.mixed)
         died = self._died
         if died is not None and died < found.start_line and ("D" in found.taint or not found.taint):
             return replace(found, follows=died)
@@ -251,6 +259,8 @@ class Follower:
 
 def _joins(rule: Rule, crash: _Open, line: Line) -> bool:
     """Whether a head is a line of the open crash: the trap's own line after its cause, or the panic after it."""
+    if len(crash.lines) < EARLY and all(is_inlined(line.text) for line in crash.lines):
+        return True  # the line of the kernel's, after what a symbolizer has made of it
     if rule is crash.rule and rule.blame is Blame.NONE and not crash.framed and line.text == crash.lines[0].text:
         return True  # the same message once more
     if not rule.joins or crash.rule.catch_all or (crash.ended and "panic" not in rule.title):
@@ -270,10 +280,12 @@ def find_crashes(data: bytes | Iterable[bytes], *, notices: bool = False) -> lis
 
     Returns:
         The crashes, in the order in which they began; in a system log, without those that abrt has reported already.
+        Notices are told only where there is no crash.
     """
     follower = Follower(notices)
     crashes: dict[int, Crash] = {}
     for piece in (data,) if isinstance(data, bytes) else data:
         crashes.update((event.crash.start_line, event.crash) for event in follower.feed(piece) if event.complete)
     crashes.update((event.crash.start_line, event.crash) for event in follower.finish())
-    return [crashes[line] for line in sorted(crashes) if line > follower.reported]
+    found = [crashes[line] for line in sorted(crashes) if line > follower.reported]
+    return [crash for crash in found if not crash.notice] or found

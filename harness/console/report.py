@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import takewhile
 
 from harness.console.crash import Frame
 from harness.console.frames import (
@@ -16,6 +17,7 @@ from harness.console.frames import (
     Pointer,
     base_name,
     caller_in,
+    is_inlined,
     read_address,
     read_frame,
     read_pointer,
@@ -62,6 +64,8 @@ _HEADING = re.compile(
     r"|-> #\d+.*|\.\.\. (?:acquired|key) +at:.*|(?:\(\w+\) )?(?:HARD|SOFT)IRQ-ON-W at.*"
     r"|\{?[\w -]+\}? state was registered at):?)\s*$"
 )
+# s390 names where it last branched from: no frame, and the last of a report.
+_LAST_BRANCH = re.compile(r"^\s*Last Breaking-Event-Address")
 # What cannot be within a trace: after it, frames belong to another one.
 _BREAK = re.compile(r"^\s*(?:Sending NMI|NMI backtrace for|Kernel panic|---\[ end|Memory state|The buggy)")
 _STACK = re.compile(
@@ -101,24 +105,34 @@ class Report:
     link: str | None = None
 
     @cached_property
+    def head(self) -> int:
+        """The index of its first line, as the kernel printed it."""
+        return next((at for at, line in enumerate(self.lines) if not is_inlined(line.text)), 0)
+
+    @cached_property
     def text(self) -> str:
-        """All lines, joined."""
-        return "\n".join(line.text for line in self.lines)
+        """All lines as the kernel printed them, joined."""
+        return "\n".join(line.text for line in self.lines[self.head :] if not is_inlined(line.text))
 
     @cached_property
     def frames(self) -> list[Frame]:
         """Where the fault was, if an instruction pointer tells it before any trace, and all frames as printed."""
         frames = [frame for trace in self.traces for frame in trace.frames]
-        first = self.order[0][1] if self.order else None
+        inlined = list(
+            takewhile(lambda what: isinstance(what, Frame) and what.inlined, (what for _, what in self.order))
+        )
+        first = next((what for _, what in self.order[len(inlined) :]), None)
         if not isinstance(first, Pointer) or first.frame is None:
             return frames
-        again = bool(frames) and base_name(frames[0].function) == first.function
-        return frames if again else [first.frame, *frames]
+        rest = frames[len(inlined) :]
+        after = next((frame for frame in rest if not frame.inlined), None)
+        again = after is not None and base_name(after.function) == first.function
+        return frames if again else [*frames[: len(inlined)], first.frame, *rest]
 
     def functions(self, start: int | None = None) -> list[str]:
         """The functions of instruction pointers and reliable frames, in the order of printing.
 
-        Frames of inlined functions are left out: whether there are any depends on how the log was decoded.
+        Frames of inlined functions are left out: whether there are any depends on how the log was symbolized.
 
         Args:
             start: index of the line from which on all traces count; without it, only the crash's own do.
@@ -157,6 +171,8 @@ def read_report(lines: Sequence[Line]) -> Report:
             shown = any(trace.headed and not trace.name for trace in report.traces)
             if shown or _ANOTHERS.search(lines[0].text):
                 panic = "Kernel panic"  # whoever found the crash panics because of it
+        if _LAST_BRANCH.match(text):
+            break
         if found := _HEADING.match(text):
             current = Trace(at, (found["where"] or panic).strip(" :"), True)
             report.traces.append(current)
@@ -199,7 +215,11 @@ def _add_leafs_caller(report: Report) -> None:
     if link is None or not report.pointers:
         return
     leaf = base_name(report.pointers[0][1].function or "")
-    frames = [(at, base_name(what.function)) for at, (_, what) in enumerate(report.order) if isinstance(what, Frame)]
+    frames = [
+        (at, base_name(what.function))
+        for at, (_, what) in enumerate(report.order)
+        if isinstance(what, Frame) and not what.inlined
+    ]
     outer = next(((at, name) for at, name in frames if name != leaf and not name.startswith("0x")), None)
     # A trace that begins with what reports the crash has this function further down, and its caller there.
     if outer is None or (leaf and frames[0][1] != leaf):

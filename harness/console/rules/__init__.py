@@ -58,7 +58,7 @@ NO_CRASH = re.compile(
     r"|task .* (?:is )?blocked on an? |.*took too long|Slab 0x|Object 0x|0x"
     r"|.*is not present in /proc/kallsyms|NMI watchdog|rcu_.*kthread)"
     r"|[\w:](?:DEBUG|BUG|INFO|WARNING):|DEBUG:"
-    r"|WARNING: (?:[`'].*|the mand mount option|workqueue cpumask|/etc/ssh/moduli|fbcon: Driver|Unsupported flag"
+    r"|WARNING: (?:[`'].*|[Tt]he mand mount option|workqueue cpumask|/etc/ssh/moduli|fbcon: Driver|Unsupported flag"
     r"|.*(?:is deprecated|will be removed|mitigation|data leaks possible|data leak\b)"
     r"|(?:See http|kernel not compiled with|Unprivileged eBPF|Spectre ))"
     r"|(?:[Ff]irmware|FIRMWARE|BIOS|HW) BUG:|BUG: (?:no syscalls|.* messages suppressed)|FAULT_INJECTION"

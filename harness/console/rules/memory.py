@@ -47,7 +47,7 @@ Call trace:
     ),
     rule(
         "null-deref",
-        r"Unable to handle kernel pointer dereference in virtual kernel address space",
+        r"Unable to handle kernel pointer dereference (?:in|at) virtual kernel address",
         _NULL,
         """\
 Unable to handle kernel pointer dereference in virtual kernel address space
@@ -66,11 +66,11 @@ Last Breaking-Event-Address:
 """,
         "BUG: unable to handle kernel NULL pointer dereference in queue_drop",
         also=_ACCESS,
-        body=r"Failing address: 0{12}",
+        body=r"(?:Failing address:|at virtual kernel address) 0{12}",
     ),
     rule(
         "paging",
-        r"Unable to handle kernel pointer dereference in virtual kernel address space",
+        r"Unable to handle kernel pointer dereference (?:in|at) virtual kernel address",
         _PAGE,
         """\
 Unable to handle kernel pointer dereference in virtual kernel address space
@@ -260,7 +260,7 @@ Call Trace:
     ),
     rule(
         "slub",
-        r"BUG (?:kmalloc-|\w+ \().*: Object already free",
+        r"BUG (?:kmalloc-|[\w:.()-]+ \().*: Object already free",
         "BUG: Object already free",
         """\
 BUG kmalloc-64 (Not tainted): Object already free
@@ -271,7 +271,7 @@ INFO: Allocated in buffer_get+0x31/0x70 age=12 cpu=0 pid=71
     ),
     rule(
         "slub",
-        r"BUG [\w:.-]+ \((?:Not tainted|Tainted: [\w ]*?)\s*\): (?!kasan:)(?P<rest>[A-Z][\w' ]+)",
+        r"BUG [\w:.()-]+ \((?:Not tainted|Tainted: [\w ]*?)\s*\): (?!kasan:)(?P<rest>[A-Z][\w' ]+)",
         "BUG: slab: {rest}",
         """\
 BUG kmalloc-64 (Not tainted): Right Redzone overwritten

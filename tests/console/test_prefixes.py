@@ -1,0 +1,218 @@
+"""What machines, loggers and people put before the lines of one report: the same crash behind each of it."""
+
+import pytest
+
+from harness.console import find_crashes
+
+X86 = """\
+BUG: kernel NULL pointer dereference, address: 0000000000000008
+#PF: supervisor read access in kernel mode
+Oops: 0000 [#1] PREEMPT SMP
+CPU: 3 PID: 812 Comm: dd Not tainted 6.1.9 #1
+Hardware name: Acme Box, BIOS 1.0
+Workqueue: events queue_work_it
+RIP: 0010:queue_drop+0x1d/0x50
+Modules linked in: loop
+RAX: 0000000000000000 RBX: ffff888100000000 RCX: 0000000000000001
+Call Trace:
+ <TASK>
+ queue_all+0x85/0xf0
+ ? queue_some+0x1/0x2
+ kthread+0x110/0x114
+ </TASK>
+---[ end trace 0000000000000000 ]---
+"""
+ARM64 = """\
+Unable to handle kernel paging request at virtual address 006b6b6b6b6b6b73
+Mem abort info:
+  ESR = 0x0000000096000004
+[006b6b6b6b6b6b73] address between user and kernel address ranges
+Internal error: Oops: 0000000096000004 [#1] PREEMPT SMP
+CPU: 3 PID: 812 Comm: dd Not tainted 6.1.9 #1
+Hardware name: Acme Box, BIOS 1.0
+Workqueue: events queue_work_it
+pc : queue_drop+0x1d/0x50
+lr : queue_all+0x85/0xf0
+x29: ffff80001e5a74e0 x28: ffff0000deac34d8 x27: ffff0000e23195a4
+Call trace:
+ queue_drop+0x1d/0x50
+ queue_all+0x85/0xf0
+ kthread+0x110/0x114
+---[ end trace 0000000000000000 ]---
+"""
+WARNING = """\
+WARNING: CPU: 3 PID: 812 at fs/queue.c:71 queue_drop+0x1d/0x50
+Modules linked in: loop
+CPU: 3 PID: 812 Comm: dd Not tainted 6.1.9 #1
+Hardware name: Acme Box, BIOS 1.0
+Workqueue: events queue_work_it
+RIP: 0010:queue_drop+0x1d/0x50
+RAX: 0000000000000000 RBX: ffff888100000000 RCX: 0000000000000001
+Call Trace:
+ queue_all+0x85/0xf0
+ kthread+0x110/0x114
+---[ end trace 0000000000000000 ]---
+"""
+LOCKUP = """\
+watchdog: BUG: soft lockup - CPU#3 stuck for 22s! [dd:812]
+Modules linked in: loop
+CPU: 3 PID: 812 Comm: dd Not tainted 6.1.9 #1
+Hardware name: Acme Box, BIOS 1.0
+Workqueue: events queue_work_it
+RIP: 0010:queue_drop+0x1d/0x50
+RAX: 0000000000000000 RBX: ffff888100000000 RCX: 0000000000000001
+Call Trace:
+ queue_all+0x85/0xf0
+ do_syscall_64+0x110/0x114
+"""
+CRASHES = {"x86": X86, "arm64": ARM64, "warning": WARNING, "lockup": LOCKUP}
+TITLES = {
+    "x86": "BUG: unable to handle kernel NULL pointer dereference in queue_drop",
+    "arm64": "BUG: unable to handle kernel paging request in queue_drop",
+    "warning": "WARNING in queue_drop",
+    "lockup": "BUG: soft lockup in queue_all",
+}
+
+# What stands before a line; `~` ends it.  {s}: seconds, {u}: microseconds, {n}: a number that goes on.
+SHAPES = (
+    r"""
+[   12.{u}] ~
+[    1.0] <4>~
+<4>[   12.{u}] ~
+<4>~
+<12>1 2024-07-28T14:08:{s}.{u}+02:00 box kernel - - - ~
+[   12.{u}][  T812] ~
+[   12.{u}][    C3] ~
+[   12.{u}] [  T812] ~
+[12345678.{u}] ~
+[  240.] ~
+kernel: ~
+kernel: [   12.{u}] ~
+box kernel: ~
+Jul 28 14:08:{s} box kernel: ~
+Jul 28 14:08:{s} box kernel: [   12.{u}] ~
+Jul  8 14:08:{s} box kernel: [   12.{u}][  T812] ~
+Jul 28 14:08:{s} kernel: ~
+Jul 28 14:08:{s}.{u} box kernel: ~
+Jul 28 14:08:{s} box user.warn kernel: [   12.{u}] ~
+Jul 28 14:08:{s} 192.168.1.7 kernel: ~
+2024-07-28T14:08:{s}+02:00 box kernel: ~
+2024-07-28T14:08:{s}.{u}+0200 box kernel: [   12.{u}] ~
+2024-07-28T14:08:{s}Z box kernel[0]: ~
+2024-07-28 14:08:{s} box kernel: ~
+Sun 2024-07-28 14:08:{s} CEST box kernel: ~
+1722168{s}.{u} box kernel: ~
+[   12.{u}] box kernel: ~
+dic 27 14:08:{s} box kernel: ~
+okt 27 14:08:{s} box kernel: ~
+июл 28 14:08:{s} box kernel: ~
+juil. 28 14:08:{s} box kernel: ~
+7月 28 14:08:{s} box kernel: ~
+Mär 28 14:08:{s} box kernel: ~
+2024-07-28T14:08:{s},{u}+02:00 ~
+2024-07-28T14:08:{s}.{u}Z ~
+2024-07-28T14:08:{s}.{u}0Z ~
+2024-07-28T14:08:{s} ~
+2024-07-28 14:08:{s} ~
+2024-07-28 14:08:{s}.{u} ~
+2024-07-28 14:08:{s},{u} ~
+Jul 28 14:08:{s} ~
+Jul 28 14:08:{s} box ~
+14:08:{s} ~
+14:08:{s}.{u} ~
+[14:08:{s}] ~
+[14:08:{s}.{u}] ~
+[2024-07-28 14:08:{s}] ~
+[2024-07-28 14:08:{s}.{u}] [   12.{u}] ~
+[2024-07-28T14:08:{s}Z] ~
+[Sun Jul 28 14:08:{s} 2024] ~
+[So Jul 28 14:08:{s} 2024] ~
+[вск июл 28 14:08:{s} 2024] ~
+[  +0.0{u}] ~
+[Jul28 14:08] ~
+[   12.{u} <    0.0{u}>] ~
+kern  :warn  : [   12.{u}] ~
+kern  :err   : ~
+kern  :alert : [Sun Jul 28 14:08:{s} 2024] ~
+6,1234,12{u},-;~
+3,{n},12{u},-,caller=T812;~
+07-28 14:08:{s}.{u}     0     0 W         : ~
+07-28 14:08:{s}.{u}  root     0     0 I kernel  : ~
+04{n} ~
+{n}: ~
+{n}\t~
+2024-07-28 14:08:{s},{u} INFO console: ~
+2024-07-28 14:08:{s},{u} - qemu - DEBUG - ~
+INFO:console:~
+DEBUG: serial: ~
+console| ~
+web_1  | ~
+serial0 | [   12.{u}] ~
+[console] ~
+[serial] [   12.{u}] ~
+[ 2.{u}]  [2: swapper/0: 1] ~
+<4>[  2.{u}] I[7: swapper/0: 1] ~
+[  2.{u}] (0)[848:task] ~
+[   12.{u}][pid:1,cpu4,swapper/0]~
+[   12.{u}] c0  1234 ~
+[12.{u}@3] ~
+##[debug] ~
+2024-07-28T14:08:{s}.{u}Z [   12.{u}] ~
+2024-07-28T14:08:{s}.{u}Z 01E [   12.{u}] ~
+target:dut1 2024-07-28T14:08:{s} [   12.{u}] ~
+tc_04 (pass 3) :: [   12.{u}] ~
+> ~
+> [   12.{u}] ~
+> > [   12.{u}][  T812] ~
+: [   12.{u}] ~
+| ~
+    ~
+\t~
+    [   12.{u}] ~
+\t[   12.{u}] ~
+* ~
+// ~
+ * ~
+# ~
+[   12.{u}] # ~
+(XEN) [   12.{u}] ~
+# [   12.{u}] ~
+ttyS0: ~
+/dev/ttyUSB0 14:08:{s}> ~
+qemu-system-x86_64: ~
+{s}.{u}s: ~
++{s}.{u} ~
+T+00:00:{s}.{u} | ~
+""".strip("\n")
+    .removesuffix("~")
+    .split("~\n")
+)
+
+
+def behind(shape: str, log: str) -> bytes:
+    def lead(number: int) -> str:
+        text = shape.encode().decode("unicode_escape") if "\\" in shape else shape
+        values = {"{s}": f"{number % 60:02d}", "{u}": f"{100000 + 37 * number}", "{n}": f"{71 + number}"}
+        for name, value in values.items():
+            text = text.replace(name, value)
+        return text
+
+    return "".join(f"{lead(number)}{line}\n" for number, line in enumerate(log.splitlines())).encode()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("crash", CRASHES)
+def test_a_crash_is_the_same_behind_any_prefix(shape: str, crash: str) -> None:
+    log = CRASHES[crash]
+    [found] = find_crashes(behind(shape, log))
+    [plain] = find_crashes(log.encode())
+    assert found.title == plain.title == TITLES[crash]
+    assert (found.comm, found.pid, found.cpu, found.kernel) == ("dd", 812, 3, "6.1.9")
+    assert (found.hardware, found.workqueue) == ("Acme Box, BIOS 1.0", "queue_work_it")
+    assert found.frames == plain.frames
+    assert (found.modules, found.registers, found.signature) == (plain.modules, plain.registers, plain.signature)
+    assert (found.start_line, found.end_line, found.corrupted) == (1, log.count("\n"), False)
+
+
+def test_there_are_many_shapes() -> None:
+    assert len(set(SHAPES)) > 100

@@ -1,4 +1,4 @@
-"""`regress oops [FILE...]`: the crashes in console logs.
+"""`regress oops [FILE...]`: the crashes in console logs, mails and threads.
 
 Exit status: 0 the logs were read, whether there are crashes in them or not; 2 a log cannot be read.
 """
@@ -10,14 +10,19 @@ import json
 import os
 import sys
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from gzip import GzipFile
+from io import BufferedReader
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
 
 from harness.console import Crash, Follower, find_crashes
 from harness.console.crash import TAINT, Frame
 from harness.errors import UserError
+from harness.thread.crashes import crashes as shown_in
+from harness.thread.read import LONGEST, is_thread, read
 
 BLOCK = 1 << 20
 """Bytes that are read at once."""
@@ -29,7 +34,9 @@ _SHOWN = 16
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress oops`."""
-    parser.add_argument("files", metavar="FILE", nargs="*", help="a console log; - or none is standard input")
+    parser.add_argument(
+        "files", metavar="FILE", nargs="*", help="a console log, a mail, an mbox (.gz too); - or none is standard input"
+    )
     parser.add_argument("--json", action="store_true", help="a JSON document on a line for each file")
     parser.add_argument(
         "--follow",
@@ -56,13 +63,14 @@ def run(options: argparse.Namespace) -> int:
     for name in names:
         try:
             with _opened(name) as file:
-                crashes = find_crashes(iter(lambda: file.read(BLOCK), b""), notices=True)
-        except OSError as error:
+                crashes = _crashes(file)
+        except (OSError, EOFError, zlib.error, UserError) as error:
             # Whoever reads the documents counts on one for each file.
             status = 2
+            reason = getattr(error, "strerror", None) or str(error)
             if options.json:
-                print(json.dumps({"file": name, "crashes": [], "error": error.strerror}), flush=True)
-            print(f"regress: {name}: {error.strerror}", file=sys.stderr)
+                print(json.dumps({"file": name, "crashes": [], "error": reason}), flush=True)
+            print(f"regress: {name}: {reason}", file=sys.stderr)
             continue
         if options.json:
             print(json.dumps({"file": name, "crashes": [_document(crash, options) for crash in crashes]}), flush=True)
@@ -71,8 +79,20 @@ def run(options: argparse.Namespace) -> int:
     return status
 
 
-def _opened(name: str) -> BinaryIO:
+def _opened(name: str) -> BufferedReader:
     return os.fdopen(os.dup(sys.stdin.fileno()), "rb") if name == "-" else Path(name).open("rb")
+
+
+def _crashes(opened: BufferedReader) -> list[Crash]:
+    """The crashes in a file, whatever it is."""
+    file = GzipFile(fileobj=opened) if opened.peek(2)[:2] == b"\x1f\x8b" else opened
+    head = file.read(BLOCK)
+    if not is_thread(head):
+        return find_crashes(chain([head], iter(lambda: file.read(BLOCK), b"")), notices=True)
+    data = head + file.read(LONGEST)
+    if len(data) > LONGEST:
+        raise UserError(f"a mail or thread of more than {LONGEST >> 20} MiB; cut out the part that it is about")
+    return [found.crash for found in shown_in(read(data).messages, notices=True)]
 
 
 def _show_all(name: str, crashes: Sequence[Crash], options: argparse.Namespace) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import yaml
 
-from harness.thread.draft import Draft, Found
+from harness.thread.crashes import Found
+from harness.thread.draft import Draft
 from harness.thread.facts import Facts
 from harness.thread.message import printable
 from harness.thread.prose import Said

@@ -92,7 +92,7 @@ def matcher(*lists: str) -> re.Pattern[str]:
 
 
 _NOT_AT_FAULT = matcher(_REPORTING, _CHECKING, _LOCKING, _SERVING, _ALLOCATING, _ENDING)
-_SERVES = matcher(_LOCKING, _SERVING, _ALLOCATING)
+_SERVES = matcher(_LOCKING, _SERVING, _ALLOCATING, _ENDING)
 _NO_MORE = re.compile(r"(?!)")
 
 
@@ -113,6 +113,8 @@ do_sock_setsockopt sk_common_release compat_sock_ioctl \w*netlink_rcv\w* genl_\w
 (?:compat_)?(?:SYSC|SyS|__sys|___sys|__do_sys|__se_sys|__x64_sys|__ia32_sys|__arm64_sys|sys)_(?:socketpair|connect|ioctl)
 __do_fault __fput task_work_run exit_to_user\w*
 """)
+# A task's way into the scheduler says nothing of what the scheduler itself is lost in.
+_SCHEDULER = matcher(r"_*pick_next_task\w*")
 _INTERRUPT = re.compile(
     r"(?:.*_)?(?:apic_timer_interrupt|sysvec_\w+|irq_svc|do_IRQ|common_interrupt\w*)(?:_.*)?|el1_irq|el1_interrupt|__irq_svc"
     r"|el1h_64_irq\w*|ret_from_intr|do_irq|do_(?:ext|io)_irq|(?:ext|io)_int_handler|(?:decrementer|timer)_\w*interrupt"
@@ -168,6 +170,8 @@ def looping(names: Sequence[str], also_skip: re.Pattern[str] | None = None) -> s
             return name  # it waits for another processor
         if DISPATCH.fullmatch(name) and (at_fault or previous):
             return previous or name
+        if previous and _SCHEDULER.fullmatch(name):
+            return previous
         previous = name if at_fault else previous
     return None
 

@@ -68,6 +68,8 @@ def _unsure(thread: Thread, facts: Facts, shown: Sequence[Found], title: str) ->
         yield "there is nothing to make a title of"
     if not shown:
         yield "no crash was found: `expect` is left out, so only the script's own word counts"
+    if facts.bisection and facts.bisection.first_bad is None:
+        yield "the bisection in the thread did not come to its end: the range is what it left"
     if facts.introduced is None and any(one.blamed for one in facts.suspects):
         yield "which commit is to blame is what the thread says, not what was tried"
     if facts.introduced is None and any(one.good is not None for one in facts.versions):
@@ -84,6 +86,8 @@ def _slug(text: str) -> str:
 def _title(thread: Thread, facts: Facts, shown: Sequence[Found]) -> str:
     if facts.title:
         return facts.title.text
+    if facts.syzbot and facts.syzbot.title:
+        return printable(facts.syzbot.title, 120)
     subjects = (printable(message.title, 120) for message in thread.messages)
     return next(filter(None, subjects), printable(shown[0].crash.title) if shown else "")
 

@@ -86,7 +86,7 @@ Call Trace:
     rule(
         # MIPS, loongarch, and powerpc of 2.6 call any address so.
         "null-deref",
-        r"Unable to handle kernel paging request (?:at virtual address|for data at address) (?:0x)?0{5,13}[0-9a-f]{3}\b",
+        r"Unable to handle kernel paging request (?:at virtual|for data at) address (?:0x)?0{5,13}[0-9a-f]{3}\b",
         _NULL,
         """\
 CPU 0 Unable to handle kernel paging request at virtual address 00000018, epc == 80123456, ra == 80123600

@@ -11,7 +11,7 @@ from harness.console.crash import Crash
 from harness.console.frames import read_frame, read_pointer
 from harness.console.lead import Lead, without_own
 from harness.console.lines import LONGEST, USER, Line, behind_date, lead_before, read_line
-from harness.console.parts import BOOT, DIED, END, LAST, NMI, OTHER_TRACE, PART, REPLAY, REPORTED, TALK
+from harness.console.parts import BOOT, DIED, END, LAST, NMI, OTHER_TRACE, PART, REPLAY, REPORTED, SHOWN, TALK
 from harness.console.rules import Blame, Rule
 from harness.console.scan import marks_in, next_mark
 from harness.console.wrapped import indented, is_part, joined
@@ -53,7 +53,7 @@ class _Open:
     Attributes:
         rule: the first that its head fits.  lines: what is kept of it.
         last: how many of `lines` are known to be its own; what follows may be noise.
-        framed: a frame was seen.  nmi: other processors are made to show their traces too.
+        framed: a frame was seen.  shown: what only a console prints was seen.  nmi: other processors are made to show their traces too.
         ended: its end was told.
         within: the first line of the crash during whose report it began.
         lead: what stands before its lines, beside what is known anywhere.
@@ -63,6 +63,7 @@ class _Open:
     lines: list[Line]
     last: int = 1
     framed: bool = False
+    shown: bool = False
     nmi: bool = False
     ended: bool = False
     within: int | None = None
@@ -71,7 +72,7 @@ class _Open:
     @property
     def alone(self) -> bool:
         """Whether nothing of it is known but a head that a person could have written, too."""
-        return self.last == 1 and not self.lines[0].prefixed
+        return not (self.shown or self.lines[0].prefixed)
 
     @property
     def start(self) -> int:
@@ -174,7 +175,7 @@ class Follower:
             date, line = self._kernels_own(raw, line)
             if line.context == USER:
                 return
-        elif tail and (whole := joined(tail, line)) and not head_rules(line.text):
+        elif tail and (whole := joined(tail, line)) and self._is_one(tail, whole, line):
             yield from self._lengthened(tail, whole)
             self._tail = whole if self._open else None
             return
@@ -199,11 +200,16 @@ class Follower:
                 return date, whole
         return "", line
 
+    def _is_one(self, tail: Line, whole: Line, line: Line) -> bool:
+        """Whether a line that may be the second part of one is not a head by itself, or not one without the first."""
+        alone, both = self._heads(line.text), self._heads(whole.text)
+        return not alone or (tail.prefixed and bool(both) and not self._heads(tail.text) and both[0] is not alone[0])
+
     def _lengthened(self, tail: Line, whole: Line) -> Iterator[Event]:
         """A line turns out to be the first part of one."""
         crash = self._open.get(tail.context)
         if crash is None or crash.lines[-1] is not tail:
-            if crash is None and not head_rules(tail.text) and head_rules(whole.text):
+            if crash is None and not self._heads(tail.text) and self._heads(whole.text):
                 yield from self._said(replace(whole, number=tail.number))
         elif len(crash.lines) > 1:
             crash.lines.pop()
@@ -221,9 +227,7 @@ class Follower:
             yield from self._close_all()
             self._died = self._before = None
             return
-        rules = head_rules(line.text)
-        if rules and rules[0].notice and not self.notices:
-            rules = []
+        rules = self._heads(line.text)
         lead = None
         if rules:
             lead, caller = lead_before(date + before_head(line.text, rules[0]))
@@ -244,6 +248,11 @@ class Follower:
             yield from self._continue(context, line, part=bool(rules))
         if context + _AROUND in self._open:
             yield from self._continue(context + _AROUND, line, part=False)
+
+    def _heads(self, text: str) -> list[Rule]:
+        """The rules whose head a line is, without notices where nobody wants them."""
+        rules = head_rules(text)
+        return [] if rules and rules[0].notice and not self.notices else rules
 
     def _adopt(self, line: Line, *, part: bool) -> None:
         """Give a line to the crash whose head lost its prefix, or has another, where there is one."""
@@ -289,8 +298,11 @@ class Follower:
             else:
                 crash.lines.append(line)
             return
+        if part and crash.rule.blame is Blame.NONE and not crash.framed:
+            del crash.lines[crash.last :]  # the same message once more: what was between is not its own
         crash.lines.append(line)
         crash.framed |= frame
+        crash.shown |= frame or line.prefixed or bool(SHOWN.search(text)) or read_pointer(text) is not None
         crash.nmi |= bool(NMI.search(text))
         if text.strip():
             crash.last = len(crash.lines)

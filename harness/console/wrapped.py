@@ -16,6 +16,7 @@ from harness.console.parts import PART
 
 _WIDTH = 66
 """Columns from which on a mailer may break a line."""
+_TAINT = re.compile(r"ainted:?[ A-Z]*$")
 _OPEN_END = re.compile(r"(?: (?:in|at|by|task|from|[Cc]omm:|address:?)|Not tainted|Tainted:[ A-Z]*)$")
 
 
@@ -27,9 +28,11 @@ def is_part(text: str) -> bool:
 def joined(before: Line, line: Line) -> Line | None:
     """The whole of a line that was broken before `line`; None where `line` is one of its own."""
     text = line.text
-    if line.number != before.number + 1 or line.prefixed or line.quoted > before.quoted or text[:1].strip() == "":
+    if line.number != before.number + 1 or line.prefixed or line.quoted > before.quoted or not text.strip():
         return None
     begun = before.text.rstrip()
+    if text[0].isspace() and not _TAINT.search(begun):
+        return None
     wide = before.width + 1 + len(text.split()[0]) > _WIDTH
     # Without a prefix it takes a line that cannot be whole, or one that is a head only with the next.
     open_end = _OPEN_END.search(begun) or (wide and (before.prefixed or (is_marked(begun) and not head_rules(begun))))

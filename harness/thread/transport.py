@@ -161,6 +161,9 @@ class _Html(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._hidden > 0:
             return
+        if self.start and data.strip() and not self.lines[-1].strip() and self._kept <= 0:
+            before = data[: len(data) - len(data.lstrip())]
+            self.numbers[-1] = self.start + self.getpos()[0] - 1 + before.count("\n")
         first, *rest = data.split("\n") if self._kept > 0 else [" ".join(data.split("\n"))]
         self.lines[-1] += first if self._kept > 0 else first.lstrip(" ") if not self.lines[-1] else first
         for line in rest:

@@ -11,6 +11,7 @@ from harness.console.crash import Crash
 from harness.console.frames import read_frame, read_pointer
 from harness.console.lead import Lead, without_own
 from harness.console.lines import LONGEST, USER, Line, behind_date, lead_before, read_line
+from harness.console.opened import Death, Open
 from harness.console.parts import BOOT, DIED, END, LAST, NMI, OTHER_TRACE, PART, REPLAY, REPORTED, SHOWN, TALK
 from harness.console.rules import Blame, Rule
 from harness.console.scan import marks_in, next_mark
@@ -47,55 +48,6 @@ class Event:
 
 
 @dataclass
-class _Open:
-    """A crash that has begun.
-
-    Attributes:
-        rule: the first that its head fits.  lines: what is kept of it.
-        last: how many of `lines` are known to be its own; what follows may be noise.
-        framed: a frame was seen.  shown: what only a console prints was seen.  nmi: other processors are made to show their traces too.
-        ended: its end was told.
-        within: the first line of the crash during whose report it began.
-        lead: what stands before its lines, beside what is known anywhere.
-    """
-
-    rule: Rule
-    lines: list[Line]
-    last: int = 1
-    framed: bool = False
-    shown: bool = False
-    nmi: bool = False
-    ended: bool = False
-    within: int | None = None
-    lead: Lead | None = None
-
-    @property
-    def alone(self) -> bool:
-        """Whether nothing of it is known but a head that a person could have written, too."""
-        return not (self.shown or self.lines[0].prefixed)
-
-    @property
-    def start(self) -> int:
-        """The number of its first line."""
-        return self.lines[0].number
-
-
-@dataclass(frozen=True)
-class _Death:
-    """The first crash that a kernel does not go on after.
-
-    Attributes:
-        line: its first line.  kernel: release.  seconds: its time stamp.
-        tainted: the kernel counts it as its death, and says so from then on.
-    """
-
-    line: int
-    kernel: str | None
-    seconds: float | None
-    tainted: bool
-
-
-@dataclass
 class Follower:
     """Reads a console that is still being written.
 
@@ -113,8 +65,8 @@ class Follower:
     reported: int = 0
     _rest: bytes = b""
     _number: int = 0
-    _open: dict[str, _Open] = field(default_factory=dict)
-    _died: _Death | None = None
+    _open: dict[str, Open] = field(default_factory=dict)
+    _died: Death | None = None
     _tail: Line | None = None
     _consoles: bool = False
     _before: Crash | None = None
@@ -263,7 +215,7 @@ class Follower:
             crash.lines[0] = replace(crash.lines[0], prefixed=True)
             self._open[line.context] = self._open.pop(quote)
 
-    def _make_way(self, context: str, crash: _Open) -> Iterator[Event]:
+    def _make_way(self, context: str, crash: Open) -> Iterator[Event]:
         """Another crash begins where one is open."""
         # The trace that another processor is made to show would not come from this caller.
         alone = crash.framed or crash.ended or crash.nmi
@@ -281,7 +233,7 @@ class Follower:
         if len(self._open) >= AT_ONCE:
             yield from self._close(min(self._open, key=lambda context: self._open[context].start), cut=True)
         around = self._open.get(line.context + _AROUND)
-        crash = self._open[line.context] = _Open(rule, [line], within=around.start if around else None, lead=lead)
+        crash = self._open[line.context] = Open(rule, [line], within=around.start if around else None, lead=lead)
         self._consoles |= line.prefixed
         yield Event(self._analysed(crash), complete=False)
 
@@ -312,9 +264,11 @@ class Follower:
             crash.ended = True
             yield Event(self._analysed(crash), complete=True)
 
-    def _analysed(self, crash: _Open, *, cut: bool = False) -> Crash:
+    def _analysed(self, crash: Open, *, cut: bool = False) -> Crash:
         found = analyse(crash.lines[: crash.last], cut=cut)
         died = self._died
+        if died is not None and died.is_another(found.kernel, crash.lines[0].seconds):
+            return found
         if died is not None and died.line < found.start_line and self._same_kernel(died, crash, found):
             return replace(found, follows=died.line)
         if crash.within is not None and crash.within < found.start_line:
@@ -323,14 +277,9 @@ class Follower:
             return replace(found, follows=self._before.start_line)  # type: ignore[union-attr]
         return found
 
-    def _same_kernel(self, died: _Death, crash: _Open, found: Crash) -> bool:
-        """Whether a crash may be one of the kernel that died, by its release, its taint and its clock."""
+    def _same_kernel(self, died: Death, crash: Open, found: Crash) -> bool:
+        """Whether a crash may be one of the kernel that died, by its taint."""
         text = "\n".join(line.text for line in crash.lines[: crash.last])
-        seconds = crash.lines[0].seconds
-        if (died.kernel and found.kernel and died.kernel != found.kernel) or (
-            died.seconds is not None and seconds is not None and seconds < died.seconds
-        ):
-            return False
         return "D" in found.taint or not (found.taint or (died.tainted and "Not tainted" in text))
 
     def _right_after(self, found: Crash) -> bool:
@@ -346,7 +295,7 @@ class Follower:
         found = self._analysed(crash, cut=cut)
         if found.fatal and self._died is None and not crash.alone:
             tainted = any(DIED.search(line.text) for line in crash.lines[: crash.last])
-            self._died = _Death(found.start_line, found.kernel, crash.lines[0].seconds, tainted)
+            self._died = Death(found.start_line, found.kernel, crash.lines[0].seconds, tainted)
         before = self._before
         again = before is not None and before.signature == found.signature
         if before and self._right_after(found) and not self._before_ended and not again:
@@ -357,7 +306,7 @@ class Follower:
         self._before, self._before_ended = found, crash.ended
         yield Event(found, complete=True, alone=crash.alone)
 
-    def _is_quotation(self, crash: _Open) -> bool:
+    def _is_quotation(self, crash: Open) -> bool:
         """Whether a crash is the quotation, in a mail, of one that the mail before it told."""
         depth = crash.lines[0].quoted
         if not depth:
@@ -369,12 +318,12 @@ class Follower:
         return depth > first
 
 
-def _is_talk(crash: _Open) -> bool:
+def _is_talk(crash: Open) -> bool:
     """Whether the head of a crash is a part of a sentence."""
     return TALK.search(before_head(crash.lines[0].text, crash.rule)) is not None
 
 
-def _joins(rule: Rule, crash: _Open, line: Line) -> bool:
+def _joins(rule: Rule, crash: Open, line: Line) -> bool:
     """Whether a head is a line of the open crash: the trap's own line after its cause, or the panic after it."""
     if rule is crash.rule and rule.blame is Blame.NONE and not crash.framed and crash.lines[0].text.endswith(line.text):
         return True  # the same message once more

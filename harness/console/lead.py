@@ -37,7 +37,7 @@ def ends_in(before: str) -> list[int]:
         return [len(before)] if before not in ("", " ") else []  # an indented report
     if len(before) > _LONGEST:
         return []
-    return [found.end() for found in _END.finditer(before) if found.end()][-_MOST:][::-1]
+    return [found.end() for found in _END.finditer(before) if before[: found.end()].strip()][-_MOST:][::-1]
 
 
 @dataclass
@@ -78,6 +78,8 @@ def _shape(lead: str, *, words: bool) -> re.Pattern[str]:
     parts: list[str] = []
     before = ""
     body = lead.rstrip()
+    if not body:
+        return re.compile(re.escape(lead))
     tokens = list(_TOKEN.finditer(body))
     for number, found in enumerate(tokens):
         after = tokens[number + 1][0] if number + 1 < len(tokens) else ""

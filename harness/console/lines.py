@@ -193,13 +193,13 @@ def lead_before(text: str) -> tuple[Lead | None, str]:
         text: what stands before its head in the head's own line, without what is known anywhere.
 
     Returns:
-        The lead, None where there is none; and the caller that is told behind it, "" where none is.
+        The lead, None where there is none; and the context that is told behind it, "" where none is.
     """
     ends = ends_in(text)
     for end in ends:
         for start in reversed(ends):
             if start < end and (known := _prefix(text[:end], at=start)).end == end:
-                return Lead(text, [start]), known.caller
+                return Lead(text, [start]), known.caller or ("stamped" if known.stamped else "")
     return (Lead(text, ends) if ends else None), ""
 
 

@@ -52,8 +52,8 @@ OTHER_TRACE = re.compile(
 REPLAY = re.compile(r"replaying previous printk message")
 """A head that was cut comes again, whole."""
 SHOWN = re.compile(
-    r"\bCPU: *\d+ |\bPid: \d+, comm|Call [Tt]race:|^Hardware name: |^Modules linked in: |\b[A-Z][A-Z0-9]{1,3}: [0-9a-f]{8}"
-    r"|^Code: [0-9a-f<]{2,8} |0x[0-9a-f]{8}|[0-9a-f]{16}|---\[ "
+    r"\bCPU: *\d+ |\bPid: \d+, comm|Call [Tt]race:|^Hardware name: |^Modules linked in: "
+    r"|\b[A-Z][A-Z0-9]{1,3}: [0-9a-f]{8}|^Code: [0-9a-f<]{2,8} |0x[0-9a-f]{8}|[0-9a-f]{16}|---\[ "
 )
 """What a console prints and no person writes."""
 DIED = re.compile(r"---\[ end trace|\[#\d+\]")

@@ -47,7 +47,7 @@ _BY_TASK = (
     re.compile(r"by task (?P<comm>\S.{0,40})/(?P<pid>\d+)(?![\w:/])"),
     re.compile(r"\bINFO: task (?P<comm>\S.{0,40}):(?P<pid>\d+) "),
     re.compile(r"\bProcess (?P<comm>\S.{0,40}?) \(pid: (?P<pid>\d+)"),
-    re.compile(r"^(?P<comm>\S.{0,40}?)\((?P<pid>\d+)\): (?:Oops\b|[A-Z][\w ]+\[#\d)"),
+    re.compile(r"(?:^| )(?P<comm>[^\s()]{1,20})\((?P<pid>\d+)\): (?:Oops\b|[A-Z][\w ]+\[#\d)"),
 )
 _IN_TASK = re.compile(
     r"(?:^|code: |atomic: |, )(?P<comm>[^\s,].{0,30}?)/(?P<pid>\d{1,10})"

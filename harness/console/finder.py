@@ -182,7 +182,8 @@ class Follower:
         rules = self._heads(line.text)
         lead = None
         if rules:
-            lead, caller = lead_before(date + before_head(line.text, rules[0]))
+            before = date + before_head(line.text, rules[0])
+            lead, caller = (None, "") if TALK.search(before) else lead_before(before)
             if caller:
                 line = replace(line, context=line.context.removesuffix("stamped") + caller)
         if line.prefixed and line.context not in self._open and (not rules or rules[0].joins):

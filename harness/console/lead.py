@@ -95,4 +95,5 @@ def _shape(lead: str, *, words: bool) -> re.Pattern[str]:
                 part = re.escape(found[0])
         parts.append(part)
         before = found[0]
-    return re.compile("".join(parts) + r"\s?" * (len(lead) - len(body)))
+    blanks = len(lead) - len(body)
+    return re.compile("".join(parts) + (r"(?:\s|$)" + r"\s?" * (blanks - 1) if blanks else ""))

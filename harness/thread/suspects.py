@@ -74,7 +74,8 @@ _INNOCENT = re.compile(r"[Uu]pstream commit|HEAD commit|base-commit|cherry picke
 _ASIDE = re.compile(r"\b(?:first|also) (?:have to |has to |need to |must )?revert|conflict")
 # Right before and right after a commit that is called good.
 _GOOD_BEFORE = re.compile(
-    r"\b(?:preceding|previous|(?:last|known)[ -]good|good|parent)(?: \w+)? ?(?:commit|one|revision)?\W{0,4}$"
+    r"\b(?:preceding|previous|(?:last|known)[ -]good|good|parent)(?: \w+)? ?(?:commit|one|revision)?"
+    r"(?: is| was)?\W{0,4}$"
     r"|\b(?:fine|good|ok|works?|boots?)\b (?:\w+ )?(?:at|on|with|in|until|before|up to) (?:commit )?$",
     re.IGNORECASE,
 )
@@ -164,11 +165,17 @@ def _known(named: list[_Named], sha: str) -> _Named:
     return named[-1]
 
 
+_WITH = re.compile(r"\b(?:with|on|at)\s+(?:commit\s+)?$", re.IGNORECASE)
+_IT_WORKS = re.compile(r"(?:it|all|everything|that) (?:still )?(?:works?|boots?|is (?:fine|good|ok))\b")
+
+
 def _clears(text: str, found: re.Match[str]) -> bool:
     """Whether the words right around a commit call it good."""
     before = " ".join(text[max(0, found.start("sha") - 60) : found.start("sha")].split("\n"))
     after = text[found.end() : found.end() + 60].lstrip("\"') ,\n")
-    return _GOOD_BEFORE.search(before.rstrip("(") or before) is not None or _GOOD_AFTER.match(after) is not None
+    if _GOOD_BEFORE.search(before.rstrip("(")) or _GOOD_AFTER.match(after):
+        return True
+    return bool(_WITH.search(before) and _IT_WORKS.match(after))
 
 
 def _blames(text: str, found: re.Match[str]) -> bool:
@@ -180,7 +187,7 @@ def _blames(text: str, found: re.Match[str]) -> bool:
 
 # Where a sentence ends.  One that ends in a colon, or says that the commit follows, goes on past the empty line.
 _ENDS = re.compile(r"[.!?](?=\s+[A-Z])|\n[ \t]*\n|\n(?=[ \t]*[-*] )")
-_GOES_ON = re.compile(r"(?::|\b(?:below|following|this|commit)\b[^.\n]{0,30}[.:]?)\s*$")
+_GOES_ON = re.compile(r"(?::|\b(?:below|following|this)\b[^.\n]{0,30}[.:]?)\s*$")
 
 
 def _sentence_around(text: str, start: int, end: int) -> str:

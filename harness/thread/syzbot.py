@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from harness.thread.message import Message, quoted
 
 _ID = re.compile(r"syzbot\+([0-9a-f]{12,40})@syzkaller")
-_FIELD = re.compile(r"^(?P<name>[A-Za-z][\w +/#-]{1,40}?):[ \t]*(?P<value>\S.*?)\s*$")
+_FIELD = re.compile(r"^(?P<name>[A-Za-z][\w +/#()-]{1,40}?):[ \t]*(?P<value>\S.*?)\s*$")
 _HEAD = re.compile(r"^(?P<sha>[0-9a-f]{7,40})(?:\s+(?P<subject>\S.*))?$")
 _CULPRIT = re.compile(
     r"^The issue was bisected to:\s+commit (?P<sha>[0-9a-f]{7,40})\nAuthor: [^\n]*\nDate: [^\n]*\n\s*\n?"

@@ -15,7 +15,7 @@ _LONGEST = 160
 """Characters of a lead; what is longer is talk."""
 _MOST = 24
 """Places at which a lead may end."""
-_TOKEN = re.compile(r"(?P<number>[0-9]+)|(?P<word>[^\W_]+)|(?P<blank>\s+)|(?P<sign>.)", re.DOTALL)
+_TOKEN = re.compile(r"(?P<word>[^\W_]+)|(?P<blank>\s+)|(?P<sign>.)", re.DOTALL)
 _END = re.compile(r"(?<=[\])>|:])(?=\S)|(?<=\s)(?=\S)|$")
 # A head may stand in brackets, in quotation marks, behind a line of dashes, and behind the name of what printed it.
 _OPENING = re.compile(r"(?:[\[({'\"*=-]+|\[ |(?:(?:NMI )?watchdog|rcu|mce|CPU ?\d+):? (?:\[Hardware Error\]: )?)$")
@@ -84,11 +84,12 @@ def _shape(lead: str, *, words: bool) -> re.Pattern[str]:
     for number, found in enumerate(tokens):
         after = tokens[number + 1][0] if number + 1 < len(tokens) else ""
         match found.lastgroup:
-            case "number":
+            case "word" if found[0].isdecimal():
                 part = r"\d+"
+            case "word" if found[0].isalpha() and (words or after == ":"):
+                part = re.escape(found[0])
             case "word":
-                mixed = before.isdigit() or after.isdigit()
-                part = r"[^\W_]+" if mixed or not (words or after == ":") else re.escape(found[0])
+                part = r"[^\W_]+"
             case "blank":
                 part = r"\s+" if before[-1:].isalnum() and after[:1].isalnum() else r"\s*"
             case _:

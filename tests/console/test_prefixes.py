@@ -216,3 +216,23 @@ def test_a_crash_is_the_same_behind_any_prefix(shape: str, crash: str) -> None:
 
 def test_there_are_many_shapes() -> None:
     assert len(set(SHAPES)) > 100
+
+
+def test_a_long_lead_takes_no_longer() -> None:
+    # A container's id: letters and digits in turn.
+    lead = "3f2a91bc4d5e6f708192a3b4c5d6e7f8a9b0c1d2e3f4a5b6c7d8e9f0a1b2c3d4 | "
+    [crash] = find_crashes(f"{lead}BUG: soft lockup - CPU#3 stuck for 22s!\n{'a1' * 2000}\n".encode() * 3)[:1]
+    assert crash.kind == "soft-lockup"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Jul 28 14:08:03 box test[12]: BUG: KASAN: use-after-free in f+0x1/0x2",
+        "2024-07-28T14:08:03 box myprog: kernel BUG at mm/queue.c:472!",
+        "2024-07-28T14:08:03.123456+02:00 box sshd[812]: BUG: soft lockup - CPU#3 stuck for 22s!",
+        "Jul 28 14:08:03 watchdogd[9]: BUG: soft lockup",
+    ],
+)
+def test_what_programs_say_is_not_the_kernels(line: str) -> None:
+    assert find_crashes(f"{line}\n".encode(), notices=True) == []

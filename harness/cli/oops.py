@@ -30,6 +30,8 @@ _PAUSE = 0.2
 """Seconds between two looks at a file that is followed."""
 _SHOWN = 16
 """Frames of a trace that people are shown."""
+_LINES = 8
+"""Places of further crashes of the same signature that people are shown."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -100,8 +102,13 @@ def _show_all(name: str, crashes: Sequence[Crash], options: argparse.Namespace) 
     more = f", {len(crashes) - causes} more that follow from them" if len(crashes) > causes else ""
     count = "no crash" if not crashes else f"{causes} crash{'es' if causes != 1 else ''}{more}"
     print(f"{'standard input' if name == '-' else name}: {count}")
+    groups: dict[str, list[Crash]] = {}
     for crash in crashes:
-        _show(crash, options)
+        groups.setdefault(crash.signature, []).append(crash)
+    for group in groups.values():
+        _show(group[0], options)
+        if len(group) > 1:
+            _show_again(group)
 
 
 def _follow(name: str, options: argparse.Namespace) -> None:
@@ -170,13 +177,31 @@ def _show(crash: Crash, options: argparse.Namespace) -> None:
         )
         if part
     )
-    for label, text in (("task", task), ("kernel", crash.kernel), ("machine", crash.hardware), ("panic", crash.panic)):
+    for label, text in (
+        ("time", crash.time),
+        ("task", task),
+        ("kernel", crash.kernel),
+        ("machine", crash.hardware),
+        ("panic", crash.panic),
+    ):
         if text:
             print(f"  {label:10} {text}")
     if crash.taint:
         print(f"  taint      {crash.taint}: " + "; ".join(TAINT.get(letter, "?") for letter in crash.taint))
     _show_frames(crash, options)
     print(f"  signature  {crash.signature}")
+
+
+def _show_again(group: Sequence[Crash]) -> None:
+    """How often, where and when there were crashes of one signature."""
+    again = len(group) - 1
+    cpus = sorted({crash.cpu for crash in group if crash.cpu is not None})
+    on = f", on CPU{'s' if len(cpus) > 1 else ''} {' '.join(map(str, cpus))}" if cpus else ""
+    times = [crash.time for crash in group if crash.time]
+    span = f", first at {times[0]}, last at {times[-1]}" if len(times) > 1 else ""
+    lines = ", ".join(str(crash.start_line) for crash in group[1 : 1 + _LINES])
+    more = ", ..." if again > _LINES else ""
+    print(f"  again      {again} more time{'s' if again > 1 else ''}{on}{span}; lines {lines}{more}")
 
 
 def _show_frames(crash: Crash, options: argparse.Namespace) -> None:
@@ -210,10 +235,10 @@ def _places(crash: Crash, frames: Sequence[Frame], options: argparse.Namespace) 
 def _document(crash: Crash, options: argparse.Namespace) -> dict[str, object]:
     """A crash for JSON; the source of a frame is the place in its own function, not in one inlined there."""
     if options.source is None:
-        return crash.to_json()
+        return {**crash.to_json(), "time": crash.time}
     own = (places[-1].rpartition(" at ")[2] if places else None for places in _places(crash, crash.frames, options))
     frames = tuple(replace(frame, source=source) for frame, source in zip(crash.frames, own, strict=True))
-    return replace(crash, frames=frames).to_json()
+    return {**replace(crash, frames=frames).to_json(), "time": crash.time}
 
 
 def _spelled(frame: Frame, *, back: bool = False) -> str:

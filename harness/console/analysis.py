@@ -106,6 +106,7 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
         hardware=told.hardware,
         modules=told.modules,
         registers=told.registers,
+        time=lines[0].time,
     )
 
 

@@ -10,7 +10,7 @@ from harness.console.analysis import analyse, before_head, head_rules, is_marked
 from harness.console.crash import Crash
 from harness.console.frames import read_frame, read_pointer
 from harness.console.lead import Lead, without_own
-from harness.console.lines import LONGEST, USER, Line, behind_date, lead_before, read_line
+from harness.console.lines import LONGEST, USER, Line, behind_date, lead_before, read_line, when
 from harness.console.opened import Death, Open
 from harness.console.parts import BOOT, DIED, END, LAST, NMI, OTHER_TRACE, PART, REPLAY, REPORTED, SHOWN, TALK
 from harness.console.rules import Blame, Rule
@@ -160,7 +160,7 @@ class Follower:
     def _lengthened(self, tail: Line, whole: Line) -> Iterator[Event]:
         """A line turns out to be the first part of one."""
         crash = self._open.get(tail.context)
-        if crash is None or crash.lines[-1] is not tail:
+        if crash is None or crash.lines[-1].number != tail.number:
             if crash is None and not self._heads(tail.text) and self._heads(whole.text):
                 yield from self._said(replace(whole, number=tail.number))
         elif len(crash.lines) > 1:
@@ -183,6 +183,7 @@ class Follower:
         lead = None
         if rules:
             before = date + before_head(line.text, rules[0])
+            line = replace(line, time=line.time or when(before))
             lead, caller = (None, "") if TALK.search(before) else lead_before(before)
             if caller:
                 line = replace(line, context=line.context.removesuffix("stamped") + caller)

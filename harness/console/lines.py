@@ -46,6 +46,11 @@ _DATE = (
 )
 # A level, as test runners log it, is no host.
 _HOST = r"(?!(?:DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL) )[\w.@-]{1,64}"
+_WHEN = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?Z|[+-]\d\d:?\d\d)?"
+    r"|(?:\b[^\W\d_]{3,9}\.? +\d{1,2} )?\d\d:\d\d:\d\d(?:[.,]\d+)?(?: \d{4}\b)?"
+)
+_SECONDS = re.compile(r"\d+\.\d*")
 _PROGRAM = re.compile(
     rf"{_DATE}(?P<said>(?:{_HOST} )?(?:[a-z]+\d?\.[a-z]+ )?(?P<program>[\w.()/-]{{1,64}})(?:\[\d+\])?: ?)"
 )
@@ -80,7 +85,7 @@ class Line:
         quoted: how many marks of quotation stand before it.
         prefixed: something stands before the kernel's own words.
         width: characters of the whole line.
-        seconds: the time stamp, from the start of the kernel; None where there is none.
+        time: when it was printed, as the line says it: seconds since the kernel began, or a date.
     """
 
     number: int
@@ -89,7 +94,12 @@ class Line:
     quoted: int = 0
     prefixed: bool = False
     width: int = 0
-    seconds: float | None = None
+    time: str | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """The time in seconds since the kernel began, where that is told."""
+        return float(self.time) if self.time and _SECONDS.fullmatch(self.time) else None
 
 
 def clean(raw: bytes) -> str:
@@ -122,7 +132,13 @@ def read_line(raw: bytes, number: int, leads: Iterable[Lead] = ()) -> Line:
         at, caller, stamp, stamped = found.end(), found["caller"] or "", found["stamp"], True
     context = f"{prefix.quote}{caller or ('stamped' if stamped else '')}"
     said = _EMPTIED.sub("[<00000000>] ", _encode(text[at:]))
-    return Line(number, said, context, len(prefix.quote), stamped or prefix.led, len(text), float(stamp or 0) or None)
+    return Line(number, said, context, len(prefix.quote), stamped or prefix.led, len(text), stamp or when(text[:at]))
+
+
+def when(prefix: str) -> str | None:
+    """The date in what stands before a message, None where there is none."""
+    found = _WHEN.search(prefix)
+    return found[0] if found else None
 
 
 def behind_date(raw: bytes, number: int) -> tuple[str, int, Line]:

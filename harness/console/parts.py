@@ -59,7 +59,8 @@ SHOWN = re.compile(
 DIED = re.compile(r"---\[ end trace|\[#\d+\]")
 """The kernel counts this crash as its death: from then on it is tainted `D`."""
 TALK = re.compile(
-    r"(?:^|\s)[a-z']{2,} +[a-z']{2,} +\S*$|[`'\"“]\S*\s*$|(?:^|\s)(?:a|the|an|this|of|in|with|was|see) \S* *$"
+    r"(?:^|\s)[a-z']{2,} +[a-z']{2,} +\S*$|(?:^|\s)[`'\"“][\w:-]*\s*$"
+    r"|(?:^|\s)(?:a|the|an|this|of|in|with|was|see) \S* *$"
 )
 """What stands before the name of a crash in a sentence about it."""
 BOOT = re.compile(r"^(?:Linux version \d|Booting Linux on|Decompressing Linux\.\.\.|Booting the kernel\.)")

@@ -183,6 +183,114 @@ qemu-system-x86_64: ~
 {s}.{u}s: ~
 +{s}.{u} ~
 T+00:00:{s}.{u} | ~
+2024-07-28 14:08:{s}.{u} UTC [kernel] ~
+2024-07-28T14:08:{s}.{u}+00:00 box kernel: <4>[   12.{u}] ~
+<0>Jul 28 14:08:{s} kernel: [   12.{u}] ~
+Jul 28 14:08:{s} box kernel:<4>~
+Jul 28 14:08:{s} box.example.org kernel[1]: ~
+Jul 28 2024 14:08:{s} box kernel: ~
+Jul 28 2024 14:08:{s}: %KERN-4-SYSTEM_MSG: [   12.{u}] ~
+28/07/2024 14:08:{s} ~
+07/28/24 14:08:{s} PM | ~
+14:08:{s}.{u} > ~
+14:08:{s} console: ~
+(14:08:{s}) ~
+[   12.{u}@C3] ~
+[   12.{u}] <CPU:3> ~
+[   12.{u} C3] ~
+[   12.{u}] [CPU3] ~
+[   12.{u}] [pid: 812] ~
+[   12.{u}] dd[812]: ~
+<6>[   12.{u}] c3    812 ~
+<3>[   12.{u}]  [3:             dd:  812] ~
+<3>[   12.{u}] -(3)[812:dd]~
+[  12.{u}] CPU3: ~
+E/kernel  (    0): ~
+07-28 14:08:{s}.{u} E/KERNEL  (  812): ~
+07-28 14:08:{s}.{u} <3>[   12.{u}] ~
+I0728 14:08:{s}.{u}  812 console.go:71] ~
+time="2024-07-28T14:08:{s}Z" level=info msg=~
+level=info msg=[   12.{u}] ~
+{"time": "14:08:{s}"} ~
+stdout: ~
+stdout: [   12.{u}] ~
+STDOUT | 14:08:{s} | ~
+-> ~
+>>> ~
+>> ~
+=> ~
++ ~
+| > ~
+|| ~
+; ~
+% ~
+$ ~
+DUT1# ~
+root@box:~# ~
+vm1: ~
+vm-1/console: ~
+job 71: ~
+#71 12.3 ~
+#{n} {s}.{u} ~
+ok {n} - ~
+not ok {n} # ~
+L{n}: ~
+{n}) ~
+{n}. ~
+({n}) ~
+[{n}] ~
+[{n}/812] ~
+0x{n} ~
+{n} | [   12.{u}] ~
+2024-07-28T14:08:{s}.{u}Z box  kernel - - - - [   12.{u}] ~
+<4>1 2024-07-28T14:08:{s}Z box kernel - - - [   12.{u}] ~
+14:08:{s} kern.alert kernel: [   12.{u}] ~
+Jul 28 14:08:{s} (none) kern.alert kernel: ~
+Jul 28 14:08:{s} OpenWrt kern.alert kernel: [   12.{u}] ~
+Sun Jul 28 14:08:{s} 2024 kern.alert kernel: [   12.{u}] ~
+Sun Jul 28 14:08:{s} 2024 ~
+Sun, 28 Jul 2024 14:08:{s} +0200 ~
+28 Jul 14:08:{s} box kernel: ~
+28.07.2024 14:08:{s} ~
+2024.07.28-14:08:{s} ~
+20240728-1408{s} ~
+20240728T1408{s}Z ~
+1722168483.{u}: ~
+1722168483{n} ~
+1722168483{n}: [   12.{u}] ~
+{u}us: ~
+{u} ms  ~
+@4000000066a6{u} ~
+[2024-07-28 14:08:{s}.{u}][INFO] ~
+[2024-07-28 14:08:{s}][box][INFO] - ~
+[2024-07-28T14:08:{s}.{u}Z INFO  qemu] ~
+[INFO] [console] ~
+[INFO]  ~
+[qemu] ~
+[guest] [   12.{u}] ~
+guest|~
+guest> ~
+[ttyS0] [   12.{u}]~
+/dev/ttyS0: ~
+ttyUSB0 14:08:{s}.{u}: ~
+<console> ~
+<kernel> ~
+*** ~
+### ~
+kernel:[   12.{u}] ~
+kernel:~
+ kernel:[   12.{u}] ~
+box kernel:[   12.{u}] ~
+Message: [   12.{u}] ~
+* [   12.{u}] ~
+= [   12.{u}] ~
+! ~
+:: ~
+~ ~
+│ ~
+> | ~
+>|~
+> >> > ~
 """.strip("\n")
     .removesuffix("~")
     .split("~\n")
@@ -215,7 +323,7 @@ def test_a_crash_is_the_same_behind_any_prefix(shape: str, crash: str) -> None:
 
 
 def test_there_are_many_shapes() -> None:
-    assert len(set(SHAPES)) > 100
+    assert len(set(SHAPES)) > 200
 
 
 def test_a_long_lead_takes_no_longer() -> None:

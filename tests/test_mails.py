@@ -157,6 +157,15 @@ def test_oops_reads_mails(regress: Regress, tmp_path: Path) -> None:
     assert "end-of-stream" in cut["error"]
 
 
+def test_a_page_of_a_forum() -> None:
+    page = (
+        f"<!DOCTYPE html>\n<html><head><title>BUG: x</title></head><body><p>Hello</p><pre><code>{OOPS}</code></pre>\n"
+    )
+    [crash] = found(page)
+    assert (crash.function, crash.start_line) == ("queue_drop", 2)
+    assert crash.panic == "Fatal exception"
+
+
 def test_a_console_is_no_mail() -> None:
     for text in (OOPS, "Starting: x\nFromage: y\n", "U-Boot: 1\nDate: now\n\nBUG: x\n", ""):
         assert not is_thread(text.encode())

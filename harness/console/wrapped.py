@@ -17,7 +17,7 @@ from harness.console.parts import PART
 _WIDTH = 66
 """Columns from which on a mailer may break a line."""
 _TAINT = re.compile(r"ainted:?[ A-Z]*$")
-_OPEN_END = re.compile(r"(?: (?:in|at|by|task|from|[Cc]omm:|address:?)|Not tainted|Tainted:[ A-Z]*)$")
+_OPEN_END = re.compile(r"(?: (?:in|at|by task|from|[Cc]omm:|address:?)|Not tainted|Tainted:[ A-Z]*)$")
 
 
 def is_part(text: str) -> bool:
@@ -35,8 +35,9 @@ def joined(before: Line, line: Line) -> Line | None:
         return None
     wide = before.width + 1 + len(text.split()[0]) > _WIDTH
     # Without a prefix it takes a line that cannot be whole, or one that is a head only with the next.
-    open_end = _OPEN_END.search(begun) or (wide and (before.prefixed or (is_marked(begun) and not head_rules(begun))))
-    if not open_end or not begun or (not before.prefixed and is_part(text)):
+    open_end = _OPEN_END.search(begun) is not None and not (_TAINT.search(begun) and is_part(text))
+    goes_on = before.prefixed or (is_marked(begun) and not head_rules(begun) and not is_part(text))
+    if not begun or not (open_end or (wide and goes_on)):
         return None
     if text.startswith("[ ") or (read_frame(before.text) and not text.startswith(("[", "("))):
         return None

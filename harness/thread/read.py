@@ -14,13 +14,15 @@ from enum import StrEnum
 
 from harness.thread import page
 from harness.thread.message import Attachment, Message, printable
-from harness.thread.transport import Text, lines_of, text_of
+from harness.thread.transport import Text, from_html, lines_of, text_of
 
 # lore writes "From mboxrd@z Thu Jan  1 00:00:00 1970", git "From HASH Mon Sep 17 00:00:00 2001".
 _ENVELOPE = re.compile(rb"^From \S+ +\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}[^\n]*\n", re.MULTILINE)
 _ESCAPED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _HEADERS = re.compile(rb"\A(?:[\w-]+:[^\n]*\n(?:[ \t][^\n]*\n)*)*?(?:From|Subject|Message-ID):", re.IGNORECASE)
 _TEXT_NAME = re.compile(r"\.(?:patch|diff|txt|log|dmesg|mbox)$", re.IGNORECASE)
+
+_HTML = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<(?:!doctype html|html)\b", re.IGNORECASE)
 
 LONGEST = 64 << 20
 """Bytes of a thread: far more than any has, and a limit for what a compressed one may become."""
@@ -43,9 +45,9 @@ class Thread:
 
 
 def is_thread(data: bytes) -> bool:
-    """Whether a file is a mail, an mbox or a saved page, by its beginning; else it is text."""
+    """Whether a file is a mail, an mbox, a saved page of an archive or HTML, by its beginning; else it is text."""
     data = data.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n").replace(b"\r\n", b"\n")
-    return is_mail(data) or b" UTC (permalink / raw)" in data
+    return is_mail(data) or _HTML.match(data) is not None or b" UTC (permalink / raw)" in data
 
 
 def is_mail(data: bytes) -> bool:
@@ -69,7 +71,7 @@ def read(data: bytes) -> Thread:
     lines = lines_of(data)
     if page.is_page(lines):
         return Thread(Kind.PAGE, tuple(page.parse(lines)))
-    text = Text.plain(lines, first)
+    text = from_html(lines, first) if _HTML.match(data) else Text.plain(lines, first)
     return Thread(Kind.TEXT, (Message("", None, None, "", text.lines, text.numbers),))
 
 

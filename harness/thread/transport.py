@@ -49,7 +49,7 @@ def text_of(part: email.message.Message, mail: bytes, first: int) -> Text:
     start = first + mail.count(b"\n", 0, at) if at >= 0 else 0
     lines = lines_of(data, part.get_content_charset())
     if part.get_content_type() == "text/html":
-        return _from_html(lines, start)
+        return from_html(lines, start)
     if start == 0:
         numbers = [0] * len(lines)
     elif coding == "base64":
@@ -171,7 +171,12 @@ class _Html(HTMLParser):
             self.lines[-1] += line
 
 
-def _from_html(lines: Sequence[str], start: int) -> Text:
+def from_html(lines: Sequence[str], start: int) -> Text:
+    """The text of HTML.
+
+    Args:
+        lines: the HTML.  start: the number of their first in the file, 0 where the file has others.
+    """
     reader = _Html(start)
     reader.feed("\n".join(lines))
     reader.close()

@@ -82,6 +82,16 @@ def test_the_head_is_broken() -> None:
     assert crash.title == "general protection fault in queue_drop"
 
 
+def test_a_head_without_a_prefix_is_broken() -> None:
+    crash = one(
+        "BUG: KASAN: slab-out-of-bounds in\nqueue_walk+0x1df5/0x2650\nRead of size 8 at addr ffff88802fceede0 by task\n"
+        "kworker/u2:2/591\n\nCPU: 0 PID: 591 Comm: kworker/u2:2 Tainted: G        W\n5.10.11-box #1\nCall Trace:\n"
+        " queue_walk+0x1df5/0x2650\n"
+    )
+    assert crash.title == "KASAN: slab-out-of-bounds Read in queue_walk"
+    assert (crash.comm, crash.pid, crash.kernel, crash.taint) == ("kworker/u2:2", 591, "5.10.11-box", "W")
+
+
 def test_a_line_of_a_program_is_not_the_rest_of_a_frame() -> None:
     log = OOPS.replace(
         "[   12.100007]",

@@ -18,8 +18,8 @@ _MOST = 24
 _TOKEN = re.compile(r"(?P<word>[^\W_]+)|(?P<blank>\s+)|(?P<sign>.)", re.DOTALL)
 _END = re.compile(r"(?<=[\])>|:])(?=\S)|(?<=\s)(?=\S)|$")
 # A head may stand in brackets, in quotation marks, behind a line of dashes, and behind the name of what printed it.
-_OWN = r"(?:(?:NMI )?watchdog: |rcu: |mce: |CPU \d+ )(?:\[Hardware Error\]: )?"
-_OPENING = re.compile(rf"(?:[\[({{'\"*-]+|==+|\[ |{_OWN})$")
+_OWN = r"(?:(?:NMI )?watchdog: |rcu: |mce: |Oops: |CPU \d+:? )(?:\[Hardware Error\]: )?"
+_OPENING = re.compile(rf"(?:[\[({{'\"*-]|=(?==)|(?<==)=|\[ |{_OWN})+$")
 
 
 def without_own(before: str) -> str:

@@ -195,6 +195,8 @@ def _known(text: str, at: int, prefix: _Prefix) -> int | None:
         prefix.stamped |= found["program"] == "kernel"
         return found.end()
     if found := _PREFIX.match(text, at):
+        if prefix.program not in ("", "kernel") and not (found["caller"] or found["stamp"]):
+            return None  # it is the program that puts something in brackets
         prefix.stamped |= not found[0].endswith("login: ") and not found[0].startswith(("user", "daemon", "syslog"))
         prefix.caller = found["caller"] or prefix.caller
         prefix.stamp = found["stamp"] or prefix.stamp

@@ -3,6 +3,7 @@
 import pytest
 
 from harness.console import find_crashes
+from harness.console.rules import RULES, Rule
 
 X86 = """\
 BUG: kernel NULL pointer dereference, address: 0000000000000008
@@ -344,3 +345,27 @@ def test_a_long_lead_takes_no_longer() -> None:
 )
 def test_what_programs_say_is_not_the_kernels(line: str) -> None:
     assert find_crashes(f"{line}\n".encode(), notices=True) == []
+
+
+UNKNOWN = (
+    "dic 27 14:08:03 box kernel: ",
+    "04179 ",
+    "2024-07-28T14:08:03,123456+02:00 ",
+    "Jul 28 14:08:03 ",
+    "(0)[848:task] ",
+    "    ",
+    "console| ",
+    "[ 1.5@3] ",
+)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [rule for rule in RULES if not rule.catch_all and not rule.head.pattern.startswith("^")],
+    ids=lambda rule: rule.kind,
+)
+def test_every_kind_behind_prefixes_that_no_list_has(rule: Rule) -> None:
+    plain = find_crashes(rule.example.encode())
+    for prefix in UNKNOWN:
+        found = find_crashes("".join(f"{prefix}{line}\n" for line in rule.example.splitlines()).encode())
+        assert [(one.title, one.function) for one in found] == [(one.title, one.function) for one in plain], prefix

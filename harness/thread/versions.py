@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from harness.thread.message import Message
@@ -49,6 +49,10 @@ _IT = re.compile(
 # The end of a clause: words there are said of other versions.
 _CLAUSE = re.compile(r"[,;:](?=\s)|\s(?:but|while|whereas|although|though)\s|(?<=[\w)])\s-{1,2}\s")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(+#$-])|\n\s*\n")
+_ARTICLES = re.compile(r"(?:\b(?:the|kernels?|version|release|linux|block layer|mainline|stable) )+$", re.IGNORECASE)
+_OTHER = re.compile(
+    rf"(?:\b(?:the|kernels?|version|release|linux|mainline|stable)[ -])*\bv?{_NAME}(?:\.[xy])?", re.IGNORECASE
+)
 _FIX = r"\b(?:fix(?:e[sd])?|patch(?:es)?|solution|it's)\b"
 
 # {v} is the version; the first that fits decides.
@@ -87,13 +91,11 @@ def versions(proses: Iterable[tuple[Message, str]]) -> list[Version]:
     first = None
     for message, text in proses:
         first = first or message.author
-        flat = " ".join(text.split())
-        for start, part in _sentences(text):
+        for part in _sentences(text):
             for found in _VERSION.finditer(part):
                 if _PROGRAM.search(part, max(0, found.start() - 90), found.start()):
                     continue
-                at = flat.find(found[0], max(0, start - 20))
-                said = sentence(message, flat, max(at, 0), max(at, 0) + len(found[0]))
+                said = sentence(message, part, found.start(), found.end())
                 weight = 100 if message.author == first else 1
                 got.setdefault(found["name"], []).append((weight * _leaning(part, found), said))
     told = []
@@ -103,14 +105,9 @@ def versions(proses: Iterable[tuple[Message, str]]) -> list[Version]:
     return sorted(told, key=lambda one: one.key)
 
 
-def _sentences(text: str) -> Iterable[tuple[int, str]]:
-    """The sentences of a text with blanks for newlines, and where in the text so flattened each begins."""
-    start = 0
-    for part in _SENTENCE.split(text):
-        flat = " ".join(part.split())
-        if flat:
-            yield start, flat
-            start += len(flat) + 1
+def _sentences(text: str) -> Iterator[str]:
+    """The sentences of a text, each on one line."""
+    return filter(None, (" ".join(part.split()) for part in _SENTENCE.split(text)))
 
 
 def _leaning(part: str, found: re.Match[str]) -> int:
@@ -119,12 +116,7 @@ def _leaning(part: str, found: re.Match[str]) -> int:
     Args:
         part: the sentence.  found: the version in it.
     """
-    name = rf"(?:(?:the|kernels?|version|release|linux|block layer|mainline|stable) ){{0,3}}{_NAME}(?:\.[xy])?"
-    marked = f"{part[: found.start()]}<V>{part[found.end() :]}"
-    marked = re.sub(
-        r"(?:\b(?:the|kernels?|version|release|linux|block layer|mainline|stable) )+<V>", "<V>", marked, flags=re.I
-    )
-    marked = re.sub(rf"(?:\b(?:linux|kernel)-)?\bv?{name}", "<O>", marked, flags=re.I)
+    marked = f"{_OTHER.sub('<O>', _ARTICLES.sub('', part[: found.start()]))}<V>{_OTHER.sub('<O>', part[found.end() :])}"
     for pattern, good in _RULES:
         if pattern.search(marked):
             return 1 if good else -1

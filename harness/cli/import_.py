@@ -7,7 +7,7 @@ import io
 import json
 import zlib
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from gzip import BadGzipFile, GzipFile
 from pathlib import Path
 from typing import Any
@@ -88,10 +88,31 @@ def _document(made: Draft, folder: Path) -> dict[str, Any]:
             }
             for number, patch in enumerate(made.patches, 1)
         ],
+        "introduced": {
+            "good": facts.introduced.good,
+            "bad": facts.introduced.bad,
+            "said": _sayings([facts.introduced.said]),
+        }
+        if facts.introduced
+        else None,
+        "bisection": asdict(facts.bisection) if facts.bisection else None,
+        "syzbot": _syzbot(made),
         "claims": _sayings(facts.claims),
         "unsure": list(made.unsure),
         "folder": str(folder),
     }
+
+
+def _syzbot(made: Draft) -> dict[str, Any] | None:
+    """What a report of syzbot says, with the other titles that its crash goes by."""
+    if made.facts.syzbot is None:
+        return None
+    crash = made.crashes[0].crash if made.crashes else None
+    titles = [crash.title, *crash.alt_titles] if crash else []
+    told = asdict(made.facts.syzbot)
+    told["title"] = told["title"] or (crash.title if crash else None)
+    told["alt_titles"] = [title for title in titles if title != told["title"]]
+    return told
 
 
 def _sayings(said: Iterable[Said]) -> list[dict[str, str]]:

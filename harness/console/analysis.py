@@ -23,7 +23,7 @@ from harness.console.frames import Pointer, base_name
 from harness.console.lines import Line, printable
 from harness.console.places import HELPER_FILES, NAMED
 from harness.console.report import Report, facts, read_report
-from harness.console.rules import MARKS, NO_CRASH, RULES, Blame, Rule
+from harness.console.rules import MARKS, NO_CRASH, NO_HEAD, RULES, Blame, Rule
 from harness.console.signature import signature
 
 # What changes from one crash to the next of the same kind, in titles made of free text.
@@ -46,9 +46,25 @@ _MARKED = re.compile("|".join(re.escape(mark.decode()) for mark in MARKS))
 def head_rules(text: str) -> list[Rule]:
     """The rules whose head a line is, in order; [] where it opens no crash."""
     text = text[:_LONGEST_HEAD]
-    if not _MARKED.search(text) or NO_CRASH.search(text):
+    if not is_marked(text) or NO_CRASH.search(text):
         return []
-    return [rule for rule in RULES if rule.head.search(text)]
+    rules = [rule for rule in RULES if rule.head.search(text)]
+    return [rule for rule in rules if not rule.catch_all] if NO_HEAD.search(text) else rules
+
+
+def is_marked(text: str) -> bool:
+    """Whether a line has a word that heads have."""
+    return _MARKED.search(text) is not None
+
+
+def before_head(text: str, rule: Rule) -> str:
+    """What stands before a head in its own line."""
+    found = rule.head.search(text[:_LONGEST_HEAD])
+    assert found is not None
+    start = found.start()
+    while start < found.end() and not (text[start].isalnum() or text[start] == "<"):
+        start += 1
+    return text[:start]
 
 
 def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
@@ -105,6 +121,7 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
         hardware=told.hardware,
         modules=told.modules,
         registers=told.registers,
+        time=lines[0].time,
     )
 
 
@@ -177,7 +194,8 @@ def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
     names = report.functions()
     if rule.since:
         start = next((at for at, line in enumerate(report.lines) if at and rule.since.search(line.text)), None)
-        names = report.functions(start) if start is not None else []
+        names = report.functions(start)
+        others = () if start is not None else ("corrupted",)
     elif rule.blame is Blame.INTERRUPTED:
         start, entered = _interrupted(report)
         names = report.functions(start) if start is not None else []
@@ -209,6 +227,8 @@ def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
             callers.insert(0, top)
         names = callers or names
         named = []
+    if named and named[0] in names:
+        names = names[names.index(named[0]) :]  # what the trace has before that reports it
     found = first_at_fault([*named, *names], skip)
     # Some search for the place of the fault, helper or not, or for what only sometimes is a helper.
     place = [*named, *(pointer.function for _, pointer in report.pointers[:1] if pointer.function and not jumped)][:1]

@@ -116,6 +116,8 @@ do_sock_setsockopt sk_common_release compat_sock_ioctl \w*netlink_rcv\w* genl_\w
 (?:compat_)?(?:SYSC|SyS|__sys|___sys|__do_sys|__se_sys|__x64_sys|__ia32_sys|__arm64_sys|sys)_(?:socketpair|connect|ioctl)
 __do_fault __fput task_work_run exit_to_user\w*
 """)
+# A task's way into the scheduler says nothing of what the scheduler itself is lost in.
+_SCHEDULER = matcher(r"_*pick_next_task\w*")
 _INTERRUPT = re.compile(
     r"(?:.*_)?(?:apic_timer_interrupt|sysvec_\w+|irq_svc|do_IRQ|common_interrupt\w*)(?:_.*)?|el1_irq|el1_interrupt|__irq_svc"
     r"|el1h_64_irq\w*|ret_from_intr|do_irq|do_(?:ext|io)_irq|(?:ext|io)_int_handler|(?:decrementer|timer)_\w*interrupt"
@@ -213,6 +215,8 @@ def looping(names: Sequence[str], also_skip: re.Pattern[str] | None = None) -> l
             itself = [name] if name == "handle_softirqs" else []
             calls = [names_in_titles(name)[0] for name in names if _ENTRY.fullmatch(name)][-1:]
             return list(dict.fromkeys((previous or name, nearest or name, *itself, *calls)))
+        if previous and _SCHEDULER.fullmatch(name):
+            return [previous]
         previous = name if at_fault else previous
         if not skip.fullmatch(name) and (not reports(name) or name.startswith("asm_exc_")):
             nearest = name  # a fault in user space is an entry like a system call

@@ -84,6 +84,8 @@ class Crash:
         panic: the reason that the kernel gave for the panic that ended it.
         hardware: the machine, as the kernel names it.  modules: those that were loaded.
         registers: by name, as printed; of the first set that was printed.
+        time: when it was told, as its first line says it: seconds since the kernel began, or a date; it makes no two
+            crashes differ, and is not in `to_json`, by which they are compared.
     """
 
     title: str
@@ -110,7 +112,10 @@ class Crash:
     hardware: str | None = None
     modules: tuple[str, ...] = ()
     registers: dict[str, str] = field(default_factory=dict)
+    time: str | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:
-        """The crash as JSON data."""
-        return asdict(self)
+        """The crash as JSON data, but for the time."""
+        told = asdict(self)
+        del told["time"]
+        return told

@@ -39,8 +39,8 @@ _IS_INLINED = re.compile(rf"(?<![\w.])[\w.]{{1,200}} {PLACE} \[inline\]\s*$")
 _POINTER = re.compile(
     r"\s*(?:"
     r"(?P<x86>[RE]?IP)(?: is at|:)?\s*(?:(?P<segment>[0-9a-f]{4}):)?"
-    r"|PC is at |pc : (?:\[<[0-9a-f]+>\] )?(?!\[)"  # arm, arm64
-    r"|(?:epc|NIP)\s*:? "  # riscv, powerpc
+    r"|(?:PC|pc) is at |T?PC: <|IAOQ\[0\]: |pc : (?:\[<[0-9a-f]+>\] )?(?!\[)"  # arm, alpha, sparc, parisc, arm64
+    r"|(?:epc|NIP|ERA)\s*:? (?:[0-9a-f]{8,16} (?=[A-Za-z_]))?"  # riscv, powerpc, mips, loongarch
     r"|--- interrupt: [0-9a-f]+ at "  # powerpc
     r"|Krnl PSW : [0-9a-f]{16} [0-9a-f]{16} \("  # s390
     rf")\s*(?P<address>(?:{ADDRESS}\s*){{1,2}})?"

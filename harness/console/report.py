@@ -25,7 +25,7 @@ from harness.console.frames import (
 from harness.console.lines import Line, printable
 
 _TASK = re.compile(
-    r"CPU: ?(?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>-?\d+) Comm: (?P<comm>.*?)(?: Kdump: loaded)? "
+    r"CPU: ?(?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>-?\d+) Comm: (?P<comm>.*?)(?: [A-Z]\w+: [\w ]{1,20}?)* "
     r"(?:Not tainted|Tainted: (?P<taint>[A-Z ]*[A-Z])(?:,? \[\w+\]=\w+)*)\s+(?P<kernel>\d\S*)"
 )
 _OLD_TASK = re.compile(
@@ -36,8 +36,21 @@ _LOCKDEP = re.compile(
     r"\b(?P<kernel>\d{1,4}\.\d{1,4}\S{0,80}) #\d\S* "
     r"(?:Not tainted|Tainted: (?P<taint>[A-Z](?:[A-Z ]*[A-Z])?))\b"
 )
-_CPU = re.compile(r"(?:CPU:? ?#?|on cpu )(?P<cpu>\d+)\b")
-_BY_TASK = re.compile(r"(?:by task |^INFO: task |Process )(?P<comm>[^:(]{1,40}?)(?:/|:| \(pid: )(?P<pid>\d+)")
+_HUNG = re.compile(
+    r"^\s+(?:Not tainted|Tainted: (?P<taint>[A-Z](?:[A-Z ]*[A-Z])?)(?:,? \[\w+\]=\w+)*)\s+(?P<kernel>\d+\.\d+\S*) #"
+)
+# What kernels of the 2.6 series say: i386, then powerpc.
+_RELEASE = re.compile(r"\bEFLAGS: [0-9a-f]{8}\s+\((?P<kernel>\d[^\s)]*)\)")
+_REGS = re.compile(r"\bTRAP: [0-9a-f]+\s+(?:Not tainted|Tainted: (?P<taint>[A-Z ]*[A-Z]))\s+\((?P<kernel>\d[^\s)]*)")
+_TASK_IS = re.compile(r"^TASK = \w+\[(?P<pid>\d+)\] '(?P<comm>[^']{1,40})'(?:.* CPU: (?P<cpu>\d+))?")
+_CPU = re.compile(r"(?:CPU:? {0,6}#?|on cpu )(?P<cpu>\d+)\b")
+# A task's name may have any sign in it: `kworker/u8:0`, `swapper/0`.
+_BY_TASK = (
+    re.compile(r"by task (?P<comm>\S.{0,40})/(?P<pid>\d+)(?![\w:/])"),
+    re.compile(r"\bINFO: task (?P<comm>\S.{0,40}):(?P<pid>\d+) "),
+    re.compile(r"\bProcess (?P<comm>\S.{0,40}?) \(pid: (?P<pid>\d+)"),
+    re.compile(r"(?:^| )(?P<comm>[^\s()]{1,20})\((?P<pid>\d+)\): (?:Oops\b|[A-Z][\w ]+\[#\d)"),
+)
 _IN_TASK = re.compile(
     r"(?:^|code: |atomic: |, )(?P<comm>[^\s,].{0,30}?)/(?P<pid>\d{1,10})"
     r"(?: is (?:trying|leaving|freeing)| still has| \[HC|/0x[0-9a-f]{8}\b|$)"
@@ -52,7 +65,7 @@ _REGISTER_LINE = re.compile(
 _ANOTHERS = re.compile(r"hard LOCKUP on cpu \d")
 _USERS_POINTER = re.compile(rf"\s*[RE]IP: (?:{'|'.join(USER_SEGMENTS)}):")
 _PANIC = re.compile(r"Kernel panic - not syncing: (?P<reason>.*?)\s*(?:CPU:.*)?$")
-_LINK = re.compile(rf"\s*(?:lr : |epc\s*: .* ra : )(?:{ADDRESS} )?(?P<function>{SYMBOL})\+0x")
+_LINK = re.compile(rf"\s*(?:lr : |ra is at |epc\s*: .* ra : )(?:{ADDRESS} )?(?P<function>{SYMBOL})\+0x")
 _HEADING = re.compile(
     r"^\s*(?:Call [Tt]race ?:|Backtrace ?:|stack backtrace:?|(?P<where>backtrace(?: \(crc \w+\))?|Allocated|Freed"
     r"|(?:Last p|P)otentially related work creation|(?:Allocated|Freed) by task \d+.*|Uninit was [\w ]+at"
@@ -255,7 +268,10 @@ def facts(report: Report) -> Facts:
     anothers = _ANOTHERS.search(report.lines[0].text)
     for line in report.lines:
         text = line.text
-        for pattern in (_TASK, _OLD_TASK, _LOCKDEP, _BY_TASK, _IN_TASK, _CPU, _TAINT):
+        for pattern in (
+            *(_TASK, _OLD_TASK, _LOCKDEP, _HUNG, _RELEASE, _REGS, _TASK_IS),
+            *(*_BY_TASK, _IN_TASK, _CPU, _TAINT),
+        ):
             if seen := pattern.search(text):
                 for name, value in seen.groupdict().items():
                     who = name in ("comm", "pid", "cpu")

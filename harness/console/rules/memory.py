@@ -84,6 +84,40 @@ Call Trace:
         also=_ACCESS,
     ),
     rule(
+        # MIPS, loongarch, and powerpc of 2.6 call any address so.
+        "null-deref",
+        r"Unable to handle kernel paging request (?:at virtual|for data at) address (?:0x)?0{5,13}[0-9a-f]{3}\b",
+        _NULL,
+        """\
+CPU 0 Unable to handle kernel paging request at virtual address 00000018, epc == 80123456, ra == 80123600
+Oops[#1]:
+CPU: 0 PID: 71 Comm: dd Not tainted 6.6.0 #1
+epc   : ffffffff80123456 queue_drop+0x17/0x40
+ra    : ffffffff80123600 queue_all+0x20/0x30
+Call Trace:
+[<ffffffff80123456>] queue_drop+0x17/0x40
+""",
+        "BUG: unable to handle kernel NULL pointer dereference in queue_drop",
+        also=_ACCESS,
+    ),
+    rule(
+        # parisc
+        "paging",
+        r"(?:Kernel Fault|Page fault: [\w ]{3,30}): Code=\d+ \(",
+        _PAGE,
+        """\
+Kernel Fault: Code=26 (Data memory access rights trap) at addr 6b6b6b6b
+CPU: 0 PID: 71 Comm: dd Not tainted 6.6.0 #1
+ IAOQ[0]: queue_drop+0x17/0x40
+ IAOQ[1]: queue_drop+0x1b/0x40
+ RP(r2): queue_all+0x20/0x30
+Backtrace:
+ [<105c6408>] queue_all+0x20/0x30
+""",
+        "BUG: unable to handle kernel paging request in queue_drop",
+        also=_ACCESS,
+    ),
+    rule(
         "paging",
         r"BUG: (?:unable to handle kernel paging request|unable to handle page fault for address"
         r"|Unable to handle (?:kernel (?:data access|instruction fetch|unaligned access)|unknown paging fault))",
@@ -175,9 +209,9 @@ Call Trace:
 """,
         "BUG: Bad page state in metapage_get",
         also=("BUG: Bad page state",),
-        since=r"^page (?:last )?allocated via",
+        since=r"^page (?:last )?allocated via",  # without page_owner, the trace of who frees it
         skip=r"\w*page_(?:pool|frag)_\w+ \w*filemap_get_folio\w* \w*pagecache_get_page\w*"
-        r" \w*grab_cache_\w+ \w*page_alloc\w*",
+        r" \w*grab_cache_\w+ \w*page_alloc\w* bad_page\w* \w*free_\w*page\w*",
         fatal=False,
     ),
     rule(

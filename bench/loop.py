@@ -106,7 +106,7 @@ class Deaf:
     def state(self, state: State) -> None:
         """See `harness.bisect.Watcher.state`."""
 
-    def tried(self, commit: Commit, role: str, verdict: Judgement) -> None:
+    def tried(self, commit: Commit, role: str, judged: Judgement) -> None:
         """See `harness.bisect.Watcher.tried`."""
 
     def note(self, text: str) -> None:

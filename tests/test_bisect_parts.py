@@ -160,10 +160,10 @@ def test_the_log_that_is_written_is_read_again() -> None:
     ("text", "message"),
     [
         ("", "no `git bisect start`"),
-        ("git bisect bad x\n", "log:1: this stands before"),
-        ("git bisect start\nrm -rf /\n", "log:2: no line of a `git bisect log`"),
+        ("git bisect bad x\n", "log:1: this comes before any"),
+        ("git bisect start\nrm -rf /\n", "log:2: not a line of `git bisect log`"),
         ("git bisect start 'x\n", "log:1: No closing quotation"),
-        ("git bisect start a b\ngit bisect fixed c\n", "log:2: 'fixed' is none of"),
+        ("git bisect start a b\ngit bisect fixed c\n", "log:2: expected bad, good, skip or start, got 'fixed'"),
     ],
 )
 def test_what_is_no_log_is_named(text: str, message: str) -> None:

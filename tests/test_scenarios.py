@@ -89,7 +89,7 @@ def test_the_older_spelling_of_fixups_means_the_same(tmp_path: Path) -> None:
         ("disks: {image: {size: 64}}\n", "3: disks.image.size: expected a size such as 64M or 1G, got '64'"),
         ("variants:\n  a: {}\n  b/c: {}\n", "5: variants.b/c: the name of a variant"),
         ("variants: {a: {disk: {}}}\n", "3: variants.a: unknown key 'disk'"),
-        ("expect: {}\n", "3: expect: write `crash"),
+        ("expect: {}\n", "3: expect: expected `crash"),
         ("expect: {failure: perhaps}\n", "3: expect.failure: expected one of true, false, got 'perhaps'"),
         ("commits: {t: {bad: x}}\n", "3: commits.t: the good end is missing"),
         ("commits: {t: {good: []}}\n", "3: commits.t.good: expected at least one good commit"),

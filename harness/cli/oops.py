@@ -1,6 +1,6 @@
 """`regress oops [FILE...]`: the crashes in console logs, mails and threads.
 
-Exit status: 0 the logs were read, whether there are crashes in them or not; 2 a log cannot be read.
+Exit status: 0 the logs were read, with or without crashes; 2 a log cannot be read.
 """
 
 from __future__ import annotations
@@ -25,31 +25,34 @@ from harness.thread.crashes import crashes as shown_in
 from harness.thread.read import LONGEST, is_thread, read
 
 BLOCK = 1 << 20
-"""Bytes that are read at once."""
+"""Bytes to read at once."""
 _PAUSE = 0.2
-"""Seconds between two looks at a file that is followed."""
+"""Seconds between polls of a followed file."""
 _SHOWN = 16
-"""Frames of a trace that people are shown."""
+"""Frames of a trace to show."""
 _LINES = 8
-"""Places of further crashes of the same signature that people are shown."""
+"""Places of further crashes with the same signature to show."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress oops`."""
     parser.add_argument(
-        "files", metavar="FILE", nargs="*", help="a console log, a mail, an mbox (.gz too); - or none is standard input"
+        "files",
+        metavar="FILE",
+        nargs="*",
+        help="a console log, a mail, an mbox (optionally .gz); - or none: standard input",
     )
-    parser.add_argument("--json", action="store_true", help="a JSON document on a line for each file")
+    parser.add_argument("--json", action="store_true", help="one JSON document per line and file")
     parser.add_argument(
         "--follow",
         action="store_true",
-        help="tell each crash as it comes, until the input ends (a file is waited on); with --json a line an event",
+        help="print each crash as it comes, waiting for more input; with --json one line per event",
     )
     parser.add_argument(
         "--source",
         type=Path,
         metavar="TREE|VMLINUX",
-        help="a built kernel with debug info: show files and lines of frames",
+        help="a built kernel with debug info, to show file and line of each frame",
     )
 
 
@@ -67,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
             with _opened(name) as file:
                 crashes = _crashes(file)
         except (OSError, EOFError, zlib.error, UserError) as error:
-            # Whoever reads the documents counts on one for each file.
+            # Readers of the documents expect one per file.
             status = 2
             reason = getattr(error, "strerror", None) or str(error)
             if options.json:
@@ -86,14 +89,14 @@ def _opened(name: str) -> BufferedReader:
 
 
 def _crashes(opened: BufferedReader) -> list[Crash]:
-    """The crashes in a file, whatever it is."""
+    """The crashes in a file of any kind."""
     file = GzipFile(fileobj=opened) if opened.peek(2)[:2] == b"\x1f\x8b" else opened
     head = file.read(BLOCK)
     if not is_thread(head):
         return find_crashes(chain([head], iter(lambda: file.read(BLOCK), b"")), notices=True)
     data = head + file.read(LONGEST)
     if len(data) > LONGEST:
-        raise UserError(f"a mail or thread of more than {LONGEST >> 20} MiB; cut out the part that it is about")
+        raise UserError(f"a mail or thread of more than {LONGEST >> 20} MiB; extract the relevant part")
     return [found.crash for found in shown_in(read(data).messages, notices=True)]
 
 
@@ -126,7 +129,7 @@ def _follow(name: str, options: argparse.Namespace) -> None:
                 _show(crash, options)
                 sys.stdout.flush()
             if complete:
-                told.clear()  # only the last one can be told again
+                told.clear()  # only the last one can be shown again
                 told[crash.start_line] = crash
 
     try:
@@ -137,7 +140,7 @@ def _follow(name: str, options: argparse.Namespace) -> None:
 
 
 def _live(name: str) -> Iterator[bytes]:
-    """What comes; of a file also what is written to it from now on, from its start when it was cut."""
+    """The input; of a file also what is appended to it from now on, from its start after a truncation."""
     with _opened(name) as file:
         descriptor = file.fileno()
         waits = name != "-" and Path(name).is_file()
@@ -160,13 +163,13 @@ def _colour(code: str, text: str) -> str:
 
 
 def _show(crash: Crash, options: argparse.Namespace) -> None:
-    """A crash as a block: what, where, who, and the trace without what people skip."""
+    """A crash as a block: what, where, who, and the relevant part of the trace."""
     cut = ", cut short or mixed with other output" if crash.corrupted else ""
     print(f"\n{_colour('1;31', crash.title)}\n  lines {crash.start_line}-{crash.end_line}{cut}")
     if crash.follows is not None:
         print(f"  follows from the crash in line {crash.follows}")
-    where = crash.function or "not told"
-    called = ", which called a null pointer" if crash.null_ip else ""
+    where = crash.function or "unknown"
+    called = ", which called a NULL pointer" if crash.null_ip else ""
     print(f"  at fault   {_colour('1', where)}{called}" + (f" (a guess: {crash.doubt})" if crash.doubt else ""))
     task = " ".join(
         part

@@ -11,17 +11,15 @@ from harness.cli.progress import Talk
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress report`."""
-    parser.add_argument(
-        "result", metavar="RESULT", type=Path, help="the folder of a run, a trial of patches or a bisection"
-    )
+    parser.add_argument("result", metavar="RESULT", type=Path, help="the folder of a run, a patch trial or a bisection")
     parser.add_argument("--format", choices=tuple(reports.FORMATS), default="text", help="default: text")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the result as it was told when it was made.
+    """Print the result as the command printed it.
 
     Raises:
-        UserError: that is no result.
+        UserError: not a result.
         InfrastructureError: the journal cannot be read.
     """
     folder = options.result.resolve()

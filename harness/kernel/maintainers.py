@@ -1,4 +1,4 @@
-"""Who is to be told of a commit: the people that it names, and those that the kernel's own script finds."""
+"""Whom to notify about a commit: the people that it names, and those that the kernel's own script finds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCRIPT = "scripts/get_maintainer.pl"
 def maintainers(tree: Tree, sha: str) -> tuple[str, ...]:
     """Addresses for a report on a commit: its author and those it was signed and reviewed by first.
 
-    Where the tree has no `scripts/get_maintainer.pl`, or that fails, the commit's own people are all.
+    If the tree has no `scripts/get_maintainer.pl`, or it fails, only the people named in the commit.
     """
     git = tree.workspace
     author, _, message = git.text("log", "-1", "--format=%an <%ae>%x00%B", sha, "--").partition("\0")

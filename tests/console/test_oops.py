@@ -35,7 +35,7 @@ def test_crashes_are_no_failure(regress: Regress) -> None:
     done = regress("oops", str(BAD), str(GOOD))
     assert done.returncode == 0
     assert "x86_64-6.1-replay-bad.log: 1 crash" in done.stdout
-    assert "bio_integrity_process, which called a null pointer" in done.stdout
+    assert "bio_integrity_process, which called a NULL pointer" in done.stdout
     assert "running work bio_integrity_verify_fn" in done.stdout
     assert "x86_64-6.1-replay-good.log: no crash" in done.stdout
 
@@ -203,7 +203,7 @@ def test_a_call_is_found_before_the_address_it_returns_to(cross: str, tmp_path: 
 
 
 def test_a_source_that_cannot_decode_says_why(tmp_path: Path, regress: Regress) -> None:
-    with pytest.raises(UserError, match="no vmlinux is there"):
+    with pytest.raises(UserError, match="no vmlinux there"):
         decode(tmp_path, ["f+0x1/0x2"])
     (tmp_path / "vmlinux").touch()
     with pytest.raises(UserError, match="no scripts/faddr2line"):

@@ -283,7 +283,7 @@ def test_commits_that_nothing_can_tell_apart() -> None:
     }
     decision = Bayes(range_).decide(seen)
     assert decision == Inconclusive(
-        "it is one of 3 commits, and what lies between them cannot be tried",
+        "it is one of 3 commits, and those between them cannot be tested",
         (range_.commits[6], range_.commits[5], range_.commits[4]),
     )
 

@@ -90,7 +90,7 @@ def apply(git: Workspace, base: Commit, change: Change) -> Commit | Rejected:
     copes with changed context.  No file is touched, only objects are written.
 
     Args:
-        git: a repository of the program's own.
+        git: the program's own repository.
     """
     now = base
     for patch in change.patches:

@@ -92,7 +92,7 @@ def test_a_stretch_after_an_untried_merge_base_may_hide_an_older_culprit(tmp_pat
     known = toy(tmp_path, FORK, play, broken=["base", "m1", "m2", "s1"])
     result = known.bisect("s2", "m4")
     assert (result.status, result.culprit) == (BisectStatus.INCONCLUSIVE, None)
-    assert "it may be older" in result.reason
+    assert "it may also be older" in result.reason
 
 
 def test_a_good_commit_after_the_merge_base_is_proof_enough(tmp_path: Path) -> None:

@@ -193,6 +193,8 @@ class _Planning:
         if folder:
             mine = [(run, plan) for run, plan, _ in known if run.folder.name == folder.name]
             missing = f"--resume {folder}: neither a result of `regress bisect` nor a `git bisect log`"
+            if not (folder.parent / "index.sqlite").exists():
+                missing += f"; a result needs its journal beside it; move index.sqlite to {folder.parent} too"
         else:
             mine = [(r, plan) for r, plan, status in known if plan["scenario"] == self.scenario.id and status in OPEN]
             missing = f"no unfinished bisection of {self.scenario.id} in {self.here.results}"

@@ -141,7 +141,7 @@ class Halving:
             yield place, weights[place]
 
     def _contradiction(self, new: list[int], old: list[int]) -> str:
-        """Why no commit is left that could be the one."""
+        """Why no commit is left that could be the culprit."""
         names, fix = self.history.commits, self.history.fix
         for older in new:
             for newer in old:

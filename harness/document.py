@@ -83,7 +83,7 @@ def findings(result: Result, subject: Callable[[str], str]) -> Data:
     """The findings of a bisection.
 
     Args:
-        subject: gives a commit's subject line.
+        subject: returns a commit's subject line.
     """
     merge = result.interaction
     return {

@@ -201,7 +201,7 @@ class Git:
 
         Args:
             paths: only the commits that change these, with the history between them simplified as
-                git does it; `new` itself is there in any case, as the last.
+                git does it; `new` itself is always included, last.
             first_parent: follow only the first parent of a merge.
 
         Returns:

@@ -34,7 +34,7 @@ def supervise(lifeline: int, patience: float, argv: list[str]) -> int:
 
     Args:
         lifeline: a descriptor that reaches end of file when the command has to end.
-        patience: seconds between the request to end (SIGTERM) and SIGKILL; with 0 there is no request.
+        patience: seconds between the request to end (SIGTERM) and SIGKILL; with 0, SIGKILL at once.
         argv: program and arguments.
 
     Returns:

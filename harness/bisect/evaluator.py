@@ -25,8 +25,8 @@ class Evaluator:
 
     Args:
         plan: what to find.
-        tree: whose commits are tried.
-        runner: how they are tried.
+        tree: the tree of the commits.
+        runner: builds and tries them.
         evidence_log: records what is found.
         watcher: is notified.
     """

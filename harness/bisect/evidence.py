@@ -175,7 +175,7 @@ class EvidenceLog:
         """The outcome of each commit, in the order in which they were tried.
 
         Args:
-            subject: gives a commit's subject line.
+            subject: returns a commit's subject line.
         """
         steps = []
         for sha in [*(sha for sha in self.log if sha not in self.order), *self.order]:

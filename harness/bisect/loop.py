@@ -83,7 +83,7 @@ def seek(
         search: the search; another one if the range has changed.
         evidence: all that is known so far.
         built: the commits that have an image.
-        attempt: tries a commit, and says whether anything was learned.
+        attempt: tries a commit and returns whether anything was learned.
     """
     while isinstance(decision := search().decide(evidence(), built()), Probe):
         if not attempt(decision):

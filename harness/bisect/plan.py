@@ -95,7 +95,7 @@ class Step:
 
     Attributes:
         role: "commit" for a commit of the range; "parent", "revert", "merge" for what the verification tried.
-        built: an image was made of it here (not taken from the cache, not failed).
+        built: the image was built here (not from the cache, not failed).
         trials: boots; 0 if the build failed or the image is that of another commit.
         seconds: of build and boots.
         fixups: what was applied to make it build and boot.

@@ -83,7 +83,7 @@ class Verification:
         for parent in self.git.parents(self.culprit):
             runs = self._runs(self.old)
             if self.plan.runs is None and self.old is Verdict.GOOD:
-                # Its quiet trials of the search count as well; one at least is made afresh.
+                # Its quiet trials from the search count too; at least one is fresh.
                 runs = max(1, runs - self.evidence_log.shown([parent])[1] + len(self.evidence_log.of(parent, "parent")))
             self.parents[parent] = self.evaluator.again(parent, "parent", runs, crashes).verdict
             if self.plan.find_fix and self.parents[parent] is self.new and self.range_.never_had_it(parent):

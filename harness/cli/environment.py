@@ -56,7 +56,7 @@ class Environment:
     Args:
         scenario: what to try.
         arch: the architecture.
-        results: the folder of all results.
+        results: the folder for results.
         talk: shows progress.
     """
 

@@ -87,7 +87,7 @@ def test_the_older_spelling_of_fixups_means_the_same(tmp_path: Path) -> None:
         ("disks: {pi: {dif: 4}}\n", "3: disks.pi.dif: expected one of 0, 1, 2, 3, got '4'"),
         ("disks: {pie: {}}\n", "3: disks: unknown key 'pie'; did you mean 'pi'"),
         ("disks: {image: {size: 64}}\n", "3: disks.image.size: expected a size such as 64M or 1G, got '64'"),
-        ("variants:\n  a: {}\n  b/c: {}\n", "5: variants.b/c: the name of a variant"),
+        ("variants:\n  a: {}\n  b/c: {}\n", "5: variants.b/c: expected a name"),
         ("variants: {a: {disk: {}}}\n", "3: variants.a: unknown key 'disk'"),
         ("expect: {}\n", "3: expect: expected `crash"),
         ("expect: {failure: perhaps}\n", "3: expect.failure: expected one of true, false, got 'perhaps'"),

@@ -13,7 +13,7 @@ from tests.support import ROOT
 FLOORS = {
     "words": "__init__ errors progress",
     "pure": "assessment console model search thread verdict",
-    "edges": "catalog files git interrupts journal patches paths prerequisites process record supervisor "
+    "edges": "catalog excerpt files git interrupts journal patches paths prerequisites process record supervisor "
     "workspace yamlfile",
     "makers": "digest kernel machine testing",
     "loops": "bisect matrix runner trial",

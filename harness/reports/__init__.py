@@ -15,6 +15,7 @@ FORMATS = {
     "json": "json_",
     "junit": "junit",
     "ktap": "ktap",
+    "kcidb": "kcidb",
     "mail": "mail",
 }
 """The formats of `regress report`, and the module of each."""

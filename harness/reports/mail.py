@@ -10,7 +10,7 @@ import re
 import textwrap
 from collections.abc import Iterable
 from email.header import Header
-from email.utils import formataddr, parseaddr
+from email.utils import formataddr
 
 from harness.assessment import Document
 from harness.reports import parts, safe, text
@@ -19,7 +19,7 @@ from harness.reports.bisect import checks
 MADE_UP = "NOT TO BE SENT: this is a bisection of the replay, a history that was made up for this program."
 REGRESSIONS, STABLE = "regressions@lists.linux.dev", "stable@vger.kernel.org"
 WIDTH = 75
-_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")
+_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _STABLE = re.compile(r"([3-9]|\d\d+)\.\d+\.[1-9]")
 
 
@@ -31,7 +31,10 @@ def render(document: Document) -> str:
     elif range_ := _range(document):
         head, body = "[REGRESSION]", _narrowed(document, range_)
     else:
-        head, body = f"[{safe.line(document['status'])}]", [_indented(text.render(document).splitlines())]
+        head, body = (
+            f"[{safe.line(document['status'])}]",
+            [_indented(text.render({**document, **_public(document)}).splitlines())],
+        )
     to, cc = _addresses(document, head)
     fields = [
         _header("Subject", f"{head} {safe.line(document['title'], 200)}"),
@@ -112,8 +115,17 @@ def _problem(document: Document) -> list[str]:
     crash = trial and trial["crash"]
     kernel = (document.get("commit") or {}).get("version") or (crash and crash["kernel"])
     taint = [*_line(f"Taint: {crash['taint'] or 'none'}")] if crash else []
-    about = [*_line(f"Tree: {document['tree']}, {document['arch']}"), *(_line(f"Kernel: {kernel}") if kernel else [])]
+    about = [
+        *_line(f"Tree: {_public(document)['tree']}, {document['arch']}"),
+        *(_line(f"Kernel: {kernel}") if kernel else []),
+    ]
     return [*_line(f"Problem: {document['title']}"), *links, *about, *taint]
+
+
+def _public(document: Document) -> dict[str, str]:
+    """Folder and tree without the paths of this machine."""
+    tree = document["tree"]
+    return {"folder": parts.name(document), "tree": tree.rpartition("/")[2] if tree.startswith("/") else tree}
 
 
 def _revert(document: Document) -> list[str]:
@@ -182,7 +194,10 @@ def _addresses(document: Document, head: str) -> tuple[list[str], list[str]]:
 
 def _address(person: str) -> str | None:
     """A person as a header has it; None for what is no address."""
-    name, address = parseaddr(safe.line(person))
+    told = safe.line(person)
+    # A name may have a comma, and stand without quotes, in a commit.
+    found = re.fullmatch(r"([^<>]*)<([^<>]*)>", told)
+    name, address = (found[1].strip().strip('"'), found[2]) if found else ("", told)
     return formataddr((name, address)) if _ADDRESS.fullmatch(address) else None
 
 

@@ -104,6 +104,7 @@ def findings(result: Result, subject: Callable[[str], str]) -> Data:
             "reason": merge.reason,
         },
         "notes": list(result.notes),
+        "narrowing": [],
         **dict.fromkeys(("crash", "commit", "log")),
     }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness import assessment, document, record
 from harness.bisect import Bisection, BisectStatus, Evaluator, EvidenceLog, Plan, Result, gitlog, search_for
+from harness.bisect.narrowing import narrowing
 from harness.cli import environment
 from harness.cli.environment import Environment
 from harness.cli.view import View
@@ -143,6 +144,8 @@ class Search:
         git = self.tree.workspace
         self.crash = result.crash
         found = document.findings(result, lambda sha: git.commit(sha).subject)
+        if graph := getattr(self.bisection.range, "graph", None):
+            found["narrowing"] = narrowing(graph, result.steps, self.plan.sought)
         if result.crash:
             found["crash"] = self.journal.told(result.crash)
         if result.culprit:

@@ -17,6 +17,7 @@ FORMATS = {
     "ktap": "ktap",
     "kcidb": "kcidb",
     "mail": "mail",
+    "markdown": "markdown",
 }
 """The formats of `regress report`, and the module of each."""
 

@@ -18,6 +18,7 @@ FORMATS = {
     "kcidb": "kcidb",
     "mail": "mail",
     "markdown": "markdown",
+    "html": "page",
 }
 """The formats of `regress report`, and the module of each."""
 

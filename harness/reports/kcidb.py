@@ -188,7 +188,7 @@ class _Report:
         what = crash["signature"] if crash else "failed"
         culprit = document.get("culprit") if document.get("sought") == "regression" else None
         found: Object = {"commit": culprit, "subject": _text(document["subject"])} if culprit else {}
-        links = [link for link in document["links"] if re.fullmatch(r"https?://[!-~]+", link)]
+        links = parts.links(document)
         version = 2 if culprit else 1
         made: Object = {
             "version": version,

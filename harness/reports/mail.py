@@ -110,7 +110,7 @@ def _narrowed(document: Document, range_: str) -> list[list[str]]:
 
 
 def _problem(document: Document) -> list[str]:
-    links = [line for link in document["links"] for line in _line(f"Link: {link}")]
+    links = [f"Link: {link}" for link in parts.links(document)]
     trial = parts.crash(document)
     crash = trial and trial["crash"]
     kernel = (document.get("commit") or {}).get("version") or (crash and crash["kernel"])
@@ -156,12 +156,7 @@ def _crash(document: Document) -> list[list[str]]:
 
 
 def _reproduce(document: Document, sha: str) -> list[str]:
-    """Three lines that need nothing of this program."""
-    own = document["programs"] or {}
-    build = own.get("build") or 'cp config .config && make olddefconfig && make -j"$(nproc)"'
-    boot = own.get("machine") or "sh repro.sh  # boots bzImage and initramfs.cpio in QEMU"
-    lines = [f"git checkout {sha[:12]}", *(safe.line(line) for line in (build, boot))]
-    return ["How to reproduce it:", *_indented(lines)]
+    return ["How to reproduce it:", *_indented(parts.reproduction(document, sha))]
 
 
 def _files(document: Document) -> list[str]:
@@ -194,7 +189,7 @@ def _addresses(document: Document, head: str) -> tuple[list[str], list[str]]:
 
 def _address(person: str) -> str | None:
     """A person as a header has it; None for what is no address."""
-    told = safe.line(person)
+    told = safe.line(person) if person.isprintable() else ""
     # A name may have a comma, and stand without quotes, in a commit.
     found = re.fullmatch(r"([^<>]*)<([^<>]*)>", told)
     name, address = (found[1].strip().strip('"'), found[2]) if found else ("", told)

@@ -28,12 +28,14 @@ def render(document: Document) -> str:
         ("Taint", crash and (crash["taint"] or "none")),
     ]
     lines = [f"# {code(document['title'])}", "", *(f"- {name}: {code(text)}" for name, text in facts if text)]
-    lines += [f"- Link: <{link}>" for link in document["links"] if re.fullmatch(r"https?://[!-;=?-~]+", link)]
+    lines += [f"- Link: <{link}>" for link in parts.links(document)]
     lines += _bisection(document) if "steps" in document else _cases(document)
     console = parts.oops(trial) if trial else []
     if console:
         lines += ["", "## Crash" if crash else "## Console", "", *fence(console)]
     lines += _files(document, trial)
+    if document.get("culprit") and document["sought"] != "fix":
+        lines += ["", "## How to reproduce it", "", *fence(parts.reproduction(document, document["culprit"]))]
     return "\n".join(lines) + "\n"
 
 
@@ -75,7 +77,7 @@ def _cases(document: Document) -> list[str]:
 
 def _files(document: Document, trial: Document | None) -> list[str]:
     links = [(path, parts.url(document, path)) for path in (trial or {}).get("files", ())]
-    found = [f"- [{path.rpartition('/')[2]}](<{link}>)" for path, link in links if link]
+    found = [f"- [{code(path.rpartition('/')[2]) or 'file'}](<{link}>)" for path, link in links if link]
     return ["", "## Files", "", *found] if found else []
 
 

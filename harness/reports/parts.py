@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -20,7 +21,12 @@ def url(document: Document, path: str) -> str | None:
     base = document.get("base_url")
     if not base:
         return None
-    return f"{base.rstrip('/')}/{quote(name(document))}/{quote(path)}"
+    return f"{base.rstrip('/')}/{quote(name(document), errors='replace')}/{quote(path, errors='replace')}"
+
+
+def links(document: Document) -> list[str]:
+    """The scenario's links, as far as they are addresses of pages."""
+    return [link for link in document["links"] if re.fullmatch(r"https?://[!#-;=?-_a-z~]{1,500}", link)]
 
 
 def name(document: Document) -> str:
@@ -87,3 +93,11 @@ def oops(trial: Document) -> list[str]:
     """The lines of the crash; of a console without one, all lines that are kept."""
     lines = excerpt(trial)
     return [text for text, marked in lines if marked] or [text for text, _ in lines]
+
+
+def reproduction(document: Document, sha: str) -> list[str]:
+    """How to reproduce it in three lines that need nothing of this program."""
+    own = document["programs"] or {}
+    build = own.get("build") or 'cp config .config && make olddefconfig && make -j"$(nproc)"'
+    boot = own.get("machine") or "sh repro.sh  # boots bzImage and initramfs.cpio in QEMU"
+    return [f"git checkout {sha[:12]}", safe.line(build), safe.line(boot)]

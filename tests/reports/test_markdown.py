@@ -38,7 +38,8 @@ def test_the_culprit_and_its_crash(results: Results) -> None:
     found = tokens(reports.render("markdown", told, "https://ci.example.org/results"))
     spans = [token.content for token in found if token.type == "code_inline"]
     assert "toy: read <b>faster</b> & #2" in spans
-    [block] = [token.content for token in found if token.type == "fence"]
+    block, how = [token.content for token in found if token.type == "fence"]
+    assert how.splitlines()[1:] == ["sh build.sh", "sh console.sh"]
     assert "RIP: 0010:toy_read+0x10/0x20" in block
     links = [str(token.attrGet("href")) for token in found if token.type == "link_open"]
     assert links[0] == told["links"][0]

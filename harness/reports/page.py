@@ -183,6 +183,8 @@ def _files(document: Document, trial: Document | None) -> Markup | None:
     """Links to files: where they are served, else from the folder of the run."""
     found: list[Child] = []
     for path in (trial or {}).get("files", ()):
+        if len(path) > parts.LONGEST:
+            continue
         link = parts.url(document, path) or f"./{quote(path, errors='replace')}"
         found += [tag("a", safe.line(path.rpartition("/")[2]), href=link), " "]
     return tag("p", "Files: ", found) if found else None

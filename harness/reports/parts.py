@@ -16,10 +16,14 @@ LOST = ("infrastructure", "lost", "build failed", "boot failed")
 """Outcomes of trials in which the scenario never came to its end, or to its start, by no fault of its own."""
 
 
+LONGEST = 4096
+"""Characters of a path that a system has."""
+
+
 def url(document: Document, path: str) -> str | None:
     """The address of a file of the run; None where no base URL is given."""
     base = document.get("base_url")
-    if not base:
+    if not base or len(path) > LONGEST:
         return None
     return f"{base.rstrip('/')}/{quote(name(document), errors='replace')}/{quote(path, errors='replace')}"
 

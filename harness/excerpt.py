@@ -59,4 +59,8 @@ def files(trial: Trial, top: Path) -> list[str]:
     booted = trial.folder.name.startswith("trial-")
     kernel = trial.folder.parent if booted else trial.folder
     found = [trial.folder / name for name in TRIAL if booted] + [kernel / name for name in KERNEL]
-    return [str(path.relative_to(top)) for path in found if path.is_relative_to(top) and path.is_file()]
+    found = [path for path in found if path.is_relative_to(top) and path.is_file()]
+    if kernel / "initramfs.cpio" in found:
+        # It is written when the last trial of a kernel is over.
+        found.append(kernel / "repro.sh")
+    return [str(path.relative_to(top)) for path in found]

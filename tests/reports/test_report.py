@@ -101,5 +101,7 @@ def test_what_is_kept_of_a_console(tmp_path: Path) -> None:
     assert kept["lines"][-1] == "after"
     assert excerpt.files(Trial(Outcome.CRASHED, "", 1.0, folder), tmp_path) == ["commit-1/trial-1/console.log"]
     assert excerpt.files(Trial(Outcome.CRASHED, "", 1.0, folder), tmp_path / "other") == []
+    (folder.parent / "initramfs.cpio").touch()
+    assert excerpt.files(Trial(Outcome.CRASHED, "", 1.0, folder), tmp_path)[-1] == "commit-1/repro.sh"
     (folder / "console.log").unlink()
     assert excerpt.of(Trial(Outcome.HUNG, "", 1.0, folder)) is None

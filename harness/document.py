@@ -104,6 +104,8 @@ def findings(result: Result, subject: Callable[[str], str]) -> Data:
             "reason": merge.reason,
         },
         "notes": list(result.notes),
+        "narrowing": [],
+        **dict.fromkeys(("crash", "commit", "log")),
     }
 
 
@@ -139,6 +141,12 @@ def of(events: Iterable[Event], folder: Path) -> Data:
     status, reason = end.pop("status"), end.pop("reason")
     parts = {"bisect": _bisection, "try": _table}.get(kind, _run)(told, end)
     known = {"scenario": head["scenario"], **{name: head.get(name) for name in ("title", "name", "tree", "arch")}}
+    known |= {
+        "links": head.get("links", []),
+        "synthetic": head.get("synthetic", False),
+        "programs": head.get("programs"),
+    }
+    known["started"] = next(event.utc for event in told if event.kind == "start")
     document = {
         "status": status,
         "reason": reason,
@@ -170,7 +178,13 @@ def _table(events: Sequence[Event], _end: Data) -> Data:
 
 def _bisection(events: Sequence[Event], end: Data) -> Data:
     nothing = findings(Result(BisectStatus.INTERRUPTED, ""), str)
-    return {"sought": "fix" if _plan(events).get("find_fix") else "regression", **nothing, **end}
+    found = {**nothing, **end}
+    crash = found["crash"]
+    return {
+        "sought": "fix" if _plan(events).get("find_fix") else "regression",
+        **found,
+        "crash": crash and _trial(crash),
+    }
 
 
 def _plan(events: Sequence[Event]) -> Data:
@@ -205,5 +219,7 @@ def _trial(data: Data) -> Data:
         "seconds": round(data["seconds"], 2),
         "phases": [{"name": name, "at": round(at, 2)} for name, at in data["phases"]],
         "crash": data["crash"],
+        **({"excerpt": data["excerpt"]} if data.get("excerpt") else {}),
+        **({"files": data["files"]} if data.get("files") else {}),
         "folder": data["folder"],
     }

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness import journal
+from harness import excerpt, journal
 from harness.console import Crash, Frame
 from harness.errors import InfrastructureError, UserError
 from harness.files import locked
@@ -83,24 +83,25 @@ class Run:
         known.append(event)
 
     def trial(self, sha: str, role: str, trial: Trial) -> None:
-        """Write a finished trial to the journal; on return it is on disk."""
-        self.add(
-            "trial",
-            {
-                "sha": sha,
-                "role": role,
-                "variant": trial.variant,
-                "outcome": str(trial.outcome),
-                "reason": trial.reason,
-                "seconds": trial.seconds,
-                "phases": [list(phase) for phase in trial.phases],
-                "signature": trial.crash.signature if trial.crash else None,
-                "crash": trial.crash.to_json() if trial.crash else None,
-                "folder": str(trial.folder.relative_to(self.folder)),
-                "digest": self._head.get("digest"),
-                **_hashes(trial.folder.parent),
-            },
-        )
+        """Write one finished trial into the journal; on return it is on disk."""
+        told = {"sha": sha, "role": role, **self.told(trial)}
+        self.add("trial", {**told, "digest": self._head.get("digest"), **_hashes(trial.folder.parent)})
+
+    def told(self, trial: Trial) -> dict[str, Any]:
+        """A trial as JSON data, with the part of its console that tells how it ended."""
+        top, folder = self.folder, trial.folder
+        return {
+            "variant": trial.variant,
+            "outcome": str(trial.outcome),
+            "reason": trial.reason,
+            "seconds": trial.seconds,
+            "phases": [list(phase) for phase in trial.phases],
+            "signature": trial.crash.signature if trial.crash else None,
+            "crash": trial.crash.to_json() if trial.crash else None,
+            "excerpt": excerpt.of(trial),
+            "files": excerpt.files(trial, top),
+            "folder": str(folder.relative_to(top) if folder.is_relative_to(top) else folder),
+        }
 
     def trials(self) -> list[Tried]:
         """The finished trials of this run, in the order in which they were made."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness import assessment, document, record
 from harness.bisect import Bisection, BisectStatus, Evaluator, EvidenceLog, Plan, Result, gitlog, search_for
+from harness.bisect.narrowing import narrowing
 from harness.cli import environment
 from harness.cli.environment import Environment
 from harness.cli.view import View
@@ -17,8 +18,8 @@ from harness.digest import digest
 from harness.errors import UserError
 from harness.files import write_atomically
 from harness.interrupts import Interrupts
+from harness.kernel import maintainers
 from harness.kernel.build import KernelBuilder
-from harness.kernel.maintainers import maintainers
 from harness.kernel.tree import Tree
 from harness.model import Range, Revision, Trial, Verdict
 from harness.record import Run
@@ -148,7 +149,15 @@ class Search:
     def _end(self, result: Result) -> End:
         git = self.tree.workspace
         self.crash = result.crash
-        return End(str(result.status), result.reason, document.findings(result, lambda sha: git.commit(sha).subject))
+        found = document.findings(result, lambda sha: git.commit(sha).subject)
+        if graph := getattr(self.bisection.range, "graph", None):
+            found["narrowing"] = narrowing(graph, result.steps, self.plan.sought)
+        if result.crash:
+            found["crash"] = self.journal.told(result.crash)
+        if result.culprit:
+            found["commit"] = maintainers.described(self.tree, result.culprit, self.plan.bad[0])
+            found["log"] = (self.journal.folder / "bisect.log").read_text(encoding="utf-8")
+        return End(str(result.status), result.reason, found)
 
     def keep(self, told: dict[str, Any], folder: Path) -> None:
         """Write `repro.sh` for a kernel that crashed, and a mail about the culprit."""
@@ -156,8 +165,7 @@ class Search:
         if self.crash and scenario.machine_command is None:
             repro.write(self.crash.folder.parent, scenario)
         if told["culprit"]:
-            people = maintainers(self.tree, told["culprit"])
-            write_atomically(folder / "report.txt", mail.render(told, scenario, self.tree, self.crash, people))
+            write_atomically(folder / "report.txt", mail.render(told))
 
 
 class _Planning:

@@ -20,7 +20,7 @@ from harness.kernel import replay
 from harness.kernel.build import Builder, KernelBuilder
 from harness.kernel.command import CommandBuilder
 from harness.kernel.fixups import Fixups
-from harness.kernel.tree import Tree, find
+from harness.kernel.tree import REPLAY, Tree, find
 from harness.machine import Machine, accelerator, rootfs
 from harness.machine.command import CommandMachine
 from harness.machine.vng import Vng
@@ -100,6 +100,9 @@ class Environment:
                 kind=kind,
                 name=scenario.aliases[0] if scenario.aliases else scenario.id,
                 title=scenario.title,
+                links=list(scenario.links),
+                synthetic=tree.name.startswith(REPLAY),
+                programs={"build": scenario.build_command, "machine": scenario.machine_command},
                 digest=digest(scenario),
                 command=["regress", *sys.argv[1:]],
             )

@@ -7,6 +7,7 @@ import sys
 import time
 
 from harness.errors import InfrastructureError
+from harness.reports.safe import terminal
 
 _QUIET = 30.0
 """Seconds between two lines about the same work without a terminal."""
@@ -25,7 +26,7 @@ class Talk:
     def note(self, text: str) -> None:
         """Print a line that stays."""
         self.clear()
-        print(text, file=sys.stderr, flush=True)
+        print(terminal(text), file=sys.stderr, flush=True)
 
     def say(self, line: str, *, aside: bool) -> None:
         """Print a line of the report: on standard output, or on standard error if JSON goes there.
@@ -36,7 +37,7 @@ class Talk:
         """
         self.clear()
         try:
-            print(line, file=sys.stderr if aside else sys.stdout, flush=True)
+            print(terminal(line), file=sys.stderr if aside else sys.stdout, flush=True)
         except BrokenPipeError:
             raise
         except OSError as error:

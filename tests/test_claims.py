@@ -130,7 +130,7 @@ def test_what_cannot_be_tried_is_left_out_with_its_reason(history: History, regr
     git, _ = history(GOOD)
     code, _, said = run(regress, git, scenarios, "--all")
     assert code == 2
-    assert "claim is left out: the scenario knows no commits of" in said
+    assert "claim is skipped: the scenario knows no commits of" in said
     assert "no scenario can run" in said
 
 

@@ -158,10 +158,12 @@ def test_a_user_is_asked_before_anything_is_installed(
         return ask
 
     known = [absent(), Prerequisite("no-such-extra", "trying", frozenset({"boot"}), True, {"apt": "package-b"})]
-    with pytest.raises(InfrastructureError, match=r"run:\n  sudo apt-get install .* package-a\n\(--install or REGRESS"):
+    with pytest.raises(
+        InfrastructureError, match=r"run:\n  sudo apt-get install .* package-a\n\(or use --install or REGRESS"
+    ):
         prerequisites.ensure({"boot"}, Notes(), known, system)
     assert not (tmp_path / "sudo").exists()
-    with pytest.raises(InfrastructureError, match="something is missing"):
+    with pytest.raises(InfrastructureError, match="prerequisites are missing"):
         prerequisites.ensure({"boot"}, Notes(), known, system, answer(False))
     assert questions == ["sudo apt-get install -y --no-install-recommends package-a package-b"]
     assert not (tmp_path / "log").exists()
@@ -179,7 +181,7 @@ def test_what_the_environment_says_is_not_asked(
         raise AssertionError("asked")
 
     monkeypatch.setenv("REGRESS_NO_INSTALL", "1")
-    with pytest.raises(InfrastructureError, match="something is missing"):
+    with pytest.raises(InfrastructureError, match="prerequisites are missing"):
         prerequisites.ensure({"boot"}, Notes(), [absent()], system, nobody)
     monkeypatch.delenv("REGRESS_NO_INSTALL")
     monkeypatch.setenv("REGRESS_INSTALL", "1")
@@ -208,4 +210,4 @@ def test_asks_on_a_terminal_only(
     ask = consent.consent(options, Talk())
     assert ask is not None
     assert ask("sudo true") is yes
-    assert "run  sudo true  now? [y/N]" in capsys.readouterr().err
+    assert "run `sudo true` now? [y/N]" in capsys.readouterr().err

@@ -101,7 +101,7 @@ def run_toy(regress: Regress, git: Git, scenarios: Path, *more: str) -> tuple[in
         ((GOOD, GOOD), "true\n", "does not show", 1, "does not crash"),
         ((BAD, BAD), "true\n", "does not show", 1, "crashes too"),
         ((GOOD, ELSEWHERE), "true\n", "inconclusive", 1, "other_write"),
-        ((GOOD, "echo halfway\n"), "true\n", "inconclusive", 1, "without a word"),
+        ((GOOD, "echo halfway\n"), "true\n", "inconclusive", 1, "without a verdict"),
         ((GOOD, "echo regress: failed no data\n"), "true\n", "inconclusive", 1, "failed: no data"),
         ((GOOD, BAD), "echo 'x.c:1: error: no' >&2; exit 1\n", "inconclusive", 1, "x.c:1: error: no"),
     ],
@@ -223,4 +223,4 @@ def test_a_full_disk_is_told_with_its_remedy(history: History, scenarios: Path, 
     )
     assert done.returncode == 3
     assert "Nothing can be said: the build failed because of this machine" in done.stdout
-    assert "a disk is full: make room" in done.stdout
+    assert "a disk is full: free some space" in done.stdout

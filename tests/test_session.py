@@ -80,10 +80,10 @@ def test_what_ends_the_program_closes_the_journal_first(
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (InfrastructureError("No space left on device"), "make room"),
+        (InfrastructureError("No space left on device"), "free some space"),
         (
             OSError(28, "No space left on device", "/there"),
-            "/there: No space left on device; a disk is full: make",
+            "/there: No space left on device; a disk is full: free",
         ),
         (UserError("a wrong word"), "a wrong word"),
     ],
@@ -92,7 +92,7 @@ def test_a_machinery_that_fails_is_a_status(tmp_path: Path, error: Exception, re
     told = session(tmp_path, []).conduct(Loop(fails(error)))
     assert told["status"] == "infrastructure"
     assert reason in told["reason"]
-    assert told["reason"].count("make room") < 2
+    assert told["reason"].count("free some space") < 2
 
 
 def test_a_result_that_cannot_be_written_is_told_and_an_error(tmp_path: Path) -> None:

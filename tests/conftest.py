@@ -5,14 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from harness.git import Git
 from tests.support import IDENTITY, ROOT
-from tests.support import alive as alive
-from tests.support import gone as gone
 
 # A shell's background job ignores Ctrl-C, and so would all that the tests start and then interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# In CI the same source has the same answer; chance looks for new cases wherever else the tests run.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

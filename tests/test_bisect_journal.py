@@ -168,7 +168,7 @@ def test_gits_own_log_is_taken_up(repo: Repo, lab: Lab) -> None:
     (log).write_text("git bisect start\ngit bisect sideways HEAD\n")
     wrong = lab.bisect(repo, "--resume", str(log))
     assert wrong.status == 2
-    assert f"{log}:2: 'sideways'" in wrong.err
+    assert f"{log}:2: expected bad, good, skip or start, got 'sideways'" in wrong.err
 
 
 def test_gits_log_with_terms_and_ends_on_lines_of_their_own(repo: Repo, lab: Lab) -> None:

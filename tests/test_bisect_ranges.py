@@ -101,8 +101,8 @@ def test_no_release_is_good(repo: Repo, lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--good", "HEAD", "--bad", "HEAD~3"], "swapped"),
-        (["--good", "HEAD~3", "--bad", "HEAD", "--find-fix"], "swapped"),
+        (["--good", "HEAD", "--bad", "HEAD~3"], "swap them"),
+        (["--good", "HEAD~3", "--bad", "HEAD", "--find-fix"], "swap them"),
         (["--good", "HEAD", "--bad", "HEAD"], "cannot be both"),
         (["--bad", "HEAD"], "no release tag"),
         (["--good", "HEAD"], "knows no bad commit"),

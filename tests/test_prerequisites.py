@@ -158,9 +158,8 @@ def test_a_user_is_asked_before_anything_is_installed(
         return ask
 
     known = [absent(), Prerequisite("no-such-extra", "trying", frozenset({"boot"}), True, {"apt": "package-b"})]
-    with pytest.raises(
-        InfrastructureError, match=r"run:\n  sudo apt-get install .* package-a\n\(or use --install or REGRESS"
-    ):
+    told = r"run:\n  sudo apt-get install .* package-a\n\(or use --install or REGRESS"
+    with pytest.raises(InfrastructureError, match=told):
         prerequisites.ensure({"boot"}, Notes(), known, system)
     assert not (tmp_path / "sudo").exists()
     with pytest.raises(InfrastructureError, match="prerequisites are missing"):

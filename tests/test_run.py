@@ -101,7 +101,7 @@ def run_toy(regress: Regress, git: Git, scenarios: Path, *more: str) -> tuple[in
         ((GOOD, GOOD), "true\n", "does not show", 1, "does not crash"),
         ((BAD, BAD), "true\n", "does not show", 1, "crashes too"),
         ((GOOD, ELSEWHERE), "true\n", "inconclusive", 1, "other_write"),
-        ((GOOD, "echo halfway\n"), "true\n", "inconclusive", 1, "without a verdict"),
+        ((GOOD, "echo halfway\n"), "true\n", "inconclusive", 1, "without a result"),
         ((GOOD, "echo regress: failed no data\n"), "true\n", "inconclusive", 1, "failed: no data"),
         ((GOOD, BAD), "echo 'x.c:1: error: no' >&2; exit 1\n", "inconclusive", 1, "x.c:1: error: no"),
     ],

@@ -169,6 +169,7 @@ class Scenario:
 
     Attributes:
         id, aliases: its names.  folder: where its files are.
+        tags: words by which `nightly.yaml` names several scenarios at once.
         claim: what it shows of a kernel where all is well, on one line; None for a regression that is looked for.
         kconfig: names of fragments in `kconfigs/`.
         kernels: the versions that it can run on, such as `>=4.12`; empty for all.
@@ -191,6 +192,7 @@ class Scenario:
     title: str
     folder: Path
     aliases: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     claim: str | None = None
     links: tuple[str, ...] = ()
     kconfig: tuple[str, ...] = ()

@@ -69,8 +69,8 @@ class Bisection:
             if not isinstance(found, Culprit) or found.commit != sha:
                 continue
             if verification.outside:
-                paths = " ".join(self.range.paths)
-                self.range.note(f"{sha[:12]} is not the one, its parent is no better: going on outside of {paths}")
+                what = self.range.narrowed
+                self.range.note(f"{sha[:12]} is not the one, its parent is no better: going on outside of {what}")
                 found = self.range.widen()
             elif self.evidence_log.boots() == boots:
                 # All that was asked for was there: so it is in a bisection that is resumed, too.

@@ -29,6 +29,7 @@ class Plan:
         tree: its name, path or URL.  arch: for what is built.
         bad: commits that show the regression.  good: commits that do not; none: a release is looked for.
         paths: only commits that change these are suspected.
+        suspects: only these commits are suspected; none: all.
         first_parent: follow only the first parent of merges.
         find_fix: look for the commit that ended the regression, not for the one that brought it.
         runs: trials of each commit; None for as many as the evidence needs.
@@ -48,6 +49,7 @@ class Plan:
     runs: int | None = 1
     confidence: float = 0.99
     log: tuple[tuple[str, Verdict], ...] = ()
+    suspects: tuple[str, ...] = ()
 
     @property
     def new(self) -> tuple[str, ...]:
@@ -82,7 +84,7 @@ class Plan:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
         """The plan that `to_json` wrote."""
-        lists = {name: tuple(data[name]) for name in ("bad", "good", "paths")}
+        lists = {name: tuple(data[name]) for name in ("bad", "good", "paths", "suspects") if name in data}
         return cls(**{**data, **lists, "log": tuple((sha, Verdict(word)) for sha, word in data["log"])})
 
 

@@ -99,8 +99,8 @@ class Verification:
 
     @property
     def outside(self) -> bool:
-        """Whether what is looked for may lie before the culprit, in commits that do not change the paths."""
-        return bool(self.range_.paths) and any(word is not self.old for word in self._parents())
+        """Whether what is looked for may lie before the culprit, in commits that are not suspected."""
+        return bool(self.range_.narrowed) and any(word is not self.old for word in self._parents())
 
     def doubt(self) -> tuple[str, tuple[str, ...]] | None:
         """Why this is no culprit, with the commits that it may be; None where it is one."""

@@ -25,6 +25,7 @@ COMMANDS = {
     "bisect": "find the commit that brought the regression, or ended it, and prove it",
     "step": "try the commit that git bisect has checked out; for `git bisect run`",
     "try": "try patches on a scenario's bad commit: a table of patches by scenarios",
+    "nightly": "try scenarios on the newest linux-next, and say what is new and which commit brought it",
     "report": "a stored result in another format",
     "import": "make a draft scenario of a mailing-list thread, a message or a console log",
     "list": "the scenarios",

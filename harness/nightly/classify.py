@@ -62,6 +62,7 @@ class Sighting:
         untold_count: how many trials said nothing; a build that failed is told at once.
         machine: whether the machine was at fault for that.
         control_quiet, control_bad: trials, this night, of the last good night's commit.
+        control_untold: why that cannot be tried any more.
     """
 
     night: str
@@ -73,6 +74,7 @@ class Sighting:
     machine: bool = False
     control_quiet: int = 0
     control_bad: int = 0
+    control_untold: str | None = None
 
     @property
     def bad(self) -> int:
@@ -186,7 +188,8 @@ def missing(before: Standing, tonight: Sighting) -> Missing:
         if wanted > 0:
             return Missing(wanted, why=f"a failure is called one after {_confirmations(before)} in a row")
         controls = tonight.control_quiet + tonight.control_bad
-        if not before.settled and before.good is not None and controls < CONTROLS:
+        possible = before.good is not None and tonight.control_untold is None
+        if not before.settled and possible and controls < CONTROLS:
             return Missing(controls=CONTROLS - controls, why=f"does {before.good} still pass tonight?")
         return Missing()
     if tonight.quiet and before.settled:
@@ -316,7 +319,9 @@ def _news_or_not(before: Standing, failed: Standing, tonight: Sighting) -> Stand
         return replace(failed, state=State.NEW, settled=True, flaky=False, reason=told)
     back = next((one for one in reversed(before.over) if one.signature in tonight.failures), None)
     told = f"it has come back: it was there from {back.first} to {back.last}" if back else "it passed until"
-    reason = f"{told}" if back else f"{told} {before.good}; {_often(tonight.bad, 0)}"
+    reason = told if back else f"{told} {before.good}; {_often(tonight.bad, 0)}"
+    if tonight.control_untold:
+        reason += f"; {before.good} could not be tried again ({tonight.control_untold})"
     return replace(failed, state=State.NEW, settled=True, reason=reason)
 
 

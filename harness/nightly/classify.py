@@ -114,7 +114,7 @@ class Standing:
         streak: all signatures since `since`.
         passed: trials that passed in nights that were good.
         calm: quiet trials since the failure came last.
-        last_bad: the night on which the failure came last.
+        last_bad, last_bad_sha: the night on which the failure came last, and its commit.
         settled: the failure was confirmed, so that it is no news any more.
         flaky: whether one commit failed and passed since `since`.
         over: failures that were there, and went away.
@@ -133,6 +133,7 @@ class Standing:
     passed: int = 0
     calm: int = 0
     last_bad: str = ""
+    last_bad_sha: str = ""
     settled: bool = False
     flaky: bool = False
     over: tuple[Episode, ...] = ()
@@ -255,6 +256,7 @@ def _flaky(before: Standing, at: Standing, tonight: Sighting) -> Standing:
         flaky=True,
         calm=0,
         last_bad=tonight.night,
+        last_bad_sha=tonight.sha,
         settled=False,
     )
 
@@ -278,6 +280,7 @@ def _fails(before: Standing, at: Standing, tonight: Sighting) -> Standing:
         seen=seen,
         calm=0,
         last_bad=tonight.night,
+        last_bad_sha=tonight.sha,
     )
     if before.good is None and not before.flaky:
         return replace(failed, state=State.NEVER, settled=True, reason="no night has passed yet")

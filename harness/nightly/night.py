@@ -200,10 +200,13 @@ class Loop:
         first = told[0][1]
         assert first.good is not None
         assert first.good_sha is not None
-        change = first.over[-1].signature if first.state is State.CHANGED else None
+        change, good, good_sha = None, first.good, first.good_sha
+        if first.state is State.CHANGED:
+            before = self.earlier[told[0][0].name]
+            change, good, good_sha = before.signature, before.last_bad, before.last_bad_sha
         notes: tuple[str, ...] = ()
-        if self.git.has(first.good_sha):
-            old = day.day(self.git, first.good, first.good_sha)
+        if self.git.has(good_sha):
+            old = day.day(self.git, good, good_sha)
             notes = (day.describe(day.changes(self.git, old, day.day(self.git, first.night, first.sha)), old),)
         cells = tuple(cell.name for cell, _ in told)
         return Regression(signature, first.night, first.sha, first.good, first.good_sha, cells, change, notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from harness.assessment import Document
 
@@ -20,7 +21,7 @@ def render(document: Document) -> str:
         lines += [""] if night.get(key) else []
         lines += [_old(title, one) for one in night.get(key, ())]
     lines += _cells(night)
-    lines += ["", *(f"carried over: {left}" for left in night.get("carried", ()))] if night.get("carried") else []
+    lines += ["", f"carried over: {_listed(night['carried'])}"] if night.get("carried") else []
     said = _SAID.get(document["status"])
     end = f"{said}: {document['reason']}" if said else f"{document['reason'][0].upper()}{document['reason'][1:]}"
     return "\n".join([*lines, "", f"{end}.   {document['folder']}/"])
@@ -56,11 +57,18 @@ def _old(title: str, one: Document) -> str:
     return f"{title:6} {one['signature']}{known}{since}{by}: {', '.join(one['cells'])}"
 
 
+def _listed(names: Sequence[str], most: int = 4) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def _cells(night: Document) -> list[str]:
     """What could not be told, with the reason, and a count of all."""
     cells = night.get("cells", ())
-    told = [one for one in cells if one["state"] in ("infrastructure", "not run", "never worked")]
-    lines = [f"{one['state']:14} {one['cell']}: {one['reason']}" for one in told]
+    told: dict[tuple[str, str], list[str]] = {}
+    for one in cells:
+        if one["state"] in ("infrastructure", "not run", "never worked"):
+            told.setdefault((one["state"], one["reason"]), []).append(one["cell"])
+    lines = [f"{state:14} {_listed(names)}: {reason}" for (state, reason), names in told.items()]
     counts = Counter(one["state"] for one in cells)
     count = ", ".join(f"{number} {state}" for state, number in counts.most_common())
     return [*([""] if lines else []), *lines, *(["", f"{len(cells)} cells: {count}"] if cells else [])]

@@ -152,6 +152,7 @@ class Regression:
         signature, since, sha: how it fails, and since which tag and commit.
         good, good_sha: the last good night.
         cells: on what it was seen, the one that is bisected first.
+        night: the run of the night that reported it.
         change: None, or the failure that was there before it: then nothing is bisected.
         notes: what is known without building anything.
         runs: the bisections that were begun.
@@ -164,6 +165,7 @@ class Regression:
     good: str
     good_sha: str
     cells: tuple[str, ...]
+    night: str
     change: str | None = None
     notes: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
@@ -205,6 +207,6 @@ def _take(found: dict[tuple[str, str], Regression], kind: str, data: dict[str, A
 
 def record(run: Run, one: Regression) -> None:
     """Write a new failure into the night's run."""
-    names = ("signature", "since", "sha", "good", "good_sha", "change")
+    names = ("signature", "since", "sha", "good", "good_sha", "night", "change")
     data = {name: getattr(one, name) for name in names}
     run.add("regression", {**data, "cells": list(one.cells), "notes": list(one.notes)})

@@ -180,17 +180,20 @@ class Loop:
     # Regressions.
 
     def _news(self) -> None:
-        """Write down what is new: failures with one signature are one regression."""
-        new: dict[str, list[tuple[Cell, Standing]]] = {}
+        """Write down what is new: failures with one signature are one regression.
+
+        That a failure was there before does not matter where no night has written it down: the night that was to do
+        so was killed, or somebody looked after it until now.
+        """
+        there: dict[str, list[tuple[Cell, Standing]]] = {}
         for cell in self.cells:
             at = self.standing(cell)
-            if at.state in (State.NEW, State.CHANGED) and at.signature and not self.is_known(at.signature):
-                new.setdefault(at.signature, []).append((cell, at))
-        there = {at.signature for at in map(self.standing, self.cells) if at.state is State.STILL}
+            if at.state in (State.NEW, State.CHANGED, State.STILL) and at.signature and at.good:
+                there.setdefault(at.signature, []).append((cell, at))
         keys = {one.key for one in self.found}
-        for signature, told in new.items():
-            if signature in there or (signature, self.night.tag) in keys:
-                continue  # it is there on another cell, or the night was taken up
+        for signature, told in there.items():
+            if self.is_known(signature) or any((signature, at.since) in keys for _, at in told):
+                continue
             told.sort(key=lambda pair: pair[1].state is State.CHANGED)
             one = self._regression(signature, told)
             history.record(self.run, one)
@@ -209,7 +212,8 @@ class Loop:
             old = day.day(self.git, good, good_sha)
             notes = (day.describe(day.changes(self.git, old, day.day(self.git, first.night, first.sha)), old),)
         cells = tuple(cell.name for cell, _ in told)
-        return Regression(signature, first.night, first.sha, first.good, first.good_sha, cells, change, notes)
+        ends = (first.since or first.night, first.sha, first.good, first.good_sha)
+        return Regression(signature, *ends, cells, self.run.folder.name, change, notes)
 
     def is_known(self, signature: str) -> bool:
         """Whether somebody looks after a failure already."""
@@ -217,8 +221,8 @@ class Loop:
 
     def _waiting(self) -> list[Regression]:
         """The regressions whose commit has to be looked for: tonight's first, then the others, the newest first."""
-        gone = {at.signature for cell in self.cells if (at := self.standing(cell)).state is State.FIXED}
-        waiting = [one for one in self.found if one.change is None and one.found is None and one.signature not in gone]
+        there = {at.signature for cell in self.cells if (at := self.standing(cell)).since}
+        waiting = [one for one in self.found if not one.change and one.found is None and one.signature in there]
         return sorted(waiting, key=lambda one: one.since, reverse=True)
 
     def _bisect(self, one: Regression) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from harness.nightly.classify import NOTHING, Standing, State
@@ -23,7 +23,7 @@ def findings(loop: Loop) -> Data:
         ones that went away), `still`, `flaky`: by signature; `cells`: each with its state; `carried`: what is left.
     """
     stood = [(cell, loop.standing(cell)) for cell in loop.cells] if loop.night.tag else []
-    tonight = [one for one in loop.found if one.since == loop.night.tag]
+    tonight = [one for one in loop.found if one.night == loop.run.folder.name]
     found_before = {one.key for one in loop.found if one.found} - {one.key for one in tonight}
     fixed = _by_signature(loop, stood, State.FIXED)
     return {
@@ -39,7 +39,7 @@ def findings(loop: Loop) -> Data:
             for known in loop.known
             if known.signature == one["signature"] and known.holds(loop.today)
         ],
-        "still": _by_signature(loop, stood, State.STILL),
+        "still": _by_signature(loop, stood, State.STILL, {one.signature for one in tonight}),
         "flaky": _by_signature(loop, stood, State.FLAKY),
         "cells": [_cell(loop, cell, at) for cell, at in stood],
         "carried": loop.carried(),
@@ -80,11 +80,19 @@ def _cell(loop: Loop, cell: Cell, at: Standing) -> Data:
     }
 
 
-def _by_signature(loop: Loop, stood: list[tuple[Cell, Standing]], state: State) -> list[Data]:
-    """The failures of cells in a state; those with one signature are one."""
+def _by_signature(
+    loop: Loop, stood: list[tuple[Cell, Standing]], state: State, new: Set[str] = frozenset()
+) -> list[Data]:
+    """The failures of cells in a state; those with one signature are one.
+
+    Args:
+        new: those that are told as new, and not here.
+    """
     found: dict[str, list[tuple[Cell, Standing]]] = {}
+    # What is new on a cell, and was there on another, is no new regression.
+    states = {State.STILL, State.NEW, State.CHANGED} if state is State.STILL else {state}
     for cell, at in stood:
-        if at.state is state and at.signature:
+        if at.state in states and at.signature and at.signature not in new:
             found.setdefault(at.signature, []).append((cell, at))
     return [
         {

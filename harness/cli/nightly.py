@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -265,17 +265,18 @@ def _demo(options: argparse.Namespace) -> int:
     talk = Talk()
     talk.note(f"three made-up weeks of linux-next, in {top}")
     results = (options.results or top / "results").resolve()
-    for told_ in play(top, results, range(1, demo.DAYS + 1)):
-        if not options.json:
-            talk.say(f"{night.render(told_.document)}\n", aside=False)
+    documents = []
+    for one in play(top, results, range(1, demo.DAYS + 1)):
+        talk.say(f"{night.render(one.document)}\n", aside=options.json)
+        documents.append(one.document)
     if options.json:
-        talk.say(json_.render(told_.document), aside=False)
+        talk.say(json_.render({"nights": documents}), aside=False)
     talk.say(f"All nights: {results}/   one of them again: regress report {results}/NIGHT", aside=options.json)
     return 0
 
 
-def play(top: Path, results: Path, days: range) -> list[Conducted]:
-    """Play some of the demo's days, each as one night.
+def play(top: Path, results: Path, days: range) -> Iterator[Conducted]:
+    """Play some of the demo's days, each as one night, and give what came of it.
 
     Args:
         top: an empty folder, or one where earlier days were played.
@@ -287,14 +288,12 @@ def play(top: Path, results: Path, days: range) -> list[Conducted]:
         demo.repository(tree)
     found = catalog.scenarios([top / "scenarios"])
     quiet = _Quiet()
-    done = []
     for number in days:
         demo.publish(Git(tree), number)
         demo.tonight(top, number)
         chosen = Config(str(tree), tags=("demo",), budget=1e-9 if number == demo.CUT_SHORT else None)
         now = datetime.datetime.combine(demo.date(number), datetime.time(1), datetime.UTC)
-        done.append(conduct(chosen, config.cells(chosen, found), results, quiet, now))
-    return done
+        yield conduct(chosen, config.cells(chosen, found), results, quiet, now)
 
 
 class _Quiet(Talk):

@@ -33,6 +33,7 @@ SCENARIOS = {
     "fs-sync": "what was synced is there",
     "crypto-self": "the ciphers know their test vectors",
     "rtc-alarm": "an alarm rings",
+    "timer-tick": "a timer goes off in time",
     "old-board": "the old board boots",
     "lab-board": "the board in the laboratory boots",
 }
@@ -117,11 +118,17 @@ FLAWS = (
     Change("acpi", NO_BUILD, "acpi: forget a semicolon", {"acpi/broken.c": "\n"}, until=NO_BUILD),
 )
 
+MAINLINE = {
+    (16, 1): ("timers: round down", {"lib/timer-tick.c": "crash timer_round sh run_timers\n"}),
+}
+"""The commits of mainline that have a meaning, by day and part."""
+
 CULPRITS = {
     "net-rx": ("net: refill the ring early", "net", 9),
     "usb-plug": ("usb: free the urb at once", "usb", 3),
     "crypto-self": ("crypto: unroll the loop", "crypto", 4),
     "rtc-alarm": ("rtc: the lock is not needed", "rtc", 17),
+    "timer-tick": ("timers: round down", "mainline", 16),
 }
 """The commits that are to be found: subject, tree, day."""
 
@@ -204,8 +211,9 @@ def repository(path: Path, days: int = DAYS) -> Git:
     mainline = [writer.commit("Linux 6.15", [], base, FIRST - datetime.timedelta(days=9))]
     for day in range(1, days + 1):
         for part in (1, 2):
-            files: dict[str, str | None] = {"lib/day.c": f"// {day}.{part}\n"}
-            mainline.append(writer.commit(f"lib: part {part} of day {day}", mainline[-1:], files, date(day)))
+            subject, more = MAINLINE.get((day, part), (f"lib: part {part} of day {day}", {}))
+            files: dict[str, str | None] = {"lib/day.c": f"// {day}.{part}\n", **more}
+            mainline.append(writer.commit(subject, mainline[-1:], files, date(day)))
     hashes = writer.write(git, path / "marks")
     for day in range(1, days + 1):
         if day != NO_TAG:

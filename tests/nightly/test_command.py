@@ -21,6 +21,7 @@ from harness.errors import Unavailable, UserError
 from harness.files import locked
 from harness.git import Git
 from harness.nightly import config, demo
+from harness.nightly import day as day_
 from harness.nightly.config import Config
 from tests.support import ROOT
 
@@ -33,11 +34,13 @@ class Lab:
 
     top: Path
 
+    days: int = 4
+
     def __post_init__(self) -> None:
         self.tree = Git(self.top / "next.git")
         self.results = self.top / "results"
         demo.scenarios(self.top)
-        demo.repository(self.tree.path, 4)
+        demo.repository(self.tree.path, self.days)
 
     def night(self, day: int, *scenarios: str, tree: str | None = None, **more: Any) -> Conducted:
         demo.publish(self.tree, day)
@@ -77,6 +80,29 @@ def test_one_that_is_not_known_any_more_is_reported(lab: Lab) -> None:
     assert (cell["state"], told.status) == ("still", 1)
     assert (one["since"], one["last_good"]) == (demo.tag(3), demo.tag(2))
     assert one["bisection"]["subject"] == "usb: free the urb at once"
+
+
+def test_a_regression_of_mainline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The day's own base has it: the search goes on between the bases of the two days."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(demo, "MAINLINE", {(3, 1): demo.MAINLINE[16, 1]})
+    lab = Lab(tmp_path)
+    for day in (1, 2, 3):
+        told = lab.night(day, "timer-tick")
+    [one] = told.document["night"]["new"]
+    found = one["bisection"]
+    assert (found["subject"], found["tree"], found["in_mainline"]) == ("timers: round down", "mainline", True)
+    assert len(found["runs"]) == 2
+
+
+def test_suspects_that_are_wrong_name_no_wrong_commit(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the culprit is not among the commits that were suspected, its descendant's parent is bad: on it goes."""
+    monkeypatch.setattr(day_, "suspects", lambda _found, new: (new.sha,))
+    for day in (1, 2, 3):
+        told = lab.night(day)
+    [one] = told.document["night"]["new"]
+    assert one["bisection"]["subject"] == "usb: free the urb at once"
+    assert any("going on outside of the suspects" in note for note in one["bisection"]["notes"])
 
 
 def test_the_command_is_told_what_is_new(lab: Lab) -> None:

@@ -211,8 +211,8 @@ def repository(path: Path, days: int = DAYS) -> Git:
     mainline = [writer.commit("Linux 6.15", [], base, FIRST - datetime.timedelta(days=9))]
     for day in range(1, days + 1):
         for part in (1, 2):
-            subject, more = MAINLINE.get((day, part), (f"lib: part {part} of day {day}", {}))
-            files: dict[str, str | None] = {"lib/day.c": f"// {day}.{part}\n", **more}
+            plain = (f"lib: part {part} of day {day}", {"lib/day.c": f"// {day}.{part}\n"})
+            subject, files = MAINLINE.get((day, part), plain)
             mainline.append(writer.commit(subject, mainline[-1:], files, date(day)))
     hashes = writer.write(git, path / "marks")
     for day in range(1, days + 1):

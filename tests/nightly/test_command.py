@@ -92,6 +92,7 @@ def test_a_regression_of_mainline(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     [one] = told.document["night"]["new"]
     found = one["bisection"]
     assert (found["subject"], found["tree"], found["in_mainline"]) == ("timers: round down", "mainline", True)
+    assert found["checks"]["revert_on_bad"] == "good"
     assert len(found["runs"]) == 2
 
 

@@ -3,14 +3,14 @@
     uv run --no-project --with git-bayesect==1.2 python bench/bayesect.py
 
 Each line on standard input is a case: a JSON object with `size` (commits from the old end to the new one, both
-counted, along first parents), `first` (the place of the first that has the crash, 0 is the old end; `size` if none
-has it), `rate`, `seed`, `confidence`, and `broken` and `elsewhere` (places that do not build, or crash in another
-place). Each line on standard output is what came of it: `named` (a place, or null), `builds`, `boots`.
+counted, along first parents), `first` (the place of the first with the crash, 0 is the old end; `size` if there is
+none), `rate`, `seed`, `confidence`, and `broken` and `elsewhere` (places that do not build, or crash elsewhere).
+Each line on standard output is the result: `named` (a place, or null), `builds`, `boots`.
 
-It takes each step as `git bayesect run` does, with two favours: a commit that was built once is never built again,
-and a commit that cannot be tried is recorded as skipped, which `git bayesect run` cannot do by itself.
+It takes each step as `git bayesect run` does, with two concessions: a commit that was built once is never built again,
+and a commit that cannot be tested is recorded as skipped, which `git bayesect run` cannot do by itself.
 
-A case with `real` set is searched by the program itself, `git bayesect run` in a repository made for it.
+A case with `real` set is searched by the program itself, `git bayesect run`, in a repository made for it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def search(case: dict[str, Any]) -> dict[str, Any]:
 
 
 def run(case: dict[str, Any]) -> dict[str, Any]:
-    """What `git bayesect run` makes of a case without commits that cannot be tried; the same dice as above."""
+    """What `git bayesect run` makes of a case without untestable commits; the same dice as above."""
     size, chance = case["size"], random.Random(case["seed"])
     with tempfile.TemporaryDirectory() as folder:
         top = Path(folder)

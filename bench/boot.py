@@ -1,9 +1,9 @@
 """From power-on to verdict: `python -m bench.boot` (about 5 minutes, once both kernels are built).
 
-By turns in one run, all with the same accelerator, memory and processors:
+In turn, in one run, all with the same accelerator, memory and processors:
 - this program: the good kernel to its verdict, and the bad one from its oops to the trial's end;
 - bare QEMU: the same good image into a busybox that resets the machine at once;
-- plain `vng` with its defaults: a kernel of the option list that one would write by hand
+- plain `vng` with its defaults: a kernel of a handwritten option list
   (`bench/generic.config`), and the scenario as a script (`bench/plain.sh`).
 """
 

@@ -1,7 +1,7 @@
 """Building the scenario's kernel: `python -m bench.build` (about 25 minutes on two cores).
 
 Side by side in one run, without ccache:
-- a full build of the scenario's configuration, and of the option list that one would write by hand
+- a full build of the scenario's configuration, and of a handwritten option list
   (`bench/generic.config`): CPU seconds of all processes, and objects;
 - a rebuild after a one-line change of `block/bio-integrity.c` by this program, from the question
   to the stored image, and by a bare `make` in a folder of the same objects: wall time.

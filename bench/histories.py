@@ -1,4 +1,4 @@
-"""Histories made up in the shapes that kernel trees have, with a regression and other hazards in them."""
+"""Made-up histories in the shapes of kernel trees, with a regression and other hazards."""
 
 from __future__ import annotations
 
@@ -170,16 +170,16 @@ def _name(number: int) -> str:
 
 
 def _stretches(graph: Graph, commits: Sequence[str], chance: random.Random, share: float) -> set[str]:
-    """Commits that something breaks until something else mends it, up to this share of all, and a few by themselves."""
+    """Broken stretches of commits, up to this share of all, and a few single ones."""
     whole = len(commits)
     last = graph.everything >> (whole - 1) << (whole - 1)
     found = 0
     for _ in range(20):
         first = chance.randrange(whole)
         length = max(1, int(whole * share * chance.random()))
-        mended = min(first + length, whole - 1)
+        repaired = min(first + length, whole - 1)
         stretch = 0
-        marked, unmarked = {first}, {mended}
+        marked, unmarked = {first}, {repaired}
         for place in range(first, whole):
             parents = graph.parents[place]
             if not unmarked.isdisjoint(parents):

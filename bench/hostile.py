@@ -3,10 +3,10 @@
     python -m bench.hostile [--count 10000] [--seed 1] [FILE...]
 
 Each mail is mutated by a seeded generator from a few threads of this file, the patches that the project ships,
-and the FILEs given.  The real command is run on it, and what came of it is checked:
+and the FILEs given.  The real command is run on it, and the result is checked:
 
 - no exception: the command returns, and the draft loads as a scenario (the command itself tries that);
-- no file outside: of all folders around only the draft's own has anything new, and it is flat;
+- no file outside: only the draft's own folder has anything new, and it is flat;
 - no patch outside its tree: each patch is applied to a small repository whose only neighbours are bait, and the
   commit checked out.  Nothing beside the work tree changes, and no name in the commit leads out of it.
 """

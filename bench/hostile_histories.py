@@ -1,11 +1,11 @@
-"""Bisects hostile histories with the real program, and compares what it says with what is true.
+"""Bisects hostile histories with the real program, and compares the results with the truth.
 
     python -m bench.hostile_histories [--count N] [--seed S] [--jobs J]
     python -m bench.hostile_histories --seed S --only NUMBER [--keep DIR]
 
-Each history is a git repository of its own; its kernels and machines are shell scripts.  At p = 1 no commit may be
-named that is not a right answer; where the crash comes only sometimes, no more may be wrong than the stated
-confidence allows.  `--only` replays one history and shows all of it.
+Each history is a git repository of its own; its kernels and machines are shell scripts.  At p = 1 no wrong commit may
+be named; for an intermittent crash, no more may be wrong than the stated confidence allows.  `--only` replays one
+history and shows everything.
 """
 
 from __future__ import annotations

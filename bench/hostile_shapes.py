@@ -1,7 +1,7 @@
-"""Hostile histories: what is in each commit, which commits are first bad, and whether anybody could tell.
+"""Hostile histories: the content of each commit, which commits are first bad, and whether that is decidable.
 
-Nothing is taken from the search's own idea of a history: a commit here is a set of files, bad is what its files make
-it, and the truth is read off its parents.
+Nothing here uses the search's own model of a history: a commit is a set of files, its files make it bad, and the truth
+follows from its parents.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Shape:
         return found
 
     def turns(self, number: int) -> bool:
-        """Whether a commit is a right answer: it differs, in what is looked for, from every real parent."""
+        """Whether a commit is a right answer: unlike it, no real parent has the crash (or the fix)."""
         parents = self.real_parents(number)
         if self.find_fix:
             # A parent that forked before the bug is quiet too: it is none that was fixed.

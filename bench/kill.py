@@ -1,10 +1,10 @@
-"""Kills running bisections again and again, and looks whether anything is lost, done twice, left running or stuck.
+"""Kills running bisections again and again, and checks whether anything is lost, done twice, left running or stuck.
 
     python -m bench.kill [--kills N] [--seed S] [--only SHAPE]
 
-Four bisections (a line, one with merges, a search for a fix, a crash that comes only sometimes) are disturbed at
-random moments and resumed until they are done.  Builds and boots are shell scripts of a few milliseconds, so that most
-kills fall into the program's own work.  The disk is filled up only where this may mount a small one.
+Four bisections (a line, one with merges, a search for a fix, an intermittent crash) are disturbed at random
+moments and resumed until they are done.  Builds and boots are shell scripts of a few milliseconds, so that most kills
+hit the program's own work.  The disk is filled up only if this may mount a small one.
 """
 
 from __future__ import annotations

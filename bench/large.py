@@ -1,9 +1,9 @@
 """How long the first decision takes in a large history: `python -m bench.large [--commits N]`.
 
 A made-up repository in the shape of a kernel tree (topic branches, merged into subsystem branches, merged into one
-line) is laid with `git fast-import`. In a process of its own, each search reads the history and says which commit to
-try first, both ends being known; beside that, what `git rev-list --bisect` takes for the same question. The memory is
-the most that the process held.
+line) is made with `git fast-import`. In its own process, each search reads the history and says which commit to try
+first, with both ends known; compared with `git rev-list --bisect` for the same question. The memory is the peak of
+the process.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Made-up regressions through the program's own loop: `python -m bench.loop [--histories N]`.
 
-The cases of `bench.search`, small ones, laid in real git repositories; with the journal, the console and the verdict,
-and the proof of each culprit. Only the builder and the machine are fakes (`harness.testing`).
-One commit in ten changes nothing, so its image is that of its parent; in one case of 20 that is what seems to
-bring the crash, and nobody is to be blamed for it. The words of the table are those of `bench.search`.
+The cases of `bench.search`, small ones, in real git repositories; with the journal, the console, the verdict and the
+verification of each culprit. Only the builder and the machine are fakes (`harness.testing`).
+One commit in ten changes nothing, so its image is that of its parent; in one case of 20 such a commit seems to
+introduce the crash, and must not be blamed for it. The columns of the table are those of `bench.search`.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Deaf:
     def state(self, state: State) -> None:
         """See `harness.bisect.Watcher.state`."""
 
-    def tried(self, commit: Commit, role: str, verdict: Judgement) -> None:
+    def tried(self, commit: Commit, role: str, judged: Judgement) -> None:
         """See `harness.bisect.Watcher.tried`."""
 
     def note(self, text: str) -> None:
@@ -132,7 +132,7 @@ def bisect(case: Case, runs: int | None, confidence: float, seed: str, idle: fro
         elsewhere, bad, made = {real[sha] for sha in one.elsewhere}, {real[sha] for sha in one.bad}, set(real.values())
 
         def console(boot: Boot) -> Iterator[Chunk]:
-            # A build's folder is named after its commit, which may be one that the proof has made.
+            # A build's folder is named after its commit, which may be one that the verification made.
             sha = git.text("rev-parse", boot.image.parent.name.removeprefix("commit-"))
             yield UP
             if sha in elsewhere:
@@ -176,7 +176,7 @@ def bisect(case: Case, runs: int | None, confidence: float, seed: str, idle: fro
 
 
 def crashes(git: Git, sha: str) -> bool:
-    """Whether a commit that the proof has made has the crash."""
+    """Whether a commit that the verification made has the crash."""
     return git.run("cat-file", "-e", f"{sha}:crash", check=False).returncode == 0
 
 

@@ -1,8 +1,8 @@
 """The crash finder beside `grep -c -F -f` of the same words, on the same files: `python -m bench.oops [--size MB]`.
 
-A benign console and one with a crash every megabyte, at sizes from 1 MB up: time is to grow with size, and memory
-not.  Times are wall clock, the
-lesser of two runs; memory is the peak of the process.
+A benign console and one with a crash every megabyte, at sizes from 1 MB up: time should grow with size, and memory
+should not.  Times are wall clock, the shorter
+of two runs; memory is the peak of the process.
 """
 
 from __future__ import annotations

@@ -1,22 +1,22 @@
-"""How searches do on made-up histories, side by side: `python -m bench.search [--histories N]`.
+"""Compares searches on made-up histories: `python -m bench.search [--histories N]`.
 
-Ctrl-C ends it early, with the tables of what is done.
+Ctrl-C ends it early, with the tables so far.
 
 Histories in the shapes of kernel trees (`bench.histories`), each searched by
-- `regress --runs 1`, `10` and `20`: git's halving, a fixed number of runs a commit (`harness.search.halving`);
-- `regress --runs auto`, at some confidences (`harness.search.bayes`);
+- `regress --runs 1`, `10` and `20`: git's halving, a fixed number of runs per commit (`harness.search.halving`);
+- `regress --runs auto`, with several confidences (`harness.search.bayes`);
 - `git bisect run` with a script that builds (or exits 125), boots once and exits 1 on the crash: its choices are those
-  of `harness.search.halving`, which the tests hold against git; on a sample, git itself is run beside that model;
-- git-bayesect 1.2 from PyPI, by its own library in an environment of its own (`bench.bayesect`), along first parents,
-  which is all that it sees; it counts as right if it names the merge that brought the culprit. On a sample of lines
+  of `harness.search.halving`, which the tests compare with git; on a sample, git itself is run beside that model;
+- git-bayesect 1.2 from PyPI, by its own library in its own environment (`bench.bayesect`), along first parents,
+  which is all that it sees; it counts as right if it names the merge that brought in the culprit. On a sample of lines
   the program itself is run, `git bayesect run`, beside that.
 
-Each trial is a throw of the dice. A build is taken for 180 s, a boot for 15 s. The columns:
-- right: the culprit was named; or there is none, and that was said.
+Each trial is random. A build counts as 180 s, a boot as 15 s. The columns:
+- right: the culprit was named; or there is none, and that was reported.
 - wrong: another commit was named.
 - missed: "no such regression", but there is one.
-- open: inconclusive; of these, how many somebody with endless time could have told.
-- builds, boots, time: means, and the median of the time, where there is a culprit.
+- open: inconclusive; of these, how many were decidable with unlimited time.
+- builds, boots, time: means, and the median of the time, if there is a culprit.
 """
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
-"""Reproduce kernel regressions and find the commit that brought them."""
+"""Reproduce kernel regressions and find the commit that introduced them."""
 
 VERSION = "0.1.0"

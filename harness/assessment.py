@@ -1,14 +1,14 @@
-"""What is well: the one answer that tables, exit statuses, JSON and JUnit give.  Pure: documents in, words out.
+"""Whether a result is well: one answer for tables, exit statuses, JSON and JUnit.  Pure: documents in, words out.
 
 A document is a run as JSON data (`result.json`).  Well means:
 
 - a commit whose verdict is known: it gave that verdict;
-- a commit that was named by hand: the regression does not show on it, or the claim holds;
+- a commit named by hand: the regression does not show on it, or the claim holds;
 - a patch: the scenario passes with it;
 - a bisection: a culprit was found and verified;
 - a night: nothing is new.
 
-True, False, or None where it cannot be told.  The exit status is 0 exactly where all is well.
+True, False, or None where it is unknown.  The exit status is 0 if and only if all is well.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RUNNING = "running"
 """The status of a run that has not ended, or that was killed."""
 
 _WANTED = {"good": "good", "bad": "bad", "fixed": "good", "claim": "good", "commit": "good"}
-"""The verdict that is well, by what a commit is to the scenario."""
+"""The verdict that is well, by the role of the commit in the scenario."""
 
 _BISECTED = {"culprit": True, "not-reproduced": False}
 
@@ -44,14 +44,14 @@ def of_answer(answer: Document) -> bool | None:
 
 
 def of_cell(cell: Document) -> bool | None:
-    """Whether a patch in a scenario is well; so is a base of which nothing is known to expect."""
+    """Whether a patch in a scenario is well; a base without an expectation is."""
     if cell["in_doubt"] or (cell["answer"] and lost(cell["answer"])):
         return None
     return cell["as_expected"] is not False
 
 
 def of(document: Document) -> bool | None:
-    """Whether a run is well as a whole.  One part that is not outweighs others that cannot be told."""
+    """Whether a run is well as a whole.  A part that is not outweighs parts that are unknown."""
     if "night" in document:
         return _NIGHTS.get(document["status"])
     if "steps" in document:
@@ -77,6 +77,6 @@ def _together(parts: Iterable[bool | None]) -> bool | None:
 
 
 def exit_status(document: Document) -> int:
-    """0 where all is well, 3 where the machinery failed, 130 where it was interrupted, else 1."""
+    """0 if all is well, 3 if the machinery failed, 130 if it was interrupted, else 1."""
     failed = {INFRASTRUCTURE: 3, INTERRUPTED: 130}.get(document["status"])
     return failed or (0 if of(document) else 1)

@@ -1,6 +1,6 @@
 """Reads and checks what users write: scenarios and the list of trees.
 
-An error names the file, the line, the key, and the nearest right word.
+An error names file, line and key, and suggests the nearest right word.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _variants(node: Node, base: Variant) -> tuple[Variant, ...]:
     found = []
     for name, value in node.entries().items():
         if not re.fullmatch(r"[\w.+-]+", name):
-            raise value.error("the name of a variant is made of letters, digits and . _ + -")
+            raise value.error(f"expected a name of letters, digits and . _ + -, got {name!r}")
         got = value.entries(("pi", "append"))
         found.append(
             Variant(
@@ -133,10 +133,10 @@ def _fixup(node: Node, folder: Path) -> Fixup:
 
 
 def _expect(node: Node) -> tuple[Expectation | None, bool]:
-    """The crash that means "bad", and whether the script's own word does."""
+    """The crash that means "bad", and whether the script's own `fail` does."""
     got = node.entries(("crash", "failure"))
     if not got:
-        raise node.error("write `crash: {title: ...}`, `crash: {any: true}` or `failure: true`")
+        raise node.error("expected `crash: {title: ...}`, `crash: {any: true}` or `failure: true`")
     failure = got["failure"].choice("true", "false") == "true" if "failure" in got else "crash" not in got
     if "crash" not in got:
         return None, failure
@@ -157,7 +157,7 @@ def _ignored(node: Node) -> Ignored:
 
 
 def _replay(node: Node) -> Path:
-    """The folder of a replay: a path, or that of a scenario which comes with the program, by its folder's name."""
+    """The folder of a replay: a path, or the folder name of a scenario that comes with the program."""
     path = node.path.parent / node.text()
     for folder in (path, SCENARIOS / node.text() / "replay"):
         if (folder / "series.yaml").is_file():
@@ -169,10 +169,10 @@ def load(folder: Path) -> Scenario:
     """The scenario in a folder.
 
     Args:
-        folder: holds `scenario.yaml`, the script, and a `replay/` if there is one.
+        folder: holds `scenario.yaml`, the script, and optionally a `replay/`.
 
     Raises:
-        UserError: something in it is wrong; the message names file, line and key.
+        UserError: it is wrong; the message names file, line and key.
     """
     document = read_yaml(folder / "scenario.yaml")
     got = document.entries(
@@ -186,7 +186,7 @@ def load(folder: Path) -> Scenario:
             raise document.error(f"{key!r} is missing")
     if "mend" in got:  # the older spelling
         if "fixups" in got:
-            raise got["mend"].error("this is the older spelling of `fixups`, which is there too")
+            raise got["mend"].error("this is the older spelling of `fixups`, which is given too; keep one")
         got["fixups"] = got.pop("mend")
 
     def value(key: str, read: Callable[[Node], T], default: T) -> T:
@@ -237,13 +237,13 @@ def load(folder: Path) -> Scenario:
 
 
 def scenarios(extra: Iterable[Path] = ()) -> list[Scenario]:
-    """All scenarios: those of the folders given, then the user's own, then those that come with the program.
+    """All scenarios: from the folders given, then the user's own, then those that come with the program.
 
     Args:
         extra: folders that hold scenario folders.
 
     Raises:
-        UserError: a folder is not there, a scenario is wrong, or two share a name.
+        UserError: a folder is missing, a scenario is wrong, or two share a name.
     """
     found: dict[str, Scenario] = {}
     tops = [*extra, *([own_scenarios()] if own_scenarios().is_dir() else []), SCENARIOS]
@@ -260,10 +260,10 @@ def scenarios(extra: Iterable[Path] = ()) -> list[Scenario]:
 
 
 def find(name: str, extra: Iterable[Path] = ()) -> Scenario:
-    """The scenario with this id, alias or folder; behind a `:`, one of its variants only.
+    """The scenario with this id, alias or folder; after a `:`, only that variant of it.
 
     Raises:
-        UserError: there is none; the message has the nearest names.
+        UserError: there is none; the message suggests the nearest names.
     """
     name, _, variant = name.partition(":")
     if (Path(name) / "scenario.yaml").is_file():
@@ -283,13 +283,13 @@ def find(name: str, extra: Iterable[Path] = ()) -> Scenario:
 
 
 def tree_urls(config: Path) -> tuple[dict[str, str], str | None]:
-    """The named kernel trees: those that ship with the program, and the user's own on top.
+    """The named kernel trees: those that come with the program, overlaid by the user's own.
 
     Args:
         config: the user's `trees.yaml`; it need not exist.
 
     Returns:
-        URL or path by name, and the name that the user made the default, if any.
+        URL or path by name, and the name of the user's default, if any.
 
     Raises:
         UserError: a file is wrong.

@@ -1,4 +1,4 @@
-"""A hash of all that decides what a trial of a scenario shows, besides the commit."""
+"""A hash of everything but the commit that decides what a trial of a scenario shows."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from harness.paths import GUEST, KCONFIGS
 from harness.process import passed
 
 _APART = ("replay", "proof")
-"""Folders of a scenario of which nothing gets into a trial."""
+"""Folders of a scenario that have no part in a trial."""
 
 
 def digest(scenario: Scenario) -> str:
-    """A hash that changes when anything does that decides what a trial of a scenario shows.
+    """A hash that changes with anything that decides what a trial of a scenario shows.
 
-    It covers what `scenario.yaml` says (but not its title, tags, links and commits), the files of the scenario's
+    It covers `scenario.yaml` (except for title, tags, links and commits), the files of the scenario's
     folder, files that its commands name by absolute path, the kernel's configuration and command line, the
-    guest's own scripts, and the variables that programs are passed by name.
+    guest's own scripts, and the environment variables passed by name.
     """
     said = replace(scenario, folder=Path(), replay=None, title="", tags=(), links=(), commits={})
     whole = hashlib.sha256(repr((said, APPEND, passed())).encode())
@@ -34,7 +34,7 @@ def digest(scenario: Scenario) -> str:
 
 
 def _files(scenario: Scenario) -> Iterator[tuple[str, Path]]:
-    """The files that count, each with a name that does not depend on where the scenario lies."""
+    """The files that count, with names that do not depend on the location of the scenario."""
     for path in scenario.folder.rglob("*"):
         parts = path.relative_to(scenario.folder).parts
         apart = parts[0] in _APART or any(part.startswith((".", "__pycache__")) for part in parts)

@@ -1,7 +1,7 @@
-"""A run as one JSON document (`result.json`, and what `--json` prints), put together from its events.  Pure.
+"""A run as one JSON document (`result.json`, and what `--json` prints), assembled from its events.  Pure.
 
-The live program and `regress report` both come here, so that they say the same.  What the loops find out becomes
-JSON data first (`answer`, `rows`, `cell`, `findings`), is written into the journal, and is read from there.
+The live program and `regress report` both use this, so that they agree.  What the loops find is converted to JSON
+data (`answer`, `rows`, `cell`, `findings`), written to the journal, and read from there.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ Data = dict[str, Any]
 
 
 def answer(one: Answer, top: Path) -> Data:
-    """What came of one commit, without its trials, which are events of their own."""
+    """The outcome of one commit, without its trials, which are events of their own."""
     kernel = one.kernel
     return {
         "role": one.subject.role,
         "commit": one.subject.commit.sha,
         "subject": one.subject.commit.subject,
-        "verdict": str(one.verdict.word),
-        "reason": one.verdict.reason,
-        "confidence": round(one.verdict.confidence, 3),
+        "verdict": str(one.judgement.verdict),
+        "reason": one.judgement.reason,
+        "confidence": round(one.judgement.confidence, 3),
         "kernel": kernel
         and {
             "signature": kernel.signature,
@@ -38,13 +38,13 @@ def answer(one: Answer, top: Path) -> Data:
             "built": kernel.built,
             "seconds": kernel.seconds,
         },
-        **({"mended": list(one.mended)} if one.mended else {}),
+        **({"mended": list(one.fixups)} if one.fixups else {}),
         "folder": str(one.folder.relative_to(top)),
     }
 
 
 def rows(base: Commit, made: Sequence[Row]) -> Data:
-    """The patches and what they were applied to; the base has none."""
+    """The patches and their base, which has no patch."""
     return {"base": {"commit": base.sha, "subject": base.subject}, "rows": [_row(row) for row in made]}
 
 
@@ -75,15 +75,15 @@ def cell(one: Cell, top: Path) -> Data:
 
 
 def role(row: str, scenario: str) -> str:
-    """What a trial of a patch is called in the journal."""
+    """The role of a patch trial in the journal."""
     return f"{row} in {scenario}"
 
 
 def findings(result: Result, subject: Callable[[str], str]) -> Data:
-    """What a bisection found.
+    """The findings of a bisection.
 
     Args:
-        subject: gives a commit's subject line.
+        subject: returns a commit's subject line.
     """
     merge = result.interaction
     return {
@@ -104,6 +104,8 @@ def findings(result: Result, subject: Callable[[str], str]) -> Data:
             "reason": merge.reason,
         },
         "notes": list(result.notes),
+        "narrowing": [],
+        **dict.fromkeys(("crash", "commit", "log")),
     }
 
 
@@ -117,19 +119,19 @@ def _step(step: Step) -> Data:
         "built": step.built,
         "trials": step.trials,
         "seconds": step.seconds,
-        **({"mended": list(step.mended)} if step.mended else {}),
+        **({"mended": list(step.fixups)} if step.fixups else {}),
     }
 
 
 def of(events: Iterable[Event], folder: Path) -> Data:
-    """A run as its events tell it.
+    """A run as its events describe it.
 
     Args:
         events: those of one run, in order.
-        folder: where its files are.
+        folder: the folder of its files.
 
     Returns:
-        The document; of a run that has not ended, or was killed, with status `running` and what is known.
+        The document; for a run that has not ended, or was killed, with status `running` and what is known.
     """
     told = list(events)
     head: Data = dict(next(event.data for event in told if event.kind == "start"))
@@ -139,6 +141,12 @@ def of(events: Iterable[Event], folder: Path) -> Data:
     status, reason = end.pop("status"), end.pop("reason")
     parts = {"bisect": _bisection, "try": _table, "nightly": _night}.get(kind, _run)(told, end)
     known = {"scenario": head["scenario"], **{name: head.get(name) for name in ("title", "name", "tree", "arch")}}
+    known |= {
+        "links": head.get("links", []),
+        "synthetic": head.get("synthetic", False),
+        "programs": head.get("programs"),
+    }
+    known["started"] = next(event.utc for event in told if event.kind == "start")
     document = {
         "status": status,
         "reason": reason,
@@ -170,7 +178,13 @@ def _table(events: Sequence[Event], _end: Data) -> Data:
 
 def _bisection(events: Sequence[Event], end: Data) -> Data:
     nothing = findings(Result(BisectStatus.INTERRUPTED, ""), str)
-    return {"sought": "fix" if _plan(events).get("find_fix") else "regression", **nothing, **end}
+    found = {**nothing, **end}
+    crash = found["crash"]
+    return {
+        "sought": "fix" if _plan(events).get("find_fix") else "regression",
+        **found,
+        "crash": crash and _trial(crash),
+    }
 
 
 _TOLD = {"passes": "good", "fixed": "good", "new": "bad", "changed": "bad", "still": "bad", "never worked": "bad"}
@@ -207,7 +221,7 @@ def _plan(events: Sequence[Event]) -> Data:
 
 
 def _answers(events: Sequence[Event]) -> Iterable[tuple[str, Data, list[Data]]]:
-    """Answers and cells, each with the trials that it was given for."""
+    """Answers and cells, each with the trials that it is based on."""
     trials: dict[tuple[str, str], list[Data]] = {}
     for event in events:
         data = dict(event.data)
@@ -234,5 +248,7 @@ def _trial(data: Data) -> Data:
         "seconds": round(data["seconds"], 2),
         "phases": [{"name": name, "at": round(at, 2)} for name, at in data["phases"]],
         "crash": data["crash"],
+        **({"excerpt": data["excerpt"]} if data.get("excerpt") else {}),
+        **({"files": data["files"]} if data.get("files") else {}),
         "folder": data["folder"],
     }

@@ -1,10 +1,10 @@
-"""What can go wrong, by whose fault it is.
+"""What can go wrong, by who is at fault.
 
     RegressError
-    ├── UserError            wrong input or usage; the message names the place and the remedy (exit 2)
+    ├── UserError            wrong input or usage; the message says where, and what to do (exit 2)
     ├── KernelError          the kernel under test: it does not build, or its Kconfig refuses
     │   └── BuildError
-    └── InfrastructureError  the machinery: nothing can be said of the kernel (exit 3)
+    └── InfrastructureError  the machinery: nothing can be said about the kernel (exit 3)
         ├── ProgramMissing
         ├── ProgramFailed
         ├── TimedOut
@@ -46,11 +46,11 @@ class BuildError(KernelError):
 FULL = "No space left on device"
 """What programs say of a full disk, in the C locale."""
 
-ROOM = "a disk is full: make room, or set XDG_CACHE_HOME (trees, kernels) or --results to a larger one"
+ROOM = "a disk is full: free some space, or set XDG_CACHE_HOME (trees, kernels) or --results to a larger one"
 
 
 class InfrastructureError(RegressError):
-    """The machinery failed; nothing can be said of the kernel.  A full disk is told with its remedy."""
+    """The machinery failed; nothing can be said about the kernel.  A full disk is reported with the remedy."""
 
     def __str__(self) -> str:
         text = super().__str__()
@@ -58,11 +58,11 @@ class InfrastructureError(RegressError):
 
 
 class ProgramMissing(InfrastructureError):
-    """A program that is needed is not installed.
+    """A required program is not installed.
 
     Attributes:
         program: its name.
-        local: whether it was named by a path from the folder that it is run in: a program of the tree.
+        local: whether it was given by a path relative to the folder that it runs in: a program of the tree.
     """
 
     def __init__(self, program: str) -> None:
@@ -72,12 +72,12 @@ class ProgramMissing(InfrastructureError):
 
 
 class ProgramFailed(InfrastructureError):
-    """A program exited with another status than was asked for.
+    """A program exited with an unexpected status.
 
     Args:
-        argv: the argument list as it was run.
+        argv: the argument list.
         returncode: its exit status; as in a shell, 128 and its number for a signal.
-        output: what it printed, for the last lines of the message.
+        output: what it printed; its last lines go into the message.
     """
 
     def __init__(self, argv: Sequence[str], returncode: int, output: str) -> None:
@@ -89,7 +89,7 @@ class ProgramFailed(InfrastructureError):
 
 
 class TimedOut(InfrastructureError):
-    """A program did not end in its time."""
+    """A program did not end within its time limit."""
 
 
 class Unavailable(InfrastructureError):

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and locks that end with their holder."""
+"""Files that are either complete or absent, and locks that end with their holder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.progress import Progress
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that at any moment the old or the new one is there, whole, also after a power cut."""
+    """Write a file atomically: at any moment, even after a power cut, either the old or the new one is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -25,16 +25,16 @@ def write_atomically(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(path)
-    except BaseException:  # Ctrl-C too: nothing half-written stays
+    except BaseException:  # Ctrl-C too: leave nothing half-written
         Path(name).unlink(missing_ok=True)
         raise
 
 
 @contextlib.contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """A new folder to fill, which takes its name only when the block ends without an error.
+    """A new folder to fill, which gets its name only if the block ends without an error.
 
-    Where the name is taken by then, the new folder goes: what has the name is whole too.
+    If the name is taken by then, the new folder is removed: the other one is complete too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
@@ -53,10 +53,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def locked(path: Path, progress: Progress, *, wait: bool = True) -> Iterator[int]:
-    """Hold a lock file; while another process holds it, say so and wait.
+    """Hold a lock file; if another process holds it, say so and wait.
 
     Returns:
-        The descriptor, to be handed to children that must not outlive the lock.
+        The descriptor, for children that must not outlive the lock.
 
     Raises:
         UserError: another process holds it, and `wait` is not set.
@@ -80,6 +80,6 @@ def locked(path: Path, progress: Progress, *, wait: bool = True) -> Iterator[int
 
 
 def copy(source: Path, target: Path) -> None:
-    """Put a copy of a file in place of what is there: whoever edits it changes neither the source nor a link to it."""
+    """Replace a file by a copy of another: editing it changes neither the source nor its links."""
     target.unlink(missing_ok=True)
     shutil.copyfile(source, target)

@@ -1,7 +1,7 @@
-"""git, in two roles, and nothing about kernels or crashes.
+"""git, in two roles; nothing here knows about kernels or crashes.
 
-A `Git` is a repository of the user's: it is asked, and nothing in it is changed.  Neither its hooks and
-file system monitor nor the caller's `GIT_*` variables act.  A `harness.workspace.Workspace` is the program's own.
+A `Git` is a repository of the user's, which is only read.  Its hooks and file system monitor and the caller's
+`GIT_*` variables have no effect.  A `harness.workspace.Workspace` is the program's own.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from harness.process import Completed, run
 
 QUIET = {"GIT_TERMINAL_PROMPT": "0", "GIT_ADVICE": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1"}
 
-# What of the caller's environment says who the user is and how servers are reached; the rest of `GIT_*` (GIT_DIR,
-# GIT_WORK_TREE and GIT_INDEX_FILE, as hooks and aliases have them) would turn questions to another repository.
+# Variables of the caller that say who the user is and how to reach servers; the rest of `GIT_*` (GIT_DIR,
+# GIT_WORK_TREE and GIT_INDEX_FILE, as set in hooks and aliases) would point git at another repository.
 KEPT = (
     *("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_ASKPASS", "GIT_PROXY_COMMAND"),
     *("GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_SSL_CAINFO", "GIT_SSL_CERT", "GIT_SSL_KEY"),
@@ -34,10 +34,10 @@ OPTIONS = {
     "log.follow": "false",
     "i18n.logOutputEncoding": "UTF-8",
 }
-"""Settings that hold for every question, whatever the user's configuration says."""
+"""Settings for every query, whatever the user's configuration says."""
 
 DUBIOUS = "detected dubious ownership"
-"""What git says of a repository that belongs to somebody else."""
+"""What git says about a repository that belongs to another user."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Commit:
 
 @dataclass(frozen=True)
 class Conflict:
-    """A change that does not apply: the files in which it does not, or git's word for why."""
+    """A change that does not apply: the conflicting files, or git's reason."""
 
     where: tuple[str, ...]
 
@@ -60,7 +60,7 @@ class Conflict:
 
 
 def settings(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The environment in which git takes these settings before those of any file."""
+    """The environment in which these settings override those of any file."""
     told = list(pairs)
     numbered = {
         f"GIT_CONFIG_{what}_{number}": text
@@ -75,15 +75,15 @@ class Git:
     """A repository, bare or not, or one of its worktrees.
 
     Args:
-        path: the folder that git is run in.
-        directory: the `.git` folder where git would not find it from there (`GIT_DIR`).
+        path: the folder to run git in.
+        directory: the `.git` folder, if git would not find it from there (`GIT_DIR`).
     """
 
     path: Path
     directory: Path | None = None
 
     def surroundings(self) -> dict[str, str]:
-        """The environment of git besides what every program gets."""
+        """The environment of git beyond what every program gets."""
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         place = {"GIT_DIR": str(self.directory)} if self.directory else {}
         return {**QUIET, **kept, **place, **settings(OPTIONS.items())}
@@ -109,34 +109,34 @@ class Git:
         )
 
     def text(self, *args: str) -> str:
-        """What `git ARGS` prints, without the last newline."""
+        """The output of `git ARGS`, without the last newline."""
         return self.run(*args).stdout.rstrip("\n")
 
     def common(self) -> Path:
         """The folder that holds objects and references, the same for all worktrees.
 
         Raises:
-            UserError: there is no repository that may be read.
+            UserError: there is no readable repository.
         """
         done = self.run("rev-parse", "--git-common-dir", check=False)
         if done.returncode != 0:
             if DUBIOUS in done.stderr:
                 remedy = next((line.strip() for line in done.stderr.splitlines() if "safe.directory" in line), "")
-                raise UserError(f"{self.path} belongs to another user, so git does not read it; remedy: {remedy}")
+                raise UserError(f"{self.path} belongs to another user, so git refuses to read it; remedy: {remedy}")
             raise UserError(f"{self.path}: not a git repository")
         found = self.path / done.stdout.removesuffix("\n")
         if not found.is_dir():
-            raise UserError(f"{self.path}: its .git folder has a name that is not UTF-8: rename it")
+            raise UserError(f"{self.path}: the name of its .git folder is not UTF-8: rename it")
         return found.resolve()
 
     def exists(self) -> bool:
-        """Whether a repository that may be read is here, or in a folder above."""
+        """Whether a readable repository is here, or in a folder above."""
         return self.path.is_dir() and self.run("rev-parse", "--git-dir", check=False).returncode == 0
 
     def sha(self, revision: str) -> str | None:
-        """The full hash of the one commit that a revision names, or None.  An option or a range names none."""
+        """The full hash of the one commit that a revision names, or None.  An option or a range is not a commit."""
         if revision.startswith(":/"):
-            # All that follows would be taken for the text to look for.
+            # git would take the rest for the text to search for.
             revision = self.run("rev-parse", "--verify", "--quiet", revision, check=False).stdout.strip()
         done = self.run(
             *("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"), check=False
@@ -145,19 +145,19 @@ class Git:
         return found if done.returncode == 0 and re.fullmatch(r"[0-9a-f]{40,64}", found) else None
 
     def marked(self, name: str) -> bool:
-        """Whether git has left a mark such as `BISECT_HEAD` here; a branch of that name is none."""
+        """Whether git has left a mark such as `BISECT_HEAD` here; a branch of that name does not count."""
         return (self.path / self.text("rev-parse", "--git-path", name)).exists()
 
     def commit(self, revision: str) -> Commit:
         """The commit that a revision names.
 
         Raises:
-            UserError: there is no such revision here.
+            UserError: no such revision here.
         """
         sha = self.sha(revision)
         if sha is None:
             raise UserError(f"revision {revision!r} is not in {self.path}")
-        # The hash asked for stays its name where a replacement stands in for it.
+        # Keep the hash asked for, even if the commit is replaced.
         _, tree, subject = self.text("log", "-1", "--format=%H%x00%T%x00%s", sha, "--").split("\0")
         return Commit(sha, tree, subject)
 
@@ -166,7 +166,7 @@ class Git:
         return self.sha(revision) is not None
 
     def with_subject(self, subject: str, *range_: str) -> list[str]:
-        """The commits with exactly this subject line in a range, the newest first."""
+        """The commits in a range with exactly this subject line, newest first."""
         out = self.text("log", "--format=%H%x00%s", "--fixed-strings", f"--grep={subject}", *range_, "--")
         told = (line.partition("\0") for line in out.splitlines())
         return [sha for sha, _, found in told if found == subject]
@@ -187,9 +187,9 @@ class Git:
         return tuple(self.text("rev-list", "--parents", "-1", sha, "--").split()[1:])
 
     def cut(self, sha: str) -> bool:
-        """Whether history is cut at a commit: it has parents that are not here, as in a shallow clone.
+        """Whether history is cut at a commit: its parents are not here, as in a shallow clone.
 
-        The commit itself says which parents it has; git's view of history leaves out those behind a cut.
+        The commit object lists all its parents; git's view of history leaves out those behind a cut.
         """
         head = self.run("cat-file", "commit", sha).stdout.partition("\n\n")[0]
         return len(re.findall(r"^parent ", head, re.MULTILINE)) != len(self.parents(sha))
@@ -201,14 +201,14 @@ class Git:
 
         Args:
             paths: only the commits that change these, with the history between them simplified as
-                git does it; `new` itself is there in any case, as the last.
+                git does it; `new` itself is always included, last.
             first_parent: follow only the first parent of a merge.
 
         Returns:
             For each commit its parents among these commits, the first parent first.
         """
         lines = self.text(
-            # The order in which git itself bisects, but that parents come first where a clock was wrong.
+            # The order in which git itself bisects, except that parents come first where a clock was wrong.
             *("rev-list", "--date-order", "--reverse", "--parents", *(["--first-parent"] if first_parent else [])),
             *(new, *(f"^{sha}" for sha in old), "--", *paths),
         ).splitlines()
@@ -222,7 +222,7 @@ class Git:
         return found
 
     def merge_bases(self, one: str, other: str) -> list[str]:
-        """The best common ancestors of two commits; none where their histories share nothing."""
+        """The best common ancestors of two commits; none if their histories are unrelated."""
         done = self.run("merge-base", "--all", one, other, check=False)
         if done.returncode not in (0, 1):
             raise ProgramFailed(done.argv, done.returncode, done.stderr)

@@ -10,9 +10,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """Turns the first request to end into `KeyboardInterrupt`, so that all that runs is ended and closed.
+    """Turns the first request to end into `KeyboardInterrupt`, so that everything that runs is stopped and closed.
 
-    Further requests are not heard: what is ending is not to be interrupted in it.
+    Further requests are ignored: the cleanup must not be interrupted.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Interrupts:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Let nothing interrupt the block; a request that comes meanwhile is taken at its end."""
+        """Let nothing interrupt the block; a request during it takes effect at its end."""
         self._holds += 1
         try:
             yield
@@ -44,7 +44,7 @@ class Interrupts:
 
     @contextlib.contextmanager
     def taken(self) -> Iterator[None]:
-        """Take requests during the block.  Signals that are ignored (`nohup`, a shell's background job) stay so."""
+        """Handle requests during the block.  Ignored signals (`nohup`, a background job of a shell) stay ignored."""
         heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
         before = {number: signal.signal(number, self._take) for number in heard}
         try:

@@ -1,4 +1,4 @@
-"""The journal of events, a SQLite file: only ever added to, and on disk before the work goes on.
+"""The journal of events, a SQLite file: append-only, and on disk before the work goes on.
 
 `results/README.md` defines the format.
 """
@@ -20,10 +20,10 @@ from typing import Any
 from harness.errors import FULL, InfrastructureError, UserError
 
 SCHEMA = 2
-"""The version of the events; 1 was a journal of tables that were changed in place."""
+"""The version of the format; version 1 had tables that were updated in place."""
 
 WAIT = 30.0
-"""Seconds to wait for another process that writes."""
+"""Seconds to wait for another writer."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS events (
@@ -68,9 +68,9 @@ class Event:
             `tonight`, `regression`, `bisecting` and `bisected`.
         run: the name of the run's folder.
         data: what happened, as JSON data.
-        utc: when, by the clock (ISO 8601).
-        monotonic: when, in seconds since the machine was started.
-        boot: which start of the machine that was.
+        utc: wall clock time (ISO 8601).
+        monotonic: seconds since the machine was booted.
+        boot: the id of that boot of the machine.
         host: the name of the machine.
         schema: the version of the format.
     """
@@ -93,7 +93,7 @@ def _boot() -> str:
 
 
 def event(kind: str, run: str, data: Mapping[str, Any]) -> Event:
-    """An event that happens here and now."""
+    """An event here and now."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     return Event(kind, run, data, now, round(time.monotonic(), 3), _boot(), platform.node())
 
@@ -103,11 +103,11 @@ def add(path: Path, event: Event, *, new: bool = False) -> None:
 
     Args:
         path: the journal.
-        new: make it where there is none.
+        new: create it if missing.
 
     Raises:
-        InfrastructureError: it cannot be written, or is damaged; the message names it, with the remedy.
-        UserError: it is of another version.
+        InfrastructureError: it cannot be written, or is damaged; the message has the remedy.
+        UserError: it has another version.
     """
     with _writing(path, new=new) as database:
         database.execute(
@@ -138,7 +138,7 @@ def events(path: Path, run: str) -> list[Event]:
 
 @contextlib.contextmanager
 def _writing(path: Path, *, new: bool) -> Iterator[sqlite3.Connection]:
-    """The journal, for one transaction."""
+    """The journal, opened for one transaction."""
     with _told(path), contextlib.closing(_connected(path, "rwc" if new else "rw")) as database:
         database.execute("PRAGMA synchronous = EXTRA")
         database.execute("BEGIN IMMEDIATE")
@@ -149,12 +149,12 @@ def _writing(path: Path, *, new: bool) -> Iterator[sqlite3.Connection]:
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """The journal, to be asked.
+    """The journal, opened for reading.
 
     Raises:
         InfrastructureError, UserError: see `add`.
     """
-    # Not "ro": what a killed process left half-written is rolled back first.  A read-only disk is read all the same.
+    # Not "ro": what a killed process left half-written is rolled back first.  A read-only disk works too.
     with _told(path), contextlib.closing(_connected(path, "rw")) as database:
         _check(database, path)
         yield database
@@ -165,7 +165,7 @@ def _connected(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _check(database: sqlite3.Connection, path: Path, *, new: bool = False) -> None:
-    """Refuse a journal of another version; make the tables of a new one."""
+    """Refuse a journal of another version; create the tables of a new one."""
     [version] = database.execute("PRAGMA user_version").fetchone()
     if version == SCHEMA:
         return
@@ -178,7 +178,7 @@ def _check(database: sqlite3.Connection, path: Path, *, new: bool = False) -> No
         when = "an earlier" if version < SCHEMA else "a later"
         raise UserError(
             f"{path}: written by {when} version of regress (format {version or 1}, this one has {SCHEMA}); "
-            f"move it away (mv {path.name} {path.name}.{version or 1}), or give another folder with --results"
+            f"move it away (mv {path.name} {path.name}.{version or 1}), or use another folder with --results"
         )
 
 
@@ -192,19 +192,19 @@ def _statements() -> Iterator[str]:
 
 
 _REMEDIES = {
-    "locked": f"another process has held it for {WAIT:.0f} s; end it (`fuser` says which), then try again",
-    "readonly": "it cannot be written: make the file and its folder writable, or give another folder with --results",
+    "locked": f"another process has held it for {WAIT:.0f} s; end it (`fuser` shows which), then try again",
+    "readonly": "it cannot be written: make the file and its folder writable, or use another folder with --results",
     "unable to open": "it cannot be opened: is the folder there, readable and writable?",
-    "disk I/O": "the disk failed or is full; when that is well again, go on",
-    "malformed": "it is damaged: move it away, or let `sqlite3 FILE .recover` save what can be read",
-    "not a database": "it is damaged, or not a journal: move it away, or give another folder with --results",
-    "decode": "it is damaged: move it away, or let `sqlite3 FILE .recover` save what can be read",
+    "disk I/O": "the disk failed or is full; try again once that is fixed",
+    "malformed": "it is damaged: move it away, or use `sqlite3 FILE .recover` to save what is readable",
+    "not a database": "it is damaged, or not a journal: move it away, or use another folder with --results",
+    "decode": "it is damaged: move it away, or use `sqlite3 FILE .recover` to save what is readable",
 }
 
 
 @contextlib.contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """Errors of the journal as errors of the machinery, with what to do about them."""
+    """Turn errors of the journal into errors of the machinery, with the remedy."""
     try:
         with whole(path):
             yield
@@ -218,7 +218,7 @@ def _told(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[None]:
-    """Turn what goes wrong with events that make no sense into an error of the machinery: a damaged journal.
+    """Turn failures caused by malformed events into an error of the machinery: a damaged journal.
 
     Args:
         path: the journal.

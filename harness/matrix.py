@@ -1,4 +1,4 @@
-"""The loop of `regress try`: patches by scenarios, all on one commit, the commit itself first."""
+"""The loop of `regress try`: patches by scenarios, all on one commit, which comes first without a patch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.runner import Answer, Runner, Subject
 
 
 class TryStatus(StrEnum):
-    """What a table says."""
+    """The result of a patch table."""
 
     AS_EXPECTED = "as expected"
     NOT_AS_EXPECTED = "not as expected"
@@ -31,7 +31,7 @@ class Row:
     """A change on the base commit, or (`change` None) the base itself.
 
     Attributes:
-        made: the commit to try, or why there is none.
+        made: the commit to try, or why the change was rejected.
     """
 
     change: Change | None
@@ -48,8 +48,8 @@ class Cell:
     """A row in one scenario.
 
     Attributes:
-        answer: None where the change did not apply.
-        base: what the base said in this scenario; None in the base's own cell.
+        answer: None if the change did not apply.
+        base: the answer of the base in this scenario; None in the base's own cell.
     """
 
     row: Row
@@ -64,28 +64,28 @@ class Cell:
 
     @property
     def in_doubt(self) -> str | None:
-        """Why nothing can be said; None where something can.
+        """Why the cell is inconclusive; None if it is not.
 
-        The same image cannot be better than itself: where it passes now, the crash comes only sometimes.
+        An identical image cannot be better: if it passes now, the crash is intermittent.
         """
         if self.answer is None or self.broken:
             return None
-        if self.answer.verdict.word is Verdict.SKIP:
-            return self.answer.verdict.reason
+        if self.answer.judgement.verdict is Verdict.SKIP:
+            return self.answer.judgement.reason
         mine, other = self.answer.kernel, self.base and self.base.kernel
         if (
             mine
             and other
             and mine.signature == other.signature
             and self.base
-            and self.base.verdict.word is not self.answer.verdict.word
+            and self.base.judgement.verdict is not self.answer.judgement.verdict
         ):
-            return "its image is the base's, byte for byte, and yet the two differ: it depends on chance"
+            return "its image is identical to the base's, yet the outcomes differ: the crash is intermittent"
         return None
 
     @property
     def as_expected(self) -> bool | None:
-        """Whether it is what is hoped for; None where nothing is known to expect, or it could not be told."""
+        """Whether it is as hoped; None if there is no expectation, or it is inconclusive."""
         if self.in_doubt is not None:
             return None
         return self.answer.as_expected if self.answer and not self.broken else False
@@ -99,13 +99,14 @@ def try_all(
     finished: Callable[[Row, Scenario, Trial], None],
     told: Callable[[Cell], None],
 ) -> None:
-    """Try each row in each scenario, scenario after scenario, so that each builds in objects of its own.
+    """Try each row in each scenario, scenario by scenario, so that each builds in its own object folder.
 
     Args:
         rows: the base first.
-        scenarios: with the base's role in each, and its runner.
+        scenarios: each with the base's role in it, and its runner.
         folder: artifacts go to `SCENARIO/NUMBER-NAME` in it.
-        finished: is given each trial as it ends.  told: is given each cell as it is known.
+        finished: called with each trial as it ends.
+        told: called with each cell as it is known.
 
     Raises:
         InfrastructureError: the machine failed.
@@ -117,7 +118,7 @@ def try_all(
                 if isinstance(row.made, Rejected):
                     told(Cell(row, scenario, None))
                     continue
-                # With a patch the scenario is to give what it gives on a commit that is fixed.
+                # With a patch the scenario should give what it gives on a fixed commit.
                 subject = Subject("fixed" if row.change else role, row.made)
                 place = folder / scenario.id / f"{number}-{row.made.sha[:12]}"
                 keep = functools.partial(finished, row, scenario)
@@ -127,21 +128,24 @@ def try_all(
 
 
 def conclude(cells: Sequence[Cell]) -> tuple[TryStatus, str]:
-    """What a table says as a whole.
+    """The result of a table as a whole.
 
-    Where the first cell, the base in the scenario that is asked about, does not show the regression, that
-    patches pass says nothing.  A cell that is not as expected outweighs one that cannot be told.
+    If the first cell, the base in the scenario in question, does not show the regression, passing patches prove
+    nothing.  A cell that is not as expected outweighs an inconclusive one.
     """
     for cell in cells:
         if cell.answer and any(trial.outcome is Outcome.INFRASTRUCTURE for trial in cell.answer.trials):
-            return TryStatus.INFRASTRUCTURE, f"{cell.row.name} in {cell.scenario.id}: {cell.answer.verdict.reason}"
+            return TryStatus.INFRASTRUCTURE, f"{cell.row.name} in {cell.scenario.id}: {cell.answer.judgement.reason}"
     if cells and cells[0].as_expected is False:
-        return TryStatus.NOT_REPRODUCED, "the regression does not show without a patch, so what passes proves nothing"
+        return (
+            TryStatus.NOT_REPRODUCED,
+            "the regression does not show without a patch, so passing patches prove nothing",
+        )
     wrong = [cell for cell in cells if cell.as_expected is False]
     if wrong:
         names = ", ".join(dict.fromkeys(cell.row.name for cell in wrong))
         return TryStatus.NOT_AS_EXPECTED, f"{len(wrong)} of {len(cells)} cells are not as expected: {names}"
     for cell in cells:
         if cell.in_doubt:
-            return TryStatus.INCONCLUSIVE, f"{cell.row.name} in {cell.scenario.id} cannot be told: {cell.in_doubt}"
+            return TryStatus.INCONCLUSIVE, f"{cell.row.name} in {cell.scenario.id} is inconclusive: {cell.in_doubt}"
     return TryStatus.AS_EXPECTED, "every cell is as expected"

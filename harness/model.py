@@ -14,29 +14,29 @@ class Outcome(StrEnum):
     """How one trial ended."""
 
     PASSED = "passed"
-    """the guest said that the scenario ran to its end and found nothing wrong"""
+    """the guest reported that the scenario ran to its end and found nothing wrong"""
     FAILED = "failed"
-    """the guest said that the scenario found something wrong, without a crash"""
+    """the guest reported that the scenario found something wrong, without a crash"""
     ERROR = "script error"
-    """the script ended without a word, by a mistake of its own: nothing can be said of the kernel"""
+    """the script ended without a result, by its own mistake: nothing can be said about the kernel"""
     SKIPPED = "skipped"
-    """the guest said that it lacks something that the scenario needs"""
+    """the guest reported that it lacks something that the scenario needs"""
     CRASHED = "crashed"
     """the console showed a crash"""
     HUNG = "hung"
-    """the scenario was started and did not end in its time, or fell silent"""
+    """the scenario started and then timed out or fell silent"""
     LOST = "lost"
-    """the machine ended without a word: no crash, no sentinel"""
+    """the machine ended without a crash and without a result"""
     BOOT_FAILED = "boot failed"
-    """the guest never said that it was up"""
+    """the guest never reported that it was up"""
     BUILD_FAILED = "build failed"
     """there was nothing to boot"""
     INFRASTRUCTURE = "infrastructure"
-    """the machine was lost; nothing can be said of the kernel"""
+    """the machine failed; nothing can be said about the kernel"""
 
 
 class Verdict(StrEnum):
-    """git's own words for a commit."""
+    """The verdict on a commit, in git's own words."""
 
     GOOD = "good"
     BAD = "bad"
@@ -45,12 +45,12 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Limits of a trial in seconds.
+    """Time limits of a trial, in seconds.
 
     Attributes:
-        boot: from power-on to the guest's word that it is up.
-        scenario: from there to the guest's word that it is done.
-        silence: without a byte on any channel.
+        boot: from power-on until the guest reports that it is up.
+        scenario: from then until it reports that it is done.
+        silence: without a byte on either channel.
     """
 
     boot: float = 60.0
@@ -60,7 +60,7 @@ class Timeouts:
 
 @dataclass(frozen=True)
 class MachineSpec:
-    """The machine that a scenario wants: memory in MiB, number of CPUs, time limits."""
+    """The machine that a scenario needs: memory in MiB, number of CPUs, time limits."""
 
     memory: int = 512
     cpus: int = 2
@@ -72,8 +72,10 @@ class PiDisk:
     """A scsi_debug disk with protection information.
 
     Attributes:
-        dif: protection type 0 to 3.  dix: whether the host exchanges protection data.
-        size: in MiB.  guard: "crc" or "ip".
+        dif: protection type 0 to 3.
+        dix: whether the host exchanges protection data.
+        size: in MiB.
+        guard: "crc" or "ip".
     """
 
     dif: int = 1
@@ -83,7 +85,7 @@ class PiDisk:
 
     @property
     def append(self) -> tuple[str, ...]:
-        """The kernel command line words that make this disk in a built-in scsi_debug."""
+        """The kernel command line words that set up this disk in a built-in scsi_debug."""
         return (
             f"scsi_debug.dif={self.dif}",
             f"scsi_debug.dix={self.dix}",
@@ -97,8 +99,8 @@ class Variant:
     """One of the ways to boot a scenario; each is a trial of its own.
 
     Attributes:
-        name: what the script finds in `$VARIANT`; empty where there is only one way.
-        pi_disk: the emulated disk, if it wants one.
+        name: the value of `$VARIANT` in the script; empty if there is only one way.
+        pi_disk: the emulated disk, if it needs one.
         append: further words for the kernel command line.
     """
 
@@ -108,14 +110,14 @@ class Variant:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """All words for the kernel command line; what the kernel does not know becomes the script's environment."""
+        """All words for the kernel command line; unknown ones become the script's environment."""
         disk = self.pi_disk.append if self.pi_disk else ()
         return (*disk, *self.append, *((f"VARIANT={self.name}",) if self.name else ()))
 
 
 @dataclass(frozen=True)
 class Revision:
-    """A commit as a scenario names it: a revision, and the subject to find it by where that is unknown."""
+    """A commit as a scenario names it: a revision, and the subject to find it by if that is unknown."""
 
     name: str
     subject: str | None = None
@@ -126,7 +128,7 @@ class Range:
     """The commits that a scenario knows in one tree.
 
     Attributes:
-        bad: None where no commit is known on which the scenario fails.
+        bad: None if no commit is known on which the scenario fails.
         also_good: more commits that are good, such as those on which another scenario is bad.
     """
 
@@ -143,8 +145,8 @@ class Fixup:
     Attributes:
         since: the commit that broke it.
         until: the commit that repaired it; None for never.
-        patch: a file in the scenario's folder, or
-        pick: a commit whose change is applied.
+        patch: a file in the scenario's folder; None if `pick` is used.
+        pick: a commit whose change is applied; None if `patch` is used.
         because: what is broken.
     """
 
@@ -168,24 +170,27 @@ class Scenario:
     """What to run in the guest, on which disks, with which kconfig, and which crash is expected.
 
     Attributes:
-        id, aliases: its names.  folder: where its files are.
+        id: its name.
+        aliases: its other names.
+        folder: the folder of its files.
         tags: words by which `nightly.yaml` names several scenarios at once.
-        claim: what it shows of a kernel where all is well, on one line; None for a regression that is looked for.
+        claim: what is true of a healthy kernel, on one line; None for a regression.
         kconfig: names of fragments in `kconfigs/`.
         kernels: the versions that it can run on, such as `>=4.12`; empty for all.
-        pi_disk: the emulated disk, if it wants one.
+        pi_disk: the emulated disk, if it needs one.
         append: further words for the kernel command line.
-        variants: several ways to boot it, in place of the one that `pi_disk` and `append` are.
-        image: MiB of a disk of the machine's that outlives its power, if it wants one.
-        needs: programs of the guest beyond its shell.
+        variants: several ways to boot it, instead of the one given by `pi_disk` and `append`.
+        image: MiB of a disk that survives a power cut, if it needs one.
+        needs: programs in the guest besides its shell.
         run: the script, relative to `folder`.
-        expect: the crash that means "bad"; None where only the script's own word counts.
+        expect: the crash that means "bad"; None if only the script's own result counts.
         failure: whether the script's own "failed" means "bad".
-        ignore: crashes that are taken as if they were not there.
-        commits: the known range of each tree, by the tree's name.
+        ignore: crashes to ignore.
+        commits: the known range in each tree, by tree name.
         fixups: changes that known broken stretches of history need.
         replay: the folder of the replay that it uses.
-        build_command, machine_command: programs that stand in for the builder and the machine.
+        build_command: a program to use instead of the builder.
+        machine_command: a program to use instead of the machine.
     """
 
     id: str
@@ -225,10 +230,12 @@ class Kernel:
 
     Attributes:
         folder: holds the image, its config, build log and `kernel.json`.
-        image: what is booted.  arch: as `make ARCH=` names it.
+        image: the file to boot.
+        arch: as for `make ARCH=`.
         signature: SHA-256 of the image.
-        compiler: its own first line of `--version`.
-        built: False when it came from the cache.  seconds: what the build took.
+        compiler: the first line of its `--version`.
+        built: False if it came from the cache.
+        seconds: duration of the build.
     """
 
     folder: Path
@@ -242,15 +249,17 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Boot:
-    """What a machine is asked to boot.
+    """What a machine has to boot.
 
     Attributes:
-        image: the kernel image.  arch: `x86_64` or `i386`.
+        image: the kernel image.
+        arch: `x86_64` or `i386`.
         initrd: the guest's root file system, a cpio archive.
         append: words for the kernel command line.
-        memory: MiB.  cpus: number.
-        folder: where the machine leaves its command and whatever else it writes.
-        disk: an image to attach as a disk, which holds what was written to it after the power is gone.
+        memory: in MiB.
+        cpus: their number.
+        folder: where the machine leaves its command line and other files.
+        disk: an image to attach as a disk, which keeps what was written to it after a power cut.
     """
 
     image: Path
@@ -269,10 +278,11 @@ class Trial:
 
     Attributes:
         reason: why it has this outcome, on one line.
-        crash: the crash that decided, if any.  seconds: power-on to verdict.
-        phases: seconds of each part of the boot, in order, for those who want to know what took so long.
-        folder: where console and command are.
-        variant: the way of booting that was tried, where there are several.
+        crash: the crash that decided, if any.
+        seconds: from power-on to verdict.
+        phases: seconds of each part of the boot, in order.
+        folder: the folder of console log and command line.
+        variant: which of several ways of booting was tried.
     """
 
     outcome: Outcome
@@ -286,8 +296,8 @@ class Trial:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What one or more trials of one commit say, with the reason, and a confidence between 0 and 1."""
+    """The verdict of one or more trials of a commit, with the reason and a confidence between 0 and 1."""
 
-    word: Verdict
+    verdict: Verdict
     reason: str
     confidence: float

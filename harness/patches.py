@@ -26,14 +26,14 @@ _FAILED = re.compile(r"patch failed: (?P<path>.*):(?P<line>\d+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Change:
-    """What one file changes: a patch, or a series of them, applied one after the other."""
+    """The change in one file: a patch, or a series of patches, applied in order."""
 
     name: str
     patches: tuple[Patch, ...]
 
     @property
     def subject(self) -> str:
-        """What it says it does; of a series, its first patch."""
+        """Its subject; for a series, that of the first patch."""
         first = self.patches[0].title
         return f"{first} (and {len(self.patches) - 1} more)" if len(self.patches) > 1 else first
 
@@ -43,7 +43,9 @@ class Rejected:
     """A patch that does not apply.
 
     Attributes:
-        patch: which of the change's.  reason: git's.  hunk: the one that failed, where it was one.
+        patch: the patch of the change that failed.
+        reason: git's reason.
+        hunk: the hunk that failed, if any.
     """
 
     patch: Patch
@@ -55,7 +57,7 @@ def read_change(path: Path) -> Change:
     """The patches in a file: a mail, a series in an mbox, a plain diff.
 
     Raises:
-        UserError: it cannot be read, has no patch, or more than one series.
+        UserError: it cannot be read, has no patch, or has more than one series.
     """
     try:
         thread = read(path.read_bytes())
@@ -63,7 +65,7 @@ def read_change(path: Path) -> Change:
         raise UserError(f"{path}: {error.strerror}") from error
     found = [patch for message in thread.messages for patch in patches(message)]
     if not found:
-        raise UserError(f"{path}: there is no patch in it")
+        raise UserError(f"{path}: no patch in it")
     named = [replace(patch, subject=path.name) if patch.subject == NAMELESS else patch for patch in found]
     return Change(path.name, tuple(_in_order(path, named)))
 
@@ -77,18 +79,18 @@ def _in_order(path: Path, found: Sequence[Patch]) -> list[Patch]:
     numbers = [int(number["number"]) for number, _ in numbered if number]
     if len(series) > 1 or len(set(numbers)) < len(numbers):
         hint = "`regress import` makes a file of each"
-        raise UserError(f"{path}: there is more than one series in it, and nothing says which is meant; {hint}")
+        raise UserError(f"{path}: more than one series in it; {hint}")
     return [patch for _, patch in sorted(numbered, key=lambda one: int(one[0]["number"]) if one[0] else 0)]
 
 
 def apply(git: Workspace, base: Commit, change: Change) -> Commit | Rejected:
-    """A commit with a change on top of another commit.  Made twice, it is the same commit.
+    """Apply a change on top of a commit.  Applied twice, it gives the same commit.
 
-    git's own rules hold: nothing outside of the tree or in `.git` can be named, and files that moved
-    a little are found by a three-way merge.  No file is touched, only objects are written.
+    git's own rules apply: nothing outside of the tree or in `.git` can be touched, and a three-way merge
+    copes with changed context.  No file is touched, only objects are written.
 
     Args:
-        git: a repository of the program's own.
+        git: the program's own repository.
     """
     now = base
     for patch in change.patches:
@@ -99,14 +101,14 @@ def apply(git: Workspace, base: Commit, change: Change) -> Commit | Rejected:
             if isinstance(tree, Conflict):
                 return _rejected(git, now, patch, file, str(tree))
         if link := _link_out(git, now.sha, tree):
-            return Rejected(patch, f"it makes a symbolic link that leads out of the tree: {printable(link)}", None)
+            return Rejected(patch, f"it creates a symbolic link that leads out of the tree: {printable(link)}", None)
         message = f"{printable(patch.title)}\n\n{patch.message}\n".encode("utf-8", "replace").decode()
         now = git.make_commit(tree, [now.sha], message.replace("\0", ""))
     return now
 
 
 def _link_out(git: Git, old: str, new: str) -> str | None:
-    """A symbolic link in the difference of two trees that leads out of the tree, or nowhere."""
+    """A symbolic link in the diff of two trees that leads out of the tree, or nowhere."""
     for line in git.run("diff-tree", "-r", "-z", "--no-renames", old, new).stdout.split("\0:"):
         facts, _, path = line.lstrip(":").rstrip("\0").partition("\0")
         mode, blob = facts.split()[1:4:2] if facts else ("", "")
@@ -119,10 +121,10 @@ def _link_out(git: Git, old: str, new: str) -> str | None:
 
 
 def check(git: Git, commit: str, diff: bytes, blobs: Mapping[str, str] | None = None) -> str | None:
-    """Whether a diff applies to a commit as it is, without a merge: None, or git's word for why not.
+    """Check whether a diff applies to a commit as is, without a merge: None, or git's reason why not.
 
     Args:
-        blobs: files that are to be others than the commit's, by path.
+        blobs: files that replace those of the commit, by path.
     """
     with tempfile.TemporaryDirectory() as folder:
         env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
@@ -134,13 +136,13 @@ def check(git: Git, commit: str, diff: bytes, blobs: Mapping[str, str] | None = 
 
 
 def repaired(git: Git, patch: Patch, revisions: Sequence[str]) -> Patch:
-    """A damaged patch with the white space that its files have, and a note of what was done or why not.
+    """Repair the white space of a damaged patch from its files, and note what was done, or why not.
 
-    The files are those that the diff names by their hashes, where they are here, else those of the first
-    revision that they fit.  What comes of it applies to them by `git apply --check`, else it is not taken.
+    The files are those that the diff names by hash, if available, or else those of the first revision that
+    fits.  The result is used only if it passes `git apply --check`.
 
     Args:
-        revisions: which to look at, in this order.
+        revisions: the revisions to look at, in order.
     """
     whys: list[str] = []
     for revision in revisions:
@@ -153,17 +155,17 @@ def repaired(git: Git, patch: Patch, revisions: Sequence[str]) -> Patch:
         known = {one.path: one.blob for one in patch.diff.files if one.path and one.blob and _has_blob(git, one.blob)}
         said = check(git, commit.sha, done.diff.text().encode("utf-8", "surrogateescape"), known)
         if said is not None:
-            whys.append(f"{revision}: what came of it does not apply: {printable(said)}")
+            whys.append(f"{revision}: the repaired patch does not apply: {printable(said)}")
             continue
         exact = len(known) == len(patch.diff.files)
-        files = "the very files that it was made for" if exact else f"{revision} ({commit.sha[:12]})"
-        notes = [f"repaired by {files}; git apply --check finds nothing wrong with that"]
+        files = "the exact files that it was made for" if exact else f"{revision} ({commit.sha[:12]})"
+        notes = [f"repaired with {files}; it passes git apply --check"]
         if done.laid_out:
-            notes.append(f"the white space of {done.laid_out} added lines is told nowhere: they were laid out anew")
+            notes.append(f"the white space of {done.laid_out} added lines is unknown: they were reindented")
         if done.placed:
-            notes.append(f"at {done.placed} places an empty line may belong on the other side of what is added")
+            notes.append(f"in {done.placed} places an empty line may belong on the other side of the addition")
         return patch.noted(*notes, diff=done.diff)
-    return patch.noted(f"not repaired, left as it was found: {'; '.join(whys) or 'no revision to repair it by'}")
+    return patch.noted(f"not repaired, left as is: {'; '.join(whys) or 'no revision to repair it with'}")
 
 
 def _has_blob(git: Git, blob: str) -> bool:
@@ -171,14 +173,14 @@ def _has_blob(git: Git, blob: str) -> bool:
 
 
 def _old(git: Git, file: FileDiff, revision: str) -> Old | None:
-    """The file that a part of a diff is for."""
+    """The file that part of a diff is for."""
     exact = file.blob is not None and _has_blob(git, file.blob)
     done = git.run("show", file.blob if exact and file.blob else f"{revision}:{file.path}", check=False)
     return Old(done.stdout.split("\n")[:-1], exact) if done.returncode == 0 else None
 
 
 def _rejected(git: Git, commit: Commit, patch: Patch, file: Path, merged: str) -> Rejected:
-    """Why a patch does not apply: the hunk that git says failed."""
+    """Why a patch does not apply: the hunk that failed according to git."""
     said = check(git, commit.sha, file.read_bytes()) or merged
     lines = [line.removeprefix("error: ") for line in said.splitlines() if line.startswith("error: ")]
     reason = printable("; ".join(lines) or merged)

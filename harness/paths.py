@@ -1,4 +1,4 @@
-"""Where the program keeps its things, in a checkout and where it is installed."""
+"""Where the program keeps its files, in a checkout and when installed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import platformdirs
 
 _PACKAGE = Path(__file__).resolve().parent
 ROOT = next((top for top in (_PACKAGE, _PACKAGE.parent) if (top / "scenarios").is_dir()), _PACKAGE)
-"""What holds the program's data: the checkout, or the package itself where a wheel was installed."""
+"""The folder of the program's data: the checkout, or the package itself if installed from a wheel."""
 
 SCENARIOS = ROOT / "scenarios"
 KCONFIGS = ROOT / "kconfigs"
@@ -16,12 +16,12 @@ GUEST = ROOT / "guest"
 
 
 def checkout() -> bool:
-    """Whether the program runs from a checkout, into which its user may write."""
+    """Whether the program runs from a checkout that the user may write to."""
     return ROOT != _PACKAGE
 
 
 def cache() -> Path:
-    """Trees, objects, images, root file systems: all of it can be made again (`~/.cache/regress`)."""
+    """Trees, objects, images, root file systems: all of it can be recreated (`~/.cache/regress`)."""
     return Path(platformdirs.user_cache_path("regress"))
 
 
@@ -36,5 +36,5 @@ def own_scenarios() -> Path:
 
 
 def results() -> Path:
-    """Where results go without `--results`: the checkout's `results/`; if installed, the same in the current folder."""
+    """The default of `--results`: `results/` in the checkout or, if installed, in the current folder."""
     return (ROOT if checkout() else Path.cwd()) / "results"

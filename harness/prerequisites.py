@@ -1,4 +1,4 @@
-"""What the program needs of the system: what is there, what is missing, and how it is installed.
+"""What the program needs from the system: what is installed, what is missing, and how to install it.
 
 `prerequisites.yaml` says what is needed and which package has it.
 """
@@ -30,9 +30,9 @@ class Manager:
 
     Attributes:
         name: as `prerequisites.yaml` has it.
-        systems: the systems that it manages, as os-release(5) names them in ID and ID_LIKE.
-        install: its command, to be followed by packages.
-        automatic: whether this program may call it.
+        systems: the systems that use it, by ID and ID_LIKE of os-release(5).
+        install: its command, followed by packages.
+        automatic: whether this program may run it.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Manager:
 
 
 Consent = Callable[[str], bool]
-"""Whether a command may be run as root."""
+"""Asks whether a command may be run as root."""
 
 MANAGERS = (
     Manager(
@@ -59,13 +59,13 @@ MANAGERS = (
 
 @dataclass(frozen=True)
 class Prerequisite:
-    """Something that the system has to have.
+    """Something that the system needs to have.
 
     Attributes:
         name: a program, or the path of a file.
         purpose: what it is for, for people.
         purposes: the kinds of work that need it.
-        optional: whether one can do without it.
+        optional: whether it is dispensable.
         packages: its package, by package manager.
     """
 
@@ -106,9 +106,9 @@ def load(path: Path = DATA) -> list[Prerequisite]:
 
 
 def manager(os_release: Path = OS_RELEASE) -> Manager | None:
-    """The package manager of this system, or None where it is not one of those that are known.
+    """The package manager of this system, or None if unknown.
 
-    The system's name decides, not the programs: Fedora and Arch have an apt-get too.
+    The name of the system decides, not its programs: Fedora and Arch have an apt-get too.
 
     Args:
         os_release: see os-release(5).
@@ -117,14 +117,14 @@ def manager(os_release: Path = OS_RELEASE) -> Manager | None:
     fields = dict(line.split("=", 1) for line in shlex.split(text, comments=True) if "=" in line)
     names = [fields.get("ID", ""), *fields.get("ID_LIKE", "").split()]
     for name in names:
-        # openSUSE's IDs go on: opensuse-leap, opensuse-tumbleweed.
+        # openSUSE's IDs have suffixes: opensuse-leap, opensuse-tumbleweed.
         if found := next((one for one in MANAGERS if name.partition("-")[0] in one.systems), None):
             return found
     return None
 
 
 def missing(purposes: Collection[str], known: Sequence[Prerequisite]) -> list[Prerequisite]:
-    """What some kinds of work need and is not there, optional things included."""
+    """What some kinds of work need and is missing, optional things included."""
     return [one for one in known if one.purposes & set(purposes) and one.found() is None]
 
 
@@ -133,11 +133,11 @@ def _packages(lacking: Sequence[Prerequisite], by: Manager) -> list[str]:
 
 
 def remedy(lacking: Sequence[Prerequisite], by: Manager | None) -> str:
-    """The one command that installs what is lacking, and the names of what no package has.
+    """The command that installs what is missing, and the names of what is in no package.
 
     Args:
         lacking: what is missing, at least one.
-        by: None where the system's package manager is not known.
+        by: the package manager; None if unknown.
     """
     packages = _packages(lacking, by) if by else []
     others = [one.name for one in lacking if by is None or by.name not in one.packages]
@@ -153,21 +153,21 @@ def ensure(
     os_release: Path = OS_RELEASE,
     consent: Consent | None = None,
 ) -> None:
-    """See that everything required for some kinds of work is there; install what is missing, if allowed.
+    """Ensure that everything required for some kinds of work is installed; install what is missing, if allowed.
 
-    Packages are installed on Debian and Ubuntu only: by root, and with the user's consent by anybody who has a sudo
-    that asks for no password.  `REGRESS_INSTALL` is consent, `REGRESS_NO_INSTALL` forbids it, to root too.  What is
-    optional is installed along with the rest, but nothing fails without it.
+    Packages are installed on Debian and Ubuntu only: by root, and with the user's consent by anybody with a
+    passwordless sudo.  `REGRESS_INSTALL` is consent, `REGRESS_NO_INSTALL` forbids it, even to root.  Optional things
+    are installed along with the rest, but nothing fails without them.
 
     Args:
         purposes: kinds of work, as `prerequisites.yaml` names them.
-        progress: is told what is missing and why it is needed, and how the installation goes.
+        progress: shows what is missing, why it is needed, and how the installation goes.
         known: all prerequisites; by default those of `prerequisites.yaml`.
         os_release: names the system; see os-release(5).
-        consent: asks the user; None where nobody can be asked.
+        consent: asks the user; None if nobody can be asked.
 
     Raises:
-        InfrastructureError: something is missing and may not or cannot be installed; the message has the command.
+        InfrastructureError: something is missing and cannot or may not be installed; the message has the command.
     """
     lacking = missing(purposes, load() if known is None else known)
     required = [one for one in lacking if not one.optional]
@@ -177,8 +177,8 @@ def ensure(
         progress.note(f"needed: {one.name} ({one.purpose})")
     by = manager(os_release)
     if by is None or not by.automatic or not _packages(required, by) or not _may_install(remedy(lacking, by), consent):
-        hint = "\n(--install or REGRESS_INSTALL=1 does so)" if by and by.automatic and _root() else ""
-        raise InfrastructureError(f"something is missing; run:\n  {remedy(required, by)}{hint}")
+        hint = "\n(or use --install or REGRESS_INSTALL=1)" if by and by.automatic and _root() else ""
+        raise InfrastructureError(f"prerequisites are missing; run:\n  {remedy(required, by)}{hint}")
     _install(by, required, progress)
     if still := [one for one in required if one.found() is None]:
         raise InfrastructureError(
@@ -213,7 +213,7 @@ def _as_root() -> list[str]:
 
 
 def _command(by: Manager) -> list[str]:
-    # a fresh machine may be busy with its first upgrade, which holds dpkg's lock
+    # a new machine may be busy with its first upgrade, which holds dpkg's lock
     return [*_as_root(), *by.install, "-o", "DPkg::Lock::Timeout=300"]
 
 
@@ -223,18 +223,18 @@ def _install(by: Manager, lacking: Sequence[Prerequisite], progress: Progress) -
     try:
         run(argv, on_line=_told(progress))
     except ProgramFailed:
-        progress.note("fetching apt's lists, which are missing or old")
+        progress.note("updating apt's package lists, which are missing or old")
         run([*_as_root(), "apt-get", "update"], on_line=_told(progress))
         run(argv, on_line=_told(progress))
 
 
 def _told(progress: Progress) -> Callable[[str], None]:
-    """The package manager's lines as one piece of work: off a terminal, a line now and then instead of hundreds."""
+    """Shows the output as one piece of work: without a terminal, a line now and then instead of hundreds."""
     return lambda line: progress.update(f"installing: {line}")
 
 
 def version(program: str) -> str | None:
-    """The version that a program says it has; None where it says none (busybox does not)."""
+    """The version that a program reports; None if it reports none (as busybox)."""
     try:
         told = run([program, "--version"], check=False, timeout=10)
     except TimedOut:

@@ -1,8 +1,8 @@
 """The one place that starts programs: argument lists, an environment made for them, time limits, logs.
 
-A program gets nothing of the caller's environment but what `environment` lists.  What runs for long
-(a build, a machine, a fetch) has a supervisor: when it ends, or when this process does, by SIGKILL too,
-nothing that it has started is left.
+A program gets nothing of the caller's environment except what `environment` lists.  A long-running program
+(a build, a machine, a fetch) has a supervisor: when it ends, or when this process does, even by SIGKILL,
+no process that it started is left.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from typing import IO
 from harness.errors import ProgramFailed, ProgramMissing, TimedOut
 
 BY_NAME = "REGRESS_PASS_ENV"
-"""Names, in the caller's environment, the variables that programs get besides the usual ones: `"A B"`."""
+"""The caller's variable that names further variables to pass to programs: `"A B"`."""
 
 PATIENCE = 2.0
 """Seconds between the request to end (SIGTERM) and SIGKILL."""
 
-# Where things are and how servers are reached; nothing that changes what make, gcc or git do.
+# Where things are and how to reach servers; nothing that changes what make, gcc or git do.
 _ALLOWED = re.compile(
-    r"PATH|LD_LIBRARY_PATH|HOME|USER|LOGNAME|TERM|TMPDIR|SSH_AUTH_SOCK|DEBIAN_FRONTEND|(?:XDG|REGRESS)_\w+"
+    r"PATH|LD_LIBRARY_PATH|HOME|USER|LOGNAME|TERM|TMPDIR|SSH_AUTH_SOCK|SUDO_[UG]ID|DEBIAN_FRONTEND|(?:XDG|REGRESS)_\w+"
     r"|(?i:(?:https?|ftp|all|no)_proxy)"
 )
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
@@ -45,8 +45,8 @@ class Completed:
     Attributes:
         argv: the argument list.
         returncode: exit status; as in a shell, 128 and its number for a signal.
-        stdout: what it printed, decoded with replacement; of a program that was followed, the last 4 KiB.
-        stderr: the same of its standard error; empty where both streams were followed together.
+        stdout: what it printed, decoded with replacement; for a program that was followed, the last 4 KiB.
+        stderr: the same for its standard error; empty if both streams were followed together.
     """
 
     argv: tuple[str, ...]
@@ -58,7 +58,7 @@ class Completed:
 def passed() -> dict[str, str]:
     """The variables that the caller passes to programs by name (`REGRESS_PASS_ENV`).
 
-    They may change what is built and what a trial shows, so they belong into every key of such a thing.
+    They may change what is built and what a trial shows, so they are part of every key for these.
     """
     names = re.split(r"[\s,]+", os.environ.get(BY_NAME, ""))
     return {name: os.environ[name] for name in sorted(names) if name in os.environ}
@@ -71,15 +71,15 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
         changes: variables to set on top.
 
     Returns:
-        What is allowed of this process's environment, what the caller passes by name, and the C locale:
-        messages can be read, whatever language the caller speaks.
+        The allowed part of this process's environment, what the caller passes by name, and the C locale, so
+        that messages are in English.
     """
     allowed = {name: value for name, value in os.environ.items() if _ALLOWED.fullmatch(name)}
     return {**allowed, "LC_ALL": "C.UTF-8", **passed(), **(changes or {})}
 
 
 def _assert_there(program: str, cwd: Path | None, path: str | None) -> None:
-    """Look a program up as it will be when it is run: by its path from there, or in `PATH`."""
+    """Look up a program as it will be when it runs: by path relative to its folder, or in `PATH`."""
     place = str((cwd or Path.cwd()) / program) if "/" in program else program
     if shutil.which(place, path=path) is None:
         raise ProgramMissing(program)
@@ -90,18 +90,18 @@ class Job:
     """A running program under a supervisor.
 
     Attributes:
-        process: the supervisor, whose exit status is the program's: when it has ended, all has.
+        process: the supervisor, with the exit status of the program; when it has ended, everything has.
     """
 
     process: subprocess.Popen[bytes]
     _lifeline: IO[bytes]
 
     def end(self) -> None:
-        """End the program and all that it has started, without waiting for that."""
+        """End the program and everything that it started, without waiting for the end."""
         self._lifeline.close()
 
     def wait(self) -> int:
-        """The exit status, once all has ended; see `Completed`."""
+        """The exit status, once everything has ended; see `Completed`."""
         return _status(self.process)
 
 
@@ -122,7 +122,7 @@ def started(
     locks: Sequence[int] = (),
     patience: float = PATIENCE,
 ) -> Iterator[Job]:
-    """A running program under a supervisor; when the block is left it is ended, with all that it has started.
+    """A running program under a supervisor; when the block ends it is ended, with everything that it started.
 
     Args:
         argv: program and arguments; never a shell line.
@@ -131,11 +131,11 @@ def started(
         stdin: a descriptor, as in `subprocess.Popen`.
         stdout: the same.
         stderr: the same.
-        locks: descriptors of locks that are held until all has ended, even if this process dies before.
-        patience: seconds between SIGTERM and SIGKILL; with 0 there is only SIGKILL.
+        locks: descriptors of locks to hold until everything has ended, even if this process dies first.
+        patience: seconds between SIGTERM and SIGKILL; with 0 only SIGKILL.
 
     Raises:
-        ProgramMissing: there is no such program.
+        ProgramMissing: no such program.
     """
     made = environment(env)
     _assert_there(argv[0], cwd, made.get("PATH"))
@@ -158,7 +158,7 @@ def started(
     try:
         yield job
     finally:
-        # Whoever interrupts the wait does not interrupt the supervisor.
+        # An interrupt of the wait does not interrupt the supervisor.
         job.end()
         process.wait()
 
@@ -177,8 +177,8 @@ def run(
 ) -> Completed:
     """Run a program to its end.
 
-    A program that is followed or has a time limit gets a supervisor (see `started`).  One that only
-    answers a question, such as git, gets none, which would take longer than the answer.
+    A program that is followed or has a time limit gets a supervisor (see `started`).  A short
+    query, as of git, gets none: starting it would take longer than the query.
 
     Args:
         argv: program and arguments; never a shell line.
@@ -187,18 +187,18 @@ def run(
         timeout: seconds, or None for no limit.
         input: bytes for its standard input, which is otherwise empty; not for one that is followed.
         log: a file to append both output streams to.
-        on_line: is given each line of the output, both streams together, as it comes; what a carriage return
-            ends, as git's progress, is a line too.
-        check: raise when the exit status is not 0.
+        on_line: called with each line of the output, both streams together, as it comes; a carriage return
+            ends a line too, as in git's progress.
+        check: raise if the exit status is not 0.
         locks: see `started`; for a program that is followed.
 
     Returns:
         The exit status and what was printed.
 
     Raises:
-        ProgramMissing: there is no such program.
+        ProgramMissing: no such program.
         ProgramFailed: the exit status is not 0 and `check` is set.
-        TimedOut: the time was over; the program and all that it had started were ended.
+        TimedOut: it timed out; the program and everything that it started were ended.
     """
     followed = log is not None or on_line is not None
     if followed or timeout is not None:
@@ -227,7 +227,7 @@ def run(
 def _ask(
     argv: Sequence[str], cwd: Path | None, env: Mapping[str, str], words: bytes | None
 ) -> tuple[int, bytes, bytes]:
-    """Run a program that has no children to speak of; it gets SIGTERM when this process dies (setpriv)."""
+    """Run a program without children that matter; it gets SIGTERM when this process dies (setpriv)."""
     _assert_there(argv[0], cwd, env.get("PATH"))
     tied = ["setpriv", "--pdeathsig", "TERM", "--", *argv] if shutil.which("setpriv") else list(argv)
     process = subprocess.Popen(
@@ -252,10 +252,10 @@ def _ask(
 
 @contextlib.contextmanager
 def _limited(job: Job, name: str, timeout: float | None) -> Iterator[None]:
-    """End a job when its time is over.
+    """End a job that times out.
 
     Raises:
-        TimedOut: it was.
+        TimedOut: it did.
     """
     if timeout is None:
         yield
@@ -294,7 +294,7 @@ def _follow(process: subprocess.Popen[bytes], log: Path | None, on_line: Callabl
 
 
 def _lines(stream: BufferedReader) -> Iterator[bytes]:
-    """Its lines, each with the newline or the carriage return that ends it."""
+    """Its lines, each with its final newline or carriage return."""
     rest = b""
     while block := stream.read1():
         *lines, rest = _END.split(rest + block)

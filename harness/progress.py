@@ -1,4 +1,4 @@
-"""How long work tells what it is doing, without knowing who listens."""
+"""How long-running work reports what it is doing, without knowing who listens."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class Progress(Protocol):
         """Something worth keeping: a line of its own."""
 
     def update(self, text: str) -> None:
-        """What is going on just now; the next update takes its place."""
+        """What is going on right now; replaced by the next update."""
 
 
 class Silent:
-    """Listens to nothing."""
+    """Ignores everything."""
 
     def note(self, text: str) -> None:
         """See `Progress.note`."""

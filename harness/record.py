@@ -1,7 +1,7 @@
-"""The record of all that happened: a folder a run, and beside them one journal, `index.sqlite`.
+"""The record of everything that happened: one folder per run, and beside them the journal, `index.sqlite`.
 
-The journal is a list of events; it is only ever added to, and each event is on disk before the work goes on.
-Everything else (evidence, tables, reports) is worked out from it.  `results/README.md` defines the format.
+The journal is an append-only list of events; each is on disk before the work goes on.
+Everything else (evidence, tables, reports) is derived from it.  `results/README.md` defines the format.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness import journal
+from harness import excerpt, journal
 from harness.console import Crash, Frame
 from harness.errors import InfrastructureError, UserError
 from harness.files import locked
@@ -27,24 +27,24 @@ from harness.progress import Progress
 
 @dataclass(frozen=True)
 class Built:
-    """What the journal knows of a commit's kernel.
+    """The kernel of a commit in the journal.
 
     Attributes:
-        signature: SHA-256 of the image; None where it did not build.
-        seconds: what the build took.
-        built: False when it came from the cache.
-        mended: what was applied to make it build.
+        signature: SHA-256 of the image; None if it did not build.
+        seconds: duration of the build.
+        built: False if it came from the cache.
+        fixups: what was applied to make it build.
     """
 
     signature: str | None
     seconds: float
     built: bool
-    mended: tuple[str, ...] = ()
+    fixups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Tried:
-    """A trial in the journal: of which commit, and as what."""
+    """A trial in the journal, with its commit and role."""
 
     sha: str
     role: str
@@ -56,7 +56,7 @@ class Run:
     """One run: its folder and its events.
 
     Attributes:
-        folder: where everything of this run is.
+        folder: all files of this run.
         index: the journal, beside it.
     """
 
@@ -84,23 +84,24 @@ class Run:
 
     def trial(self, sha: str, role: str, trial: Trial) -> None:
         """Write one finished trial into the journal; on return it is on disk."""
-        self.add(
-            "trial",
-            {
-                "sha": sha,
-                "role": role,
-                "variant": trial.variant,
-                "outcome": str(trial.outcome),
-                "reason": trial.reason,
-                "seconds": trial.seconds,
-                "phases": [list(phase) for phase in trial.phases],
-                "signature": trial.crash.signature if trial.crash else None,
-                "crash": trial.crash.to_json() if trial.crash else None,
-                "folder": str(trial.folder.relative_to(self.folder)),
-                "digest": self._head.get("digest"),
-                **_hashes(trial.folder.parent),
-            },
-        )
+        told = {"sha": sha, "role": role, **self.told(trial)}
+        self.add("trial", {**told, "digest": self._head.get("digest"), **_hashes(trial.folder.parent)})
+
+    def told(self, trial: Trial) -> dict[str, Any]:
+        """A trial as JSON data, with the part of its console that tells how it ended."""
+        top, folder = self.folder, trial.folder
+        return {
+            "variant": trial.variant,
+            "outcome": str(trial.outcome),
+            "reason": trial.reason,
+            "seconds": trial.seconds,
+            "phases": [list(phase) for phase in trial.phases],
+            "signature": trial.crash.signature if trial.crash else None,
+            "crash": trial.crash.to_json() if trial.crash else None,
+            "excerpt": excerpt.of(trial),
+            "files": excerpt.files(trial, top),
+            "folder": str(folder.relative_to(top) if folder.is_relative_to(top) else folder),
+        }
 
     def trials(self) -> list[Tried]:
         """The finished trials of this run, in the order in which they were made."""
@@ -112,10 +113,10 @@ class Run:
             ]
 
     def kernel(self, sha: str, kernel: Built) -> None:
-        """Write what came of a build; the first word on a commit stays, as later ones are from the cache."""
+        """Write the outcome of a build; the first one of a commit stays, as later ones come from the cache."""
         if sha not in self.kernels():
             built = {"signature": kernel.signature, "seconds": kernel.seconds, "built": kernel.built}
-            self.add("kernel", {"sha": sha, **built, "mended": list(kernel.mended)})
+            self.add("kernel", {"sha": sha, **built, "mended": list(kernel.fixups)})
 
     def kernels(self) -> dict[str, Built]:
         """The builds of this run, by commit."""
@@ -127,7 +128,7 @@ class Run:
         return found
 
     def averages(self) -> tuple[float | None, float | None]:
-        """Seconds of a build and of a boot, on the average of all runs of this run's scenario and architecture."""
+        """Average seconds of a build and of a boot over all runs with this scenario and architecture."""
         of = "(SELECT b.folder FROM runs a JOIN runs b USING (scenario, arch) WHERE a.folder = ?)"
         with journal.reading(self.index) as database:
             [builds] = database.execute(
@@ -141,29 +142,29 @@ class Run:
         return builds, boots
 
     def plan(self, plan: Mapping[str, Any]) -> None:
-        """Write what a bisection is to find, before it starts."""
+        """Write the plan of a bisection, before it starts."""
         self.add("plan", plan)
 
     def reopen(self) -> None:
-        """Say that this run goes on."""
+        """Record that this run is resumed."""
         self.add("resume", {})
 
     @contextlib.contextmanager
     def held(self, progress: Progress) -> Iterator[None]:
-        """Hold the run, so that no second process goes on with it at the same time.
+        """Lock the run, so that no other process resumes it at the same time.
 
         Raises:
-            UserError: another process has it; the message says which.
+            UserError: another process holds it; the message says which.
         """
         with locked(self.folder / "run.lock", progress, wait=False):
-            self._events = None  # another process may have added to it until now
+            self._events = None  # another process may have added to it by now
             yield
 
     def close(self, status: str, reason: str, findings: Mapping[str, Any] | None = None) -> None:
-        """Write the end of the run; where it cannot be written, it is still among the events of this object.
+        """Write the end of the run; if that fails, it is still among the events of this object.
 
         Args:
-            findings: what was found, as far as no other event says it.
+            findings: what was found, unless another event has it.
 
         Raises:
             InfrastructureError: it cannot be written.
@@ -200,7 +201,7 @@ def _crash(data: Mapping[str, Any] | None) -> Crash | None:
 
 
 def _hashes(folder: Path) -> dict[str, str | None]:
-    """The hashes of the image and of the configuration in a commit's folder, where there are any."""
+    """The hashes of the image and of the configuration in a commit's folder, if they are there."""
     image = config = None
     with contextlib.suppress(OSError, ValueError, AttributeError):
         image = json.loads((folder / "kernel.json").read_text(encoding="utf-8")).get("signature")
@@ -213,11 +214,11 @@ def start(results: Path, scenario: str, tree: str, arch: str, **more: Any) -> Ru
     """A new run, already in the journal.
 
     Args:
-        results: the folder of all results; made where it is missing.
-        more: whatever else is to be known of it from the start.
+        results: the folder of all results; created if missing.
+        more: other data for the start event.
 
     Raises:
-        UserError: nothing can be written there.
+        UserError: the folder is not writable.
         InfrastructureError: the disk is full, or the journal cannot be written.
     """
     stamp = time.strftime("%Y-%m-%d-%H%M%S")
@@ -251,21 +252,21 @@ def find(folder: Path) -> Run:
     """The run in a folder.
 
     Raises:
-        UserError: there is no run in it that the journal beside it knows.
+        UserError: not a run in the journal beside it.
     """
     index = folder.parent / "index.sqlite"
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; a result is a folder such as results/2026-05-01-101500-pi-disk")
+        raise UserError(f"{folder}: no such folder; expected a result such as results/2026-05-01-101500-pi-disk")
     if not index.exists():
-        raise UserError(f"{folder}: no result: its journal, {index}, is missing; a result is moved along with it")
+        raise UserError(f"{folder}: not a result: its journal, {index}, is missing; move results and journal together")
     run = Run(folder, index)
     if not run.events:
-        raise UserError(f"{folder}: no result: {index} knows no such run")
+        raise UserError(f"{folder}: not a result: no such run in {index}")
     return run
 
 
 def bisections(results: Path) -> list[tuple[Run, dict[str, Any], str]]:
-    """The bisections in a folder of results, the last that was started first, each with its plan and its status."""
+    """The bisections in a folder of results, the latest first, each with its plan and status."""
     index = results / "index.sqlite"
     if not index.exists():
         return []

@@ -1,4 +1,4 @@
-"""The first loop: try a scenario on commits whose answer is known, and say whether it shows."""
+"""The first loop: try a scenario on known commits, and say whether the regression shows."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from harness.trial import run_trial
 from harness.verdict import judge
 
 ATTEMPTS = 2
-"""How often a trial is made when the machine fails, before the work stops."""
+"""How often a trial is tried when the machine fails, before the work stops."""
 
 
 class RunStatus(StrEnum):
-    """What a run says of the regression, or of the scenario's claim."""
+    """The result of a run for the regression, or for the scenario's claim."""
 
     SHOWS = "shows"
     DOES_NOT_SHOW = "does not show"
@@ -36,11 +36,11 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Subject:
-    """A commit to try, and what it is in the scenario.
+    """A commit to try, and its role in the scenario.
 
     Attributes:
-        role: `good`, `bad`, `fixed`; `claim` where the scenario's claim ought to hold; or `commit`, of which nothing
-            is known.
+        role: `good`, `bad`, `fixed`; `claim` if the scenario's claim should hold on it; or `commit` if nothing
+            is known about it.
     """
 
     role: str
@@ -54,85 +54,87 @@ class Subject:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one commit.
+    """The outcome of one commit.
 
     Attributes:
-        kernel: None where it did not build.
-        folder: its artifacts.
-        mended: what was applied to make it build and boot.
+        kernel: None if it did not build.
+        folder: the folder of its artifacts.
+        fixups: what was applied to make it build and boot.
     """
 
     subject: Subject
     kernel: Kernel | None
     trials: tuple[Trial, ...]
-    verdict: Judgement
+    judgement: Judgement
     folder: Path
-    mended: tuple[str, ...] = ()
+    fixups: tuple[str, ...] = ()
 
     @property
     def as_expected(self) -> bool | None:
-        """Whether the verdict is the one that the commit's role wants; None where it wants none or can't be told."""
+        """Whether the verdict is the one that the role of the commit calls for; None without a role or a verdict."""
         wanted = {"good": Verdict.GOOD, "bad": Verdict.BAD, "fixed": Verdict.GOOD, "claim": Verdict.GOOD}.get(
             self.subject.role
         )
-        if wanted is None or self.verdict.word is Verdict.SKIP:
+        if wanted is None or self.judgement.verdict is Verdict.SKIP:
             return None
-        return self.verdict.word is wanted
+        return self.judgement.verdict is wanted
 
 
 @dataclass(frozen=True)
 class GuestImage:
-    """What is booted around a kernel: the root file system and words for its command line, whatever the variant."""
+    """What a kernel boots with in every variant: the root file system and words for the command line."""
 
     initrd: Path
     append: tuple[str, ...]
 
 
 def conclude(answers: Sequence[Answer], *, claim: bool = False) -> tuple[RunStatus, str]:
-    """What the answers say together.
+    """The result of all answers together.
 
-    The regression shows when each known commit gave the verdict that it ought to give, or, of commits
-    without a known answer, when one of them is bad.  A claim holds when every commit is good.  A machine
-    that failed comes first, then what is not as it ought to be; otherwise a commit that could not be told
-    leaves the whole open.
+    The regression shows if each known commit gave the expected verdict, or, for commits without a known
+    verdict, if one of them is bad.  A claim holds if every commit is good.  A failed machine comes first,
+    then an unexpected verdict; otherwise an inconclusive commit makes the whole inconclusive.
     """
     for answer in answers:
         if any(trial.outcome is Outcome.INFRASTRUCTURE for trial in answer.trials):
-            return RunStatus.INFRASTRUCTURE, f"{answer.subject.name} cannot be told: {answer.verdict.reason}"
+            return RunStatus.INFRASTRUCTURE, f"{answer.subject.name} is inconclusive: {answer.judgement.reason}"
     for answer in answers:
         if answer.as_expected is False:
             return RunStatus.DOES_NOT_HOLD if claim else RunStatus.DOES_NOT_SHOW, _seen(answer, claim=claim)
     unknown = [answer for answer in answers if answer.subject.role == "commit"]
     for answer in unknown:
-        if answer.verdict.word is Verdict.BAD:
+        if answer.judgement.verdict is Verdict.BAD:
             return RunStatus.SHOWS, _seen(answer, claim=claim)
     for answer in answers:
-        if answer.verdict.word is Verdict.SKIP:
-            return RunStatus.INCONCLUSIVE, f"{answer.subject.name} cannot be told: {answer.verdict.reason}"
+        if answer.judgement.verdict is Verdict.SKIP:
+            return RunStatus.INCONCLUSIVE, f"{answer.subject.name} is inconclusive: {answer.judgement.reason}"
     if unknown:
         return RunStatus.DOES_NOT_SHOW, _seen(unknown[0], claim=claim)
     return RunStatus.HOLDS if claim else RunStatus.SHOWS, "as expected on every commit"
 
 
 def _seen(answer: Answer, *, claim: bool) -> str:
-    """What a commit did."""
+    """What a commit showed, in words."""
     name = answer.subject.name
-    if answer.verdict.word is not Verdict.BAD:
+    if answer.judgement.verdict is not Verdict.BAD:
         return f"{name} {'passes' if claim else 'does not crash'}"
     too = "" if claim or answer.subject.role == "commit" else " too"
     crashed = any(trial.crash for trial in answer.trials)
-    return f"{name} crashes{too}" if crashed else f"{name} fails{too}: {answer.verdict.reason}"
+    return f"{name} crashes{too}" if crashed else f"{name} fails{too}: {answer.judgement.reason}"
 
 
 @dataclass(frozen=True)
 class Runner:
-    """All that is needed to try commits: builder, machine, guest, and who is told.
+    """Everything needed to try commits: builder, machine, guest and progress.
 
     Attributes:
-        scenario: what is run.  arch: for what.
-        builder, machine: what makes kernels, what boots them.
-        guest: makes the guest for a commit's folder.
-        mend: gives the commit that is built in place of one in a known broken stretch.
+        scenario: what to run.
+        builder: builds kernels.
+        machine: boots them.
+        guest: makes the guest in the folder of a commit.
+        arch: the architecture.
+        progress: shows what is going on.
+        fix_up: the commit to build in place of one in a known broken stretch.
     """
 
     scenario: Scenario
@@ -141,7 +143,7 @@ class Runner:
     guest: Callable[[Path], GuestImage]
     arch: str
     progress: Progress
-    mend: Callable[[Commit], Fixed] = Fixed
+    fix_up: Callable[[Commit], Fixed] = Fixed
 
     def answer(self, subject: Subject, folder: Path, runs: int, finished: Callable[[Trial], None]) -> Answer:
         """Build a commit and try it.
@@ -149,43 +151,43 @@ class Runner:
         Args:
             subject: what to try.
             folder: for its artifacts; trials that are there already stay.
-            runs: how many trials, unless one ends otherwise than well.
-            finished: is given each trial as it ends.
+            runs: how many trials, unless one does not pass.
+            finished: called with each trial as it ends.
 
         Raises:
-            InfrastructureError: building failed by the machine's fault.
+            InfrastructureError: the build failed because of the machine.
         """
-        mended = self.mend(subject.commit)
+        fixed = self.fix_up(subject.commit)
         try:
-            kernel = self.kernel(subject, folder, mended)
+            kernel = self.kernel(subject, folder, fixed)
         except KernelError as error:
-            # What does not build, and what cannot have the options or the version that the scenario needs.
+            # It does not build, or lacks the options or the version that the scenario needs.
             outcome = Outcome.BUILD_FAILED if isinstance(error, BuildError) else Outcome.SKIPPED
             trial = Trial(outcome, str(error), 0.0, folder)
             finished(trial)
-            return Answer(subject, None, (trial,), self.judge([trial]), folder, mended.by)
+            return Answer(subject, None, (trial,), self.judge([trial]), folder, fixed.by)
         trials = self.trials(kernel, subject, folder, runs, finished)
-        return Answer(subject, kernel, trials, self.judge(trials), folder, mended.by)
+        return Answer(subject, kernel, trials, self.judge(trials), folder, fixed.by)
 
-    def kernel(self, subject: Subject, folder: Path, mended: Fixed) -> Kernel:
+    def kernel(self, subject: Subject, folder: Path, fixed: Fixed) -> Kernel:
         """Build a commit.
 
         Args:
             folder: for its artifacts.
-            mended: what is built in its place.
+            fixed: what to build instead.
 
         Raises:
-            KernelError: it does not build, or cannot have what the scenario needs.
-            InfrastructureError: building failed by the machine's fault.
+            KernelError: it does not build, or lacks what the scenario needs.
+            InfrastructureError: the build failed because of the machine.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.progress.update(f"{subject.name}: building")
-        return self.builder.build(mended.commit, folder)
+        return self.builder.build(fixed.commit, folder)
 
     def trials(
         self, kernel: Kernel, subject: Subject, folder: Path, runs: int, finished: Callable[[Trial], None]
     ) -> tuple[Trial, ...]:
-        """Try a kernel `runs` times each way, or until a trial of a way ends otherwise than well; see `answer`."""
+        """Try a kernel `runs` times each way, or until one does not pass; see `answer`."""
         guest = self.guest(folder)
         trials: list[Trial] = []
         for way in self.scenario.ways:
@@ -198,7 +200,7 @@ class Runner:
         return tuple(trials)
 
     def judge(self, trials: Sequence[Trial]) -> Judgement:
-        """The verdict that some trials give of the scenario."""
+        """The verdict of some trials of the scenario."""
         return judge(trials, self.scenario.expect, self.scenario.failure)
 
     def _trial(self, kernel: Kernel, guest: GuestImage, way: Variant, top: Path, subject: Subject) -> Trial:

@@ -1,4 +1,4 @@
-"""What every command that tries commits does around its loop: begin, be interrupted or fail, and close in order."""
+"""What commands that try commits do around their loop: start, handle interrupts and failures, close in order."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class End:
     """How a loop ended.
 
     Attributes:
-        status: a word of its own, or one of `harness.assessment`.
-        reason: on one line.
-        findings: what else is to be known of it, as JSON data.
+        status: a status of the loop, or one of `harness.assessment`.
+        reason: why, on one line.
+        findings: other results, as JSON data.
     """
 
     status: str
@@ -36,26 +36,26 @@ class Loop(Protocol):
     """The work of a command."""
 
     def run(self) -> End:
-        """Do it all; what is found out goes into the journal on the way."""
+        """Do all the work; results go into the journal along the way."""
 
     def stopped(self, status: str, reason: str) -> End:
-        """What is known by now, where the work was ended before its time."""
+        """What is known so far, if the work was cut short."""
 
     @property
     def progress(self) -> str:
-        """How far it is, such as `after 1 of 2 commits`."""
+        """How far it got, such as `after 1 of 2 commits`."""
 
 
 @dataclass
 class Session:
-    """One run from its begin to its end.
+    """One run from start to end.
 
     Args:
         run: its folder and its events.
         interrupts: requests to end.
-        tell: is given the document when all is closed.
-        note: is told what went wrong besides.
-        keep: writes what else belongs into the folder; may be refused by a full disk.
+        tell: called with the document when everything is closed.
+        note: called with other errors.
+        keep: writes the other files of the folder; may fail on a full disk.
     """
 
     run: Run
@@ -65,18 +65,18 @@ class Session:
     keep: Callable[[dict[str, Any], Path], None] = lambda _document, _folder: None
 
     def conduct(self, loop: Loop) -> dict[str, Any]:
-        """Run a loop; however it ends, what was found out is stored and told.
+        """Run a loop; however it ends, the results are stored and reported.
 
-        A machinery that fails is a status, and no error.
+        A failure of the machinery is a status, not an error.
 
         Returns:
             The document.
 
         Raises:
             KeyboardInterrupt: it was interrupted.
-            BrokenPipeError: nobody reads what it says any more.
+            BrokenPipeError: standard output was closed.
             InfrastructureError: the end could not be written.
-            Exception: whatever nobody foresaw.
+            Exception: anything unexpected.
         """
         fault: BaseException | None = None
         try:
@@ -115,7 +115,7 @@ class Session:
 
 
 def _is_status(fault: BaseException) -> bool:
-    """Whether it is the machinery's failure, which the document tells."""
+    """Whether it is a failure of the machinery, which the document reports."""
     return isinstance(fault, RegressError | OSError) and not isinstance(fault, BrokenPipeError)
 
 
@@ -130,7 +130,7 @@ def _stopped(loop: Loop, fault: BaseException) -> End:
 
 
 def _line(error: Exception) -> str:
-    """An error on one line; one of the system's with its file, and a full disk with its remedy."""
+    """An error on one line; a system error with its file, a full disk with the remedy."""
     said = str(error)
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""

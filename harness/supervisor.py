@@ -1,15 +1,15 @@
-"""Runs one command; what that has started ends with it, or with the controller, whichever is first.
+"""Runs one command; what it started ends with it, or with the controller, whichever ends first.
 
     python supervisor.py LIFELINE PATIENCE PROGRAM [ARGUMENT...]
 
 The lifeline is a pipe whose other end the controller holds: when it closes, however the controller died,
-everything is ended.  Orphans come to the supervisor and not to init, so that a daemon is found too.
+everything is ended.  Orphans are reparented to the supervisor and not to init, so that daemons are found too.
 
-The exit status is the command's, 128 and the number of the signal for one that a signal ended.
+The exit status is the command's, or 128 plus the signal number.
 
-It imports little: it is started for each build and each boot.
+It imports little, as it is started for each build and each boot.
 """
-# pathlib and contextlib would have to be imported; to become another program is its purpose.
+# pathlib and contextlib would have to be imported; running another program is its purpose.
 # ruff: noqa: PTH123, PTH208, S606, SIM105
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ import time
 
 # <linux/prctl.h>
 SET_PDEATHSIG, SET_CHILD_SUBREAPER = 1, 36
-# The module `signal` would take as long to import as all the others together.
+# Importing `signal` would take as long as all the others together.
 KILL, PIPE, TERM, XFSZ, DEFAULT = 9, 13, 15, 25, None
 
 GRACE = 0.5
-"""Seconds that are left for what a command leaves behind to end by itself: `tee` has a last line to write."""
+"""Seconds for processes that a command leaves behind to end by themselves: `tee` has a last line to write."""
 
 
 def supervise(lifeline: int, patience: float, argv: list[str]) -> int:
     """Run a command to its end.
 
     Args:
-        lifeline: a descriptor that can be read, at its end, once the command is to be ended.
-        patience: seconds between the request to end (SIGTERM) and SIGKILL; with 0 there is no request.
+        lifeline: a descriptor that reaches end of file when the command has to end.
+        patience: seconds between the request to end (SIGTERM) and SIGKILL; with 0, SIGKILL at once.
         argv: program and arguments.
 
     Returns:
@@ -80,7 +80,7 @@ def _end_all(patience: float) -> None:
 
 
 def _reaped(seconds: float) -> bool:
-    """Whether nothing is left below this process, waiting for it no longer than some seconds."""
+    """Whether no descendants are left, waiting at most some seconds for that."""
     until = time.monotonic() + seconds
     while True:
         try:
@@ -98,11 +98,11 @@ def _signal_all(number: int) -> None:
         try:
             os.kill(pid, number)
         except (ProcessLookupError, PermissionError):
-            pass  # it has ended, or became another user's
+            pass  # it has ended, or belongs to another user
 
 
 def _below(top: int) -> list[int]:
-    """The descendants of a process, the nearest first."""
+    """The descendants of a process, children first."""
     children: dict[int, list[int]] = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:

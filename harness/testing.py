@@ -1,4 +1,4 @@
-"""Fakes for each seam, for this project's tests and yours.
+"""Fakes for each interface, for this project's tests and yours.
 
 A `ScriptedMachine` takes the place of a machine in `harness.trial.run_trial`, a `FakeBuilder` that of a
 builder in `harness.runner.Runner`. `play` takes the place of the loop around a search: it tries the
@@ -23,11 +23,11 @@ from harness.search import Culprit, Evidence, History, Inconclusive, Probe, Sear
 
 @dataclass
 class ScriptedGuest:
-    """Plays chunks one after the other, then ends; an error among them is raised, None is a wait for nothing."""
+    """Plays chunks one after the other, then ends; an error is raised, None is a wait without output."""
 
     script: Iterator[Chunk | RegressError | None]
 
-    def read(self, timeout: float) -> Chunk | None:  # noqa: ARG002  nothing is waited for
+    def read(self, timeout: float) -> Chunk | None:  # noqa: ARG002  there is no waiting
         """See `harness.machine.Guest.read`."""
         for item in self.script:
             if isinstance(item, RegressError):
@@ -42,7 +42,7 @@ class ScriptedMachine:
 
     Args:
         script: what each boot plays: chunks, errors to raise, and None for a moment of silence; or a
-            function that is given the boot and returns that.
+            function that returns these for a boot.
 
     Attributes:
         boots: what was booted, in order.
@@ -60,13 +60,13 @@ class ScriptedMachine:
 
 @dataclass
 class FakeBuilder:
-    """Builds nothing; the commits named fail.
+    """Builds nothing; some commits fail.
 
     Args:
         broken: hashes of commits that do not build, with the error.
 
     Attributes:
-        built: the hashes asked for, in order.
+        built: the hashes built, in order.
     """
 
     broken: dict[str, str] = field(default_factory=dict)
@@ -82,17 +82,17 @@ class FakeBuilder:
 
 @dataclass(frozen=True)
 class MadeUp:
-    """A regression that never was.
+    """A made-up regression.
 
     Args:
-        history: the range that is searched.
-        culprits: the commits that bring the crash to themselves and their descendants: mostly one; none: no
-            commit of the range brings it; two: a change and the same change rebased.
-        rate: how probable the crash is at each trial of a commit that has it.
+        history: the range to search.
+        culprits: the commits that introduce the crash, for themselves and their descendants: mostly one; none if it
+            is not in the range; two for a change and the same change rebased.
+        rate: the probability of the crash at each trial of a commit that has it.
         everywhere: the good ends have it too, and all of the range.
         broken: commits that do not build.
         elsewhere: commits that crash in another place at each trial.
-        given: the commits that have the crash, where they are not the culprits' descendants.
+        given: the commits that have the crash, if not the culprits' descendants.
     """
 
     history: History
@@ -122,8 +122,8 @@ class Played:
     """How a search of a made-up regression went.
 
     Attributes:
-        decision: its last word.
-        builds: builds, failed ones too.
+        decision: its final decision.
+        builds: builds, failed ones included.
         boots: trials.
         evidence: what it saw, by commit, in the order of the first trials.
     """
@@ -135,7 +135,7 @@ class Played:
 
 
 def play(search: Search, made_up: MadeUp, chance: random.Random) -> Played:
-    """Let a search search, each trial a throw of the dice; what was built once stays built."""
+    """Run a search with random trials; what was built once stays built."""
     evidence: dict[str, Evidence] = {}
     built: set[str] = set()
     builds = boots = 0
@@ -143,7 +143,7 @@ def play(search: Search, made_up: MadeUp, chance: random.Random) -> Played:
         sha = decision.commit
         seen = evidence.get(sha, Evidence())
         if seen.skip is not None:
-            raise ValueError(f"{sha} is to be tried again, which cannot be tried")
+            raise ValueError(f"the search asks for {sha} again, which cannot be tested")
         if sha not in built:
             builds += 1
         if sha in made_up.broken:

@@ -1,4 +1,4 @@
-"""One boot of one kernel running one scenario: watch the guest, decide how it ended."""
+"""One boot of one kernel running one scenario: watch the guest and decide how it ended."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from harness.machine import Machine
 from harness.model import Boot, Ignored, Outcome, Timeouts, Trial
 
 SETTLE = 1.5
-"""Seconds that a crash has to be printed to its end, and a machine to switch itself off, before it is ended."""
+"""Seconds for a crash to be printed and for the machine to power off before it is stopped."""
 
 MOST_CUTS = 20
-"""How often a scenario may have the power cut; one that asks for more is taken for one that never ends."""
+"""How many power cuts a scenario may ask for; one that asks for more counts as hung."""
 
-# The guest's word, as guest/README.md defines it: a mark, the guest's uptime if it tells it, and a text.
+# The guest's status lines, as guest/README.md defines them: a mark, optionally the guest's uptime, and a text.
 _WORD = re.compile(r"regress: (up|step|cut|passed|failed|skipped|error)\b(?: \d+\.\d+)? ?(.*)")
 _WINDOW = re.compile(r"(\d+(?:\.\d+)?) (\d+(?:\.\d+)?)")
 _WORDS = {
@@ -33,16 +33,16 @@ _WORDS = {
 
 @dataclass
 class Watch:
-    """What is known of a running guest so far.  Pure: it is given bytes and times, and asked for the end.
+    """What is known of a running guest so far.  Pure: bytes and times in, the outcome out.
 
     All times are in seconds since power-on.
 
     Args:
         timeouts: when to give up.
-        ignore: crashes that are taken as if they were not there.
+        ignore: crashes to ignore.
 
     Attributes:
-        window: the times between which the guest wants its power cut, if it has asked for that.
+        window: the times between which to cut the power, if the guest asked for that.
     """
 
     timeouts: Timeouts
@@ -61,7 +61,7 @@ class Watch:
     _line: bytes = b""
 
     def hear(self, console: bytes, status: bytes, now: float) -> None:
-        """Take what came."""
+        """Process new output."""
         if console or status:
             self.last_byte = now
         self.heard |= bool(console)
@@ -95,11 +95,11 @@ class Watch:
         self.phases.append((rest if mark == "step" else mark, now))
 
     def over(self, now: float) -> tuple[Outcome, str] | None:
-        """Whether the watch is over before the machine has ended by itself, and how.
+        """Whether to stop before the machine ends by itself, and with what outcome.
 
         Returns:
-            None while there is something to wait for; else what it is if nothing better is known:
-            a crash or the guest's word comes before it.
+            None while there is something to wait for; else the outcome if nothing better is known:
+            a crash or the guest's own result comes first.
         """
         limits = self.timeouts
         if self.fatal_at is not None and (self.fatal_told or now - self.fatal_at > SETTLE):
@@ -116,7 +116,7 @@ class Watch:
         return None
 
     def crashed(self) -> bool:
-        """Whether there was a crash, all being heard; one that is being told counts."""
+        """Whether there was a crash, after all output; one still being printed counts."""
         self._take(self._follower.finish(), self.last_byte)
         return bool(self.crashes)
 
@@ -128,14 +128,14 @@ class Watch:
     def ended(
         self, expected: Expectation | None, limit: tuple[Outcome, str] | None
     ) -> tuple[Outcome, str, Crash | None]:
-        """How the trial ended, all being heard.
+        """How the trial ended, after all output.
 
-        The crash that was expected comes before any other; any crash comes before the guest's word;
-        a crash before user space was up is a failed boot, unless it is the one that was expected.
+        The expected crash comes before any other; any crash comes before the guest's own result;
+        a crash before user space was up is a failed boot, unless it is the expected one.
 
         Args:
             expected: the crash that the scenario expects.
-            limit: what `over` said, or None where the machine ended by itself.
+            limit: the result of `over`, or None if the machine ended by itself.
         """
         self.crashed()
         self._hear_word(self._line.decode(errors="replace").strip(), self.last_byte)
@@ -147,7 +147,7 @@ class Watch:
             crash, miss = told[0]
             if self.up is None:
                 return Outcome.BOOT_FAILED, f"it crashed before user space: {describe(crash)}", crash
-            why = f", which is not the crash expected: {miss.reason}" if miss else ""
+            why = f", which is not the expected crash: {miss.reason}" if miss else ""
             return Outcome.CRASHED, f"{describe(crash)}{why}", crash
         if self.word is not None:
             return *self.word, None
@@ -155,14 +155,14 @@ class Watch:
             return *limit, None
         if self.up is None:
             what = "the machine ended before user space was up" + (
-                "" if self.heard else ", without a byte from the kernel"
+                "" if self.heard else ", without any output from the kernel"
             )
             return Outcome.BOOT_FAILED, what, None
-        return Outcome.LOST, f"the machine ended without a word, in step {self.phases[-1][0]!r}", None
+        return Outcome.LOST, f"the machine ended without a result, in step {self.phases[-1][0]!r}", None
 
 
 def describe(crash: Crash) -> str:
-    """A crash on one line: its title, and the work that was being done."""
+    """A crash on one line: its title, and what was running."""
     where = " ".join(part for part in ((crash.comm or "").partition("/")[0], crash.workqueue) if part)
     return f"{crash.title}  [{where}]" if where else crash.title
 
@@ -177,20 +177,20 @@ def run_trial(
 ) -> Trial:
     """Boot a kernel, watch it, and say how it ended.
 
-    A guest that asks for it (`power_cut`) loses its power at a random moment and is booted again with the
-    same disk, until it ends otherwise.  Console and status channel are left in the boot's folder, byte for
+    A guest that asks for it (`power_cut`) loses power at a random moment and is booted again with the
+    same disk, until it ends otherwise.  Console and status channel are saved in the boot's folder, byte for
     byte, one boot after the other.
 
     Args:
-        machine: what boots it.
+        machine: the machine to boot it on.
         boot: what to boot; its folder exists.
         timeouts: when to give up, for each boot.
         expected: the crash that the scenario expects.
-        tell: is given what the guest is doing.
-        ignore: crashes that are taken as if they were not there.
+        tell: called with what the guest is doing.
+        ignore: crashes to ignore.
 
     Returns:
-        The trial; a machine that fails makes one with outcome `INFRASTRUCTURE`, unless all was said before.
+        The trial; if the machine fails, its outcome is `INFRASTRUCTURE`, unless it was decided before.
     """
     began = time.monotonic()
     phases: list[tuple[str, float]] = []
@@ -223,7 +223,7 @@ def run_trial(
 def _watch(
     machine: Machine, boot: Boot, watch: Watch, console: BinaryIO, status: BinaryIO, tell: Callable[[str], None]
 ) -> tuple[tuple[Outcome, str] | None, float | None]:
-    """Boot once and watch to the end; returns what `Watch.over` said, and when the power was cut, if it was."""
+    """Boot once and watch to the end; returns the result of `Watch.over`, and when the power was cut, if it was."""
     began = time.monotonic()
     limit: tuple[Outcome, str] | None = None
     cut: float | None = None

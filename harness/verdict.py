@@ -1,8 +1,8 @@
-"""The verdict on one commit.  Pure: trials and an expectation in, a word with its reason out.
+"""The verdict on one commit.  Pure: trials and an expectation in, a verdict with its reason out.
 
-- bad needs the expected crash, or, where the scenario says that this counts, the script's own "failed".
-- good needs the guest's word, in every trial, that the scenario ran to its end.
-- all else is skip: it cannot be told.
+- bad needs the expected crash, or, if the scenario says so, the script's own "failed".
+- good needs the guest's own "passed" in every trial.
+- everything else is skip: inconclusive.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from harness.search import Evidence
 
 
 def judge(trials: Sequence[Trial], expected: Expectation | None, failure: bool | None = None) -> Judgement:
-    """The verdict that trials of one commit give.
+    """The verdict of the trials of one commit.
 
     Args:
-        trials: one or more, in the order they were made.
+        trials: one or more, in order.
         expected: the crash that means "bad".
-        failure: whether "failed" means "bad"; by default, where no crash is expected.
+        failure: whether "failed" means "bad"; by default, only if no crash is expected.
 
     Returns:
-        The word, and the reason for it.  The confidence of "bad" is 1: the crash was seen.  That of
+        The verdict with its reason.  The confidence of "bad" is 1: the crash was seen.  That of
         "good" after n quiet trials is (n + 1) / (n + 2), Laplace's rule of succession: how likely the
-        next trial is to be quiet too, when nothing is known of how often the crash comes.
+        next trial is to be quiet too, if nothing is known about how often the crash comes.
     """
     failure = expected is None if failure is None else failure
     for trial in trials:
@@ -47,26 +47,26 @@ def judge(trials: Sequence[Trial], expected: Expectation | None, failure: bool |
 
 
 CERTAIN = (Outcome.BUILD_FAILED, Outcome.SKIPPED)
-"""What would come out the same at another trial. All else that cannot be told may be chance."""
+"""Inconclusive outcomes that another trial would not change. All others may be chance."""
 
 
 def weigh(trials: Sequence[Trial], expected: Expectation | None, failure: bool | None = None) -> Evidence:
-    """What trials of one commit are worth to a search.
+    """The evidence of the trials of one commit, for a search.
 
-    A trial in which the machine failed counts for nothing.  A commit is one to skip where the last trial could
-    not be told and none showed the expected crash.
+    A trial in which the machine failed counts for nothing.  A commit is skipped if the last trial
+    was inconclusive and none showed the expected crash.
     """
     told = [trial for trial in trials if trial.outcome is not Outcome.INFRASTRUCTURE]
     words = [judge([trial], expected, failure) for trial in told]
-    bad = sum(one.word is Verdict.BAD for one in words)
-    untold = len(list(itertools.takewhile(lambda one: one.word is Verdict.SKIP, reversed(words))))
+    bad = sum(one.verdict is Verdict.BAD for one in words)
+    untold = len(list(itertools.takewhile(lambda one: one.verdict is Verdict.SKIP, reversed(words))))
     skip = words[-1].reason if untold and not bad else None
     if told and told[-1].outcome in CERTAIN:
         untold = 0
-    return Evidence(bad, sum(one.word is Verdict.GOOD for one in words), skip, untold)
+    return Evidence(bad, sum(one.verdict is Verdict.GOOD for one in words), skip, untold)
 
 
 def telling(trials: Sequence[Trial], expected: Expectation | None, failure: bool | None = None) -> tuple[Trial, ...]:
-    """The trials that a verdict is given by: where the last could be told, those that could; else all."""
-    told = tuple(trial for trial in trials if judge([trial], expected, failure).word is not Verdict.SKIP)
+    """The trials that decide the verdict: the conclusive ones if the last one is, or else all."""
+    told = tuple(trial for trial in trials if judge([trial], expected, failure).verdict is not Verdict.SKIP)
     return told if told and told[-1] is trials[-1] else tuple(trials)

@@ -1,8 +1,8 @@
-"""The program's own repository of a tree: all history is asked of it, and it alone is written.
+"""The program's own repository of a tree: all history comes from it, and only it is written.
 
-It borrows the objects of the user's repository (git's alternates), sees history as that one sees it (references,
-shallow cuts, grafts, replacements), and is made and mended under its own lock.  Nothing of the user's or the system's
-configuration, hooks, templates or attributes acts in it, so that the same commit is the same files everywhere.
+It borrows the objects of the user's repository (git's alternates), has the same view of history (references,
+shallow cuts, grafts, replacements), and is created and repaired under its own lock.  The user's and the system's
+configuration, hooks, templates and attributes have no effect, so that the same commit gives the same files everywhere.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from harness.git import OPTIONS, Commit, Conflict, Git, settings
 from harness.progress import Progress
 
 MARK = "regress-workspace"
-"""A file in `.git` that is written last: without it, the workspace is half made."""
+"""A file in `.git` that is written last: without it, the workspace is incomplete."""
 
 OWN = {
     "GIT_CONFIG_GLOBAL": os.devnull,
@@ -29,7 +29,7 @@ OWN = {
     "GIT_ATTR_NOSYSTEM": "1",
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ADVICE": "0",
-    # Commits made here are the same each time they are made.
+    # Commits made here are reproducible.
     "GIT_AUTHOR_NAME": "regress",
     "GIT_AUTHOR_EMAIL": "regress@example.org",
     "GIT_COMMITTER_NAME": "regress",
@@ -37,7 +37,7 @@ OWN = {
 }
 
 SETTINGS = {
-    # What is made here has no reference, and is to stay.
+    # Commits made here have no reference, and must stay.
     "gc.auto": "0",
     "core.autocrlf": "false",
     "core.logAllRefUpdates": "false",
@@ -45,13 +45,13 @@ SETTINGS = {
     "merge.renames": "true",
 }
 
-# What of the user's configuration says how the server of a partial clone is reached.
+# The user's settings for reaching the server of a partial clone.
 _TRANSPORT = re.compile(r"(credential|https?|url|ssh|protocol)\.|core\.(sshcommand|gitproxy|askpass)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Workspace(Git):
-    """A repository of the program's own with its work tree.
+    """The program's own repository with its work tree.
 
     Args:
         path: the work tree; the repository is `.git` in it.
@@ -66,7 +66,7 @@ class Workspace(Git):
         return self.path / ".git"
 
     def surroundings(self) -> dict[str, str]:
-        """See `Git.surroundings`: the place is named, so that git never looks in a folder above."""
+        """See `Git.surroundings`: the folder is given, so that git never looks in those above."""
         place = {"GIT_DIR": str(self.git_dir), "GIT_WORK_TREE": str(self.path)}
         return {**OWN, **place, **settings((*OPTIONS.items(), *self.transport))}
 
@@ -84,10 +84,10 @@ class Workspace(Git):
     # The files.
 
     def check_out(self, sha: str) -> None:
-        """Put the files at a commit: only those that differ are written, so that make sees only these.
+        """Check out a commit: only files that differ are written, so that make sees only these.
 
-        What a build left goes, but for what the tree's own .gitignore names: a build may go on from that.  What
-        a killed git left (a lock, an empty index) does not matter.  Whoever calls holds the tree's lock.
+        What a build left is removed, except what the tree's own .gitignore names: a build may go on from that.
+        What a killed git left (a lock, an empty index) does not matter.  The caller holds the tree's lock.
         """
         for name in ("index.lock", "HEAD.lock"):
             (self.git_dir / name).unlink(missing_ok=True)
@@ -97,10 +97,10 @@ class Workspace(Git):
             self._switch(sha)
 
     def _switched(self, sha: str) -> bool:
-        """Switch by writing only what differs, if that can be."""
+        """Switch by writing only what differs, if possible."""
         try:
             if self._attributes_differ(sha):
-                return False  # a file whose conversion changes, and nothing else of it, would not be written
+                return False  # a file of which only the conversion changes would not be written
             self.run("clean", "--quiet", "-ffd")
             self._switch(sha)
         except ProgramFailed:
@@ -117,10 +117,10 @@ class Workspace(Git):
         done = self.run("diff-tree", "-r", "--name-only", now, sha, "--", ":(glob)**/.gitattributes")
         return bool(done.stdout.strip())
 
-    # Commits of the program's own: nothing of the user's configuration gets into them.
+    # The program's own commits: the user's configuration does not affect them.
 
     def make_commit(self, tree: str, parents: Sequence[str], message: str) -> Commit:
-        """A commit with this tree, dated as its last parent: made twice, it is the same commit."""
+        """Make a commit with this tree, dated as its last parent: made twice, it is the same commit."""
         seconds = self.text("log", "-1", "--format=%ct", parents[-1], "--") if parents else "0"
         # The @ lets git take dates before 1973 and after 2099.
         date = f"@{max(0, int(seconds))} +0000"
@@ -131,7 +131,7 @@ class Workspace(Git):
         )
 
     def merged_tree(self, ours: str, theirs: str) -> str | Conflict:
-        """The tree that a merge of two commits gives, without touching index or files.
+        """The tree of a merge of two commits, without touching index or files.
 
         Raises:
             InfrastructureError: git is older than 2.38, which cannot do this.
@@ -155,7 +155,7 @@ class Workspace(Git):
         Args:
             base: None for a root commit: everything in `change` is new.
         """
-        # A merge finds its base in the history, so the two sides get a history that says so.
+        # A merge finds its base in the history, so make a history with that base.
         if base is None:
             empty = self.run("mktree", input=b"").stdout.strip()
             base = self.make_commit(empty, [], "nothing").sha
@@ -179,18 +179,17 @@ def open_workspace(user: Git, path: Path, progress: Progress) -> Workspace:
     """The workspace of a user's repository, made or brought up to date with it.
 
     Args:
-        user: the repository; it is asked, and not changed.
-        path: where the workspace is, or is made.
+        user: the repository, which is only read.
+        path: where the workspace is, or is created.
 
     Raises:
-        UserError: the repository may not be read.
+        UserError: the repository is not readable.
         InfrastructureError: the workspace cannot be written.
     """
     common = user.common()
     form = user.text("rev-parse", "--show-object-format")
     with locked(path.with_name(f"{path.name}.setup.lock"), progress):
-        mark = path / ".git" / MARK
-        if not mark.exists() or mark.read_text(encoding="utf-8") != form:
+        if not _whole(path / ".git", form):
             _make(path, form)
         partial = _partial(user)
         workspace = Workspace(path, transport=_transport(user) if partial else ())
@@ -198,8 +197,14 @@ def open_workspace(user: Git, path: Path, progress: Progress) -> Workspace:
     return workspace
 
 
+def _whole(git_dir: Path, form: str) -> bool:
+    """Whether a workspace is complete and of this object format; a power cut may have emptied its HEAD."""
+    told = {name: (git_dir / name).read_bytes() for name in (MARK, "HEAD") if (git_dir / name).exists()}
+    return told.get(MARK) == form.encode() and re.match(rb"ref: |[0-9a-f]{40}", told.get("HEAD", b"")) is not None
+
+
 def _make(path: Path, form: str) -> None:
-    """A workspace without objects; whatever was there by that name was not whole, or of another object format."""
+    """Create a workspace without objects, replacing one that is incomplete or of another object format."""
     path.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(path / ".git", ignore_errors=True)
     workspace = Workspace(path)
@@ -210,7 +215,7 @@ def _make(path: Path, form: str) -> None:
 
 
 def _follow(user: Git, common: Path, workspace: Workspace, partial: str | None) -> None:
-    """See the user's objects, references and view of history, as they are now."""
+    """Take over the user's objects, references and view of history, as they are now."""
     git_dir = workspace.git_dir
     for left in (git_dir / "refs").rglob("*.lock"):
         left.unlink(missing_ok=True)
@@ -222,7 +227,7 @@ def _follow(user: Git, common: Path, workspace: Workspace, partial: str | None) 
         _write(git_dir / name, theirs.read_text(encoding="ascii") if theirs.exists() else None)
     _write(git_dir / "packed-refs", "".join(f"{sha} {name}\n" for name, sha in sorted(_references(user, partial))))
     if partial:
-        # What the user's repository lacks is fetched into this one.
+        # Objects that the user's repository lacks are fetched into this one.
         for name, value in (
             ("core.repositoryFormatVersion", "1"),
             ("extensions.partialClone", "origin"),
@@ -234,7 +239,7 @@ def _follow(user: Git, common: Path, workspace: Workspace, partial: str | None) 
 
 
 def _write(path: Path, text: str | None) -> None:
-    """Make a file say this, or not be there; one that says it already is left alone."""
+    """Write or remove a file; one that has this content already is left alone."""
     before = path.read_text(encoding="utf-8") if path.exists() else None
     if text is None or text == "":
         path.unlink(missing_ok=True)
@@ -243,7 +248,7 @@ def _write(path: Path, text: str | None) -> None:
 
 
 def _stores(common: Path) -> Iterator[Path]:
-    """The folders of objects of a repository: its own, and those that it borrows from itself."""
+    """The object folders of a repository: its own and its alternates."""
     pending, seen = [common / "objects"], set[Path]()
     while pending:
         store = pending.pop()
@@ -267,8 +272,8 @@ def _quoted(path: Path) -> str:
 
 
 def _references(user: Git, partial: str | None) -> Iterator[tuple[str, str]]:
-    """The user's references that lead to commits, by the name that they have in the workspace."""
-    # In a partial clone to ask for the kind of an object would fetch it.
+    """The user's references to commits, by their name in the workspace."""
+    # In a partial clone, asking for the type of an object would fetch it.
     kind = "commit" if partial else "%(objecttype)%(*objecttype)"
     out = user.text(
         *("for-each-ref", f"--format={kind} %(objectname) %(refname)"),
@@ -277,18 +282,18 @@ def _references(user: Git, partial: str | None) -> Iterator[tuple[str, str]]:
     for line in out.splitlines():
         kind, sha, name = line.split(" ", 2)
         if kind.endswith("commit") or name.startswith("refs/replace/"):
-            # A branch keeps out of the way of the workspace's own.
+            # Keep the user's branches apart from the workspace's own.
             yield re.sub(r"^refs/(heads|remotes)/", r"refs/remotes/\1/", name), sha
     if head := user.sha("HEAD"):
         yield HEAD, head
 
 
 HEAD = "refs/remotes/head"
-"""What the user has checked out, as a reference of the workspace."""
+"""What the user has checked out, as a reference in the workspace."""
 
 
 def _partial(user: Git) -> str | None:
-    """The URL from which a partial clone fetches what it lacks; None for a whole one."""
+    """The URL from which a partial clone fetches what it lacks; None for a full one."""
     done = user.run("config", "--get-regexp", r"^remote\..*\.promisor$", check=False)
     for line in done.stdout.splitlines():
         name, _, value = line.partition(" ")

@@ -1,4 +1,4 @@
-"""YAML files that know the place of every value, so that an error names file, line, key and the nearest right word."""
+"""YAML files that know the place of every value, so that errors name file, line, key and the nearest right word."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.errors import UserError
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
-    """A hint for a misspelt word: `; did you mean 'x'?`, or the list of the right ones."""
+    """A hint for a misspelt word: `; did you mean 'x'?`, or the list of known ones."""
     known = sorted(words)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
@@ -23,12 +23,12 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Node:
-    """A value in a YAML file, which knows its place for the sake of errors.
+    """A value in a YAML file, with its place for errors.
 
     Attributes:
         node: as PyYAML composed it.
         path: the file.
-        key: dotted name of the value.
+        key: the dotted name of the value.
     """
 
     node: yaml.Node
@@ -41,7 +41,7 @@ class Node:
         return UserError(f"{self.path}:{line}: {self.key + ': ' if self.key else ''}{message}")
 
     def entries(self, keys: Iterable[str] | None = None) -> dict[str, Node]:
-        """The entries of a mapping, in order; with `keys`, any other key is an error."""
+        """The entries of a mapping, in order; with `keys`, other keys are errors."""
         if not isinstance(self.node, yaml.MappingNode):
             raise self.error("expected a mapping (key: value)")
         allowed = None if keys is None else set(keys)
@@ -62,7 +62,7 @@ class Node:
         return [Node(member, self.path, self.key) for member in self.node.value]
 
     def text(self) -> str:
-        """A scalar as it is written."""
+        """A scalar as written."""
         if not isinstance(self.node, yaml.ScalarNode) or not self.node.value:
             raise self.error("expected a word or a number")
         return str(self.node.value)
@@ -77,7 +77,7 @@ class Node:
         return loader.construct_document(self.node)
 
     def choice(self, *words: str) -> str:
-        """One of a few words."""
+        """One of some words."""
         if self.text() not in words:
             raise self.error(f"expected one of {', '.join(words)}, got {self.text()!r}")
         return self.text()
@@ -105,7 +105,7 @@ def read_yaml(path: Path) -> Node:
     """The one document of a YAML file.
 
     Raises:
-        UserError: it cannot be read, or is not YAML, or is empty.
+        UserError: it cannot be read, is not YAML, or is empty.
     """
     try:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)

@@ -262,7 +262,7 @@ def test_a_merge_that_settles_a_conflict_by_hand(repo: Repo, lab: Lab) -> None:
     assert len(repo.git.parents(merge)) == 2
     done = lab.bisect(repo, "--good", start, "--bad", repo.commit({"y": ""}))
     assert done["culprit"] == merge, done.err
-    assert "settles conflicts by hand in x" in done["merge"]["reason"]
+    assert "resolves conflicts by hand in x" in done["merge"]["reason"]
 
 
 def test_what_a_merge_changes_by_itself_is_said(repo: Repo, lab: Lab) -> None:
@@ -334,4 +334,4 @@ def test_paths_limit_the_suspects(repo: Repo, lab: Lab) -> None:
     assert done["culprit"] == shas[13], done.err
     done = lab.bisect(repo, *ends(shas), "--path", "doc")
     assert done["culprit"] == shas[13], done.err
-    assert any("going on outside of doc" in note for note in done["notes"])
+    assert any("searching on outside of doc" in note for note in done["notes"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness import record
+from harness import excerpt, record
 from harness.bisect import Bisection, Evaluator, EvidenceLog, Plan, State, gitlog, search_for, seek
 from harness.bisect.evidence import Rates
 from harness.bisect.plan import Step
@@ -23,7 +23,7 @@ from harness.kernel.tree import Tree
 from harness.machine import Chunk
 from harness.model import Boot, Judgement, Outcome, Scenario, Trial, Verdict
 from harness.progress import Silent
-from harness.reports import mail
+from harness.reports import parts
 from harness.runner import GuestImage, Runner
 from harness.search import Decision, Evidence, History, Inconclusive
 from harness.search import Probe as Wanted
@@ -160,10 +160,10 @@ def test_the_log_that_is_written_is_read_again() -> None:
     ("text", "message"),
     [
         ("", "no `git bisect start`"),
-        ("git bisect bad x\n", "log:1: this stands before"),
-        ("git bisect start\nrm -rf /\n", "log:2: no line of a `git bisect log`"),
+        ("git bisect bad x\n", "log:1: this comes before any"),
+        ("git bisect start\nrm -rf /\n", "log:2: not a line of `git bisect log`"),
         ("git bisect start 'x\n", "log:1: No closing quotation"),
-        ("git bisect start a b\ngit bisect fixed c\n", "log:2: 'fixed' is none of"),
+        ("git bisect start a b\ngit bisect fixed c\n", "log:2: expected bad, good, skip or start, got 'fixed'"),
     ],
 )
 def test_what_is_no_log_is_named(text: str, message: str) -> None:
@@ -229,7 +229,10 @@ def test_the_crash_is_cut_out_of_a_serial_console(tmp_path: Path) -> None:
     console = b"one\r\r\ntwo\r\r\n" + CRASH.replace(b"\n", b"\r\r\n") + b"after\r\r\n"
     (folder / "console.log").write_bytes(console)
     [crash] = find_crashes(console)
-    lines = mail._oops(Trial(Outcome.CRASHED, "", 1.0, folder, crash))
-    assert lines[2] == "BUG: kernel NULL pointer dereference, address: 0000000000000000"
+    kept = excerpt.of(Trial(Outcome.CRASHED, "", 1.0, folder, crash))
+    assert kept
+    lines = parts.oops({"excerpt": kept})
+    assert lines[0] == "BUG: kernel NULL pointer dereference, address: 0000000000000000"
     assert "---[ end trace 0000000000000000 ]---" in lines
     assert not {"one", "two", "after"} & set(lines)
+    assert (kept["first"], kept["lines"][:2], kept["lines"][-1]) == (1, ["one", "two"], "after")

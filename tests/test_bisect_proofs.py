@@ -70,7 +70,7 @@ def test_a_merge_of_unrelated_histories_is_blamed(tmp_path: Path) -> None:
     assert known.culprit(known.bisect("a", "tip")) == "merge"
 
 
-# ---- a merge base that cannot be tried
+# ---- a merge base that cannot be tested
 
 FORK = {"a": "", "b": "a", "base": "b", "m1": "base", "m2": "m1", "m3": "m2", "m4": "m3", "s1": "base", "s2": "s1"}
 
@@ -82,7 +82,7 @@ def test_an_innocent_commit_after_an_untried_merge_base_is_not_blamed(tmp_path: 
     known = toy(tmp_path, FORK, play, broken=["base", "s1"])
     result = known.bisect("s2", "m4")
     assert (result.status, result.culprit) == (BisectStatus.INCONCLUSIVE, None)
-    assert f"the merge base {known.names['base'][:12]} cannot be tried" in result.reason
+    assert f"the merge base {known.names['base'][:12]} cannot be tested" in result.reason
 
 
 def test_a_stretch_after_an_untried_merge_base_may_hide_an_older_culprit(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_stretch_after_an_untried_merge_base_may_hide_an_older_culprit(tmp_pat
     known = toy(tmp_path, FORK, play, broken=["base", "m1", "m2", "s1"])
     result = known.bisect("s2", "m4")
     assert (result.status, result.culprit) == (BisectStatus.INCONCLUSIVE, None)
-    assert "it may be older" in result.reason
+    assert "it may also be older" in result.reason
 
 
 def test_a_good_commit_after_the_merge_base_is_proof_enough(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_an_end_that_is_quiet_once_and_then_crashes_elsewhere(tmp_path: Path) ->
     known = toy(tmp_path, LINE, lambda name, boot: ("other" if boot else "good") if name == "h" else plain(name, boot))
     result = known.bisect("a", "h", runs=3)
     assert result.status is BisectStatus.INCONCLUSIVE
-    assert f"the bad end {known.names['h'][:12]} cannot be tried" in result.reason
+    assert f"the bad end {known.names['h'][:12]} cannot be tested" in result.reason
     assert known.boots["h"] < 8
 
 
@@ -265,7 +265,7 @@ def test_a_crash_of_the_good_end_is_set_aside(tmp_path: Path) -> None:
     known = toy(tmp_path, LINE, lambda name, boot: "noisy bad" if name in bad else "noisy")
     result = known.bisect("a", "h")
     assert known.culprit(result) == "e"
-    assert any("is set aside" in note for note in result.notes)
+    assert any("is ignored" in note for note in result.notes)
     before = known.boots.total()
     assert known.culprit(known.bisect("a", "h")) == "e"
     assert known.boots.total() == before

@@ -21,7 +21,7 @@ def test_good_beside_bad_the_merge_base_is_tried(repo: Repo, lab: Lab) -> None:
     done = lab.bisect(repo, "--good", side[-1], "--bad", main[-1])
     assert done["culprit"] == main[3], done.err
     assert done.verdicts()[common[-1]] == "good"
-    assert any("lies on the bad side" in note for note in done["notes"])
+    assert any("is on the bad side" in note for note in done["notes"])
 
 
 def test_a_merge_base_that_is_bad_means_that_a_fix_is_missing(repo: Repo, lab: Lab) -> None:
@@ -83,7 +83,7 @@ def test_without_a_good_end_releases_are_tried_from_the_newest_on(repo: Repo, la
     assert done["culprit"] == shas[12], done.err
     tried = [repo.git.text("describe", "--tags", step["commit"]) for step in done["steps"][:5]]
     assert tried[1:5] == ["v1.13", "v1.12", "v1.10", "v1.6"]
-    assert any("v1.13 is no good end" in note for note in done["notes"])
+    assert any("v1.13 is not a good end" in note for note in done["notes"])
     assert repo.git.text("rev-parse", "v1.5") not in done.verdicts() or done["builds"] < 12
 
 
@@ -108,10 +108,10 @@ def test_no_release_is_good(repo: Repo, lab: Lab) -> None:
         (["--good", "HEAD"], "knows no bad commit"),
         (["--bad", "HEAD", "--find-fix"], "knows no fixed commit"),
         (["--good", "HEAD~3", "--bad", "v9"], "revision 'v9' is not in"),
-        (["--good", "HEAD~3", "--bad", "HEAD", "--runs", "0"], "not a whole number"),
+        (["--good", "HEAD~3", "--bad", "HEAD", "--runs", "0"], "must be a whole number"),
         (["--good", "HEAD~3", "--bad", "HEAD", "--confidence", "1.5"], "must be between 0.5 and 1"),
         (["--resume", "/nowhere"], "neither a result"),
-        (["--resume"], "left to go on with"),
+        (["--resume"], "no unfinished bisection"),
         (["--resume", "--good", "HEAD"], "--good does not go with --resume"),
         (["--resume", "--runs", "auto"], "--runs does not go with --resume"),
     ],

@@ -155,12 +155,12 @@ def test_a_commit_without_a_kernels_makefile_does_not_build(
 ) -> None:
     git, _ = history(files)
     builder = KernelBuilder(tree(git, tmp_path), "x86_64", (), tmp_path, Silent())
-    with pytest.raises(BuildError, match="no kernel tree"):
+    with pytest.raises(BuildError, match="not a kernel tree"):
         builder.build(git.commit("HEAD"), tmp_path)
 
 
 def test_version_of_a_tree() -> None:
     assert kernel_version("VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 192\nEXTRAVERSION =\nNAME = x\n") == "6.1.192"
     assert kernel_version("VERSION = 4\nPATCHLEVEL = 13\nSUBLEVEL = 0\nEXTRAVERSION = -rc1\n") == "4.13-rc1"
-    with pytest.raises(UserError, match="no kernel tree"):
+    with pytest.raises(UserError, match="not a kernel tree"):
         kernel_version("all:\n\ttrue\n")

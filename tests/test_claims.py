@@ -131,15 +131,15 @@ def test_what_cannot_be_tried_is_left_out_with_its_reason(history: History, regr
     code, _, said = run(regress, git, scenarios, "--all")
     assert code == 2
     assert "claim is left out: the scenario knows no commits of" in said
-    assert "no scenario can be tried" in said
+    assert "no scenario can run" in said
 
 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["run"], "name one scenario, or say --all"),
-        (["run", "claim", "--all"], "name one scenario, or say --all"),
-        (["run", "--all", "--good", "x"], "--good and --bad are one scenario's ends"),
+        (["run"], "name one scenario or use --all"),
+        (["run", "claim", "--all"], "name one scenario or use --all"),
+        (["run", "--all", "--good", "x"], "--good and --bad do not go with --all"),
     ],
 )
 def test_one_scenario_or_all(regress: Regress, args: list[str], message: str) -> None:
@@ -152,7 +152,7 @@ class Refusing:
     """A builder for which no commit will do."""
 
     def build(self, commit: Commit, folder: Path) -> Kernel:
-        raise KernelError(f"the scenario wants Linux >=4.12, {commit.subject} is 4.9")
+        raise KernelError(f"the scenario requires Linux >=4.12, {commit.subject} is 4.9")
 
 
 def test_a_kernel_that_the_scenario_cannot_run_on_is_skipped_with_the_reason(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_kernel_that_the_scenario_cannot_run_on_is_skipped_with_the_reason(tmp
     told: list[Trial] = []
     answer = runner.answer(Subject("claim", Commit("0" * 40, "1" * 40, "old")), tmp_path / "out", 1, told.append)
     assert answer.trials[0].outcome is Outcome.SKIPPED
-    assert answer.verdict == Judgement(Verdict.SKIP, "skipped: the scenario wants Linux >=4.12, old is 4.9", 0.0)
+    assert answer.judgement == Judgement(Verdict.SKIP, "skipped: the scenario requires Linux >=4.12, old is 4.9", 0.0)
     assert told == list(answer.trials)
 
 
@@ -179,7 +179,7 @@ def test_each_way_is_booted_with_its_words_and_a_fresh_disk(tmp_path: Path) -> N
     runner = Runner(scenario, FakeBuilder(), machine, lambda _: GuestImage(tmp_path, ("base",)), "x86_64", Silent())
     answer = runner.answer(Subject("claim", Commit("0" * 40, "1" * 40, "s")), tmp_path / "out", 2, lambda _: None)
     assert [trial.variant for trial in answer.trials] == ["a", "a", "b", "b"]
-    assert answer.verdict.word is Verdict.GOOD
+    assert answer.judgement.verdict is Verdict.GOOD
     assert [boot.append[-1] for boot in machine.boots] == ["VARIANT=a", "VARIANT=a", "VARIANT=b", "VARIANT=b"]
     assert {"base", "scsi_debug.dif=3"} <= set(machine.boots[0].append)
     assert machine.boots[2].append == ("base", "quiet", "VARIANT=b")

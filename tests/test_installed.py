@@ -112,6 +112,17 @@ def test_lists_and_shows_its_own_scenarios(installed: Installed, prefix: Path) -
     assert "replay-6.1" in shown.stdout
 
 
+def test_finds_a_crash_by_the_tables_that_come_with_it(installed: Installed, tmp_path: Path) -> None:
+    console = tmp_path / "console.log"
+    console.write_text(
+        "BUG: kernel NULL pointer dereference, address: 0000000000000000\nRIP: 0010:rb_erase+0x10/0x20\n"
+        "Call Trace:\n rb_erase+0x10/0x20\n toy_read+0x10/0x20\n---[ end trace 0000000000000000 ]---\n"
+    )
+    done = installed("oops", "--json", console)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["crashes"][0]["function"] == "toy_read"
+
+
 def test_says_what_the_machine_lacks(installed: Installed) -> None:
     """With a PATH on which there is nothing, it says which packages to install, and installs none."""
     done = installed("doctor", "--json", PATH="/nowhere")

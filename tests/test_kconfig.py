@@ -50,7 +50,7 @@ def test_fragment_lines() -> None:
 
 @pytest.mark.parametrize("line", ["A=y", "CONFIG_A", "CONFIG_A =y", "obj-y += x"])
 def test_a_line_that_is_no_option_is_named(line: str) -> None:
-    with pytest.raises(UserError, match=r"f\.config:2: .*write CONFIG_NAME=y"):
+    with pytest.raises(UserError, match=r"f\.config:2: .*expected CONFIG_NAME=y"):
         parse_fragment(f"CONFIG_OK=y\n{line}\n", "f.config")
 
 

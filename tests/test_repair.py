@@ -157,11 +157,11 @@ def test_by_the_very_file(history: History) -> None:
     head = ["diff --git a/toy.c b/toy.c", f"index {blob[:12]}..123456789abc 100644"]
     [patch] = patches(read(mail([*head, *squeeze(made(old, new))])).messages[0])
     done = repaired(git, patch, ["HEAD"])
-    assert "repaired by the very files that it was made for" in " ".join(done.notes)
+    assert "repaired with the exact files that it was made for" in " ".join(done.notes)
     assert applied(done.diff, old) == new
     [lost] = patches(read(mail(squeeze(made(old, new)))).messages[0])
     assert repaired(git, lost, ["HEAD"]).diff == lost.diff
-    assert "not repaired, left as it was found: HEAD: toy.c" in " ".join(repaired(git, lost, ["HEAD"]).notes)
+    assert "not repaired, left as is: HEAD: toy.c" in " ".join(repaired(git, lost, ["HEAD"]).notes)
 
 
 def test_import_repairs_by_a_tree(history: History, regress: Regress, tmp_path: Path) -> None:
@@ -170,10 +170,10 @@ def test_import_repairs_by_a_tree(history: History, regress: Regress, tmp_path: 
     mails.write_bytes(mail(squeeze(made(OLD.splitlines(), NEW.splitlines()))))
     done = regress("import", str(mails), "--output", str(tmp_path / "draft"), "--tree", str(git.path))
     assert done.returncode == 0, done.stderr
-    assert "git apply --check finds nothing wrong" in done.stdout
+    assert "it passes git apply --check" in done.stdout
     patch = tmp_path / "draft" / "0001-toy.patch"
     git.run("apply", str(patch))
     assert (git.path / "toy.c").read_text() == NEW
-    assert "regress import: repaired by HEAD" in patch.read_text()
+    assert "regress import: repaired with HEAD" in patch.read_text()
     text = (tmp_path / "draft" / "scenario.yaml").read_text()
-    assert "0001-toy.patch: the hunks of this patch do not add up; repaired by HEAD" in text
+    assert "0001-toy.patch: the hunks of this patch do not add up; repaired with HEAD" in text

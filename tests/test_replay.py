@@ -128,14 +128,14 @@ def test_a_patch_that_does_not_apply_is_named(small: tuple[Path, Source], tmp_pa
 def test_another_kernel_is_refused(small: tuple[Path, Source], tmp_path: Path) -> None:
     folder, source = small
     (source.path / "Makefile").write_text(MAKEFILE.replace("PATCHLEVEL = 1", "PATCHLEVEL = 12"))
-    with pytest.raises(UserError, match=r"is Linux 6\.12\.7; the replay is laid over 6\.1\.y"):
+    with pytest.raises(UserError, match=r"is Linux 6\.12\.7; the replay is for 6\.1\.y"):
         lay(read_series(folder), source, tmp_path / "c", Silent())
 
 
 def test_a_missing_patch_is_named_with_its_line(small: tuple[Path, Source]) -> None:
     folder, _ = small
     (folder / "3.patch").unlink()
-    with pytest.raises(UserError, match=r"series\.yaml:7: .*there is no 3\.patch"):
+    with pytest.raises(UserError, match=r"series\.yaml:7: .*3\.patch: no such patch"):
         read_series(folder)
 
 
@@ -207,12 +207,14 @@ def test_a_tarball_with_another_checksum_is_not_used(mirror: tuple[str, Path], t
     url, served = mirror
     with (served / "linux-6.1.10.tar.xz").open("ab") as file:
         file.write(b"x")
-    with pytest.raises(Unavailable, match="its SHA-256 is not the one"):
+    with pytest.raises(Unavailable, match="its SHA-256 does not match"):
         find_source("6.1", tmp_path / "cache", Silent(), url)
     assert list((tmp_path / "cache" / "sources").glob("*.xz")) == []
 
 
 @pytest.mark.usefixtures("no_debian")
 def test_no_source_says_what_was_tried(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match=r"Debian's package: there is no apt-get.*kernel.org's tarball: .*Remedy: "):
+    with pytest.raises(
+        Unavailable, match=r"Debian's package: apt-get is not installed.*kernel.org's tarball: .*Remedy: "
+    ):
         find_source("6.1", tmp_path / "cache", Silent(), "http://127.0.0.1:9")

@@ -164,7 +164,7 @@ def test_a_users_tree_is_only_read(history: History, regress: Regress, scenarios
         (["run", "toy", "--tree", "TREE"], "the scenario knows no commits of"),
         (["run", "toy", "--tree", "TREE", "--commit", "v9.9"], "revision 'v9.9' is not in"),
         (["run", "toy", "--tree", "SCENARIOS"], "not a git repository"),
-        (["run", "toy", "--runs", "0"], "not a whole number of 1 or more"),
+        (["run", "toy", "--runs", "0"], "must be a whole number, 1 or more"),
         (["run", "toy", "--commit", "x", "--good", "y"], "--commit does not go with"),
         (["run", "toy", "--scenarios", "/nowhere"], "/nowhere: no such folder of scenarios"),
         (["run", "toy", "--tree", "TREE", "--commit", "HEAD", "--results", "/proc/x"], "--results /proc/x"),
@@ -222,5 +222,5 @@ def test_a_full_disk_is_told_with_its_remedy(history: History, scenarios: Path, 
         [str(ROOT / "regress"), *argv, "--results", str(tmp_path / "r")], capture_output=True, text=True, check=False
     )
     assert done.returncode == 3
-    assert "Nothing can be said: the build was cut short by this machine" in done.stdout
+    assert "Nothing can be said: the build failed because of this machine" in done.stdout
     assert "a disk is full: make room" in done.stdout

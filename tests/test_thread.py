@@ -358,7 +358,7 @@ def test_nothing_is_overwritten(regress: Regress, tmp_path: Path) -> None:
     (folder / "run.sh").write_text("precious\n")
     done = regress("import", str(tmp_path / "t.txt"), "--output", str(folder))
     assert done.returncode == 2
-    assert "is there already; nothing was written" in done.stderr
+    assert "exists already; nothing was written" in done.stderr
     assert [path.read_text() for path in folder.iterdir()] == ["precious\n"]
 
 

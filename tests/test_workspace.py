@@ -201,5 +201,5 @@ def test_a_subject_means_the_commit_that_comes_after_not_a_backport(history: His
     other = git.text("rev-parse", "stable")
     assert tree.resolve(Revision("0123456789ab", "only here")).sha == other
     git.run("commit", "--quiet", "--allow-empty", "-m", "commit 2")
-    with pytest.raises(UserError, match="the subject of several commits"):
+    with pytest.raises(UserError, match="several commits have the subject"):
         from_path(git.path, tmp_path / "cache", kernel=False).resolve(Revision("0123456789ab", "commit 2"))

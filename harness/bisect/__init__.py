@@ -1,8 +1,8 @@
-"""The second loop: which commit brought a regression, or ended it, and is it true.
+"""The second loop: which commit introduced a regression, or fixed it, and does that hold up.
 
     range -> search -> trials -> ... -> culprit -> verification -> result
 
-The search decides, the evaluator tries, the evidence_log remembers; the verification asks again.
+The search decides, the evaluator tries, the evidence log remembers, the verification tries again.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ __all__ = [
 
 @dataclass
 class Bisection:
-    """One bisection, from its ends to a proven culprit.
+    """One bisection, from its ends to a verified culprit.
 
     Args:
-        evaluator: tries commits.  search_for: makes the search of a range.
+        evaluator: tries commits.
+        search_for: makes the search of a range.
     """
 
     evaluator: Evaluator
@@ -51,10 +52,10 @@ class Bisection:
         self.evidence_log = self.evaluator.evidence_log
 
     def run(self) -> Result:
-        """Find the culprit and prove it.
+        """Find the culprit and verify it.
 
         Raises:
-            InfrastructureError: the machinery failed; what was found out by then is in the evidence_log.
+            InfrastructureError: the machinery failed; what is known by then is in the evidence log.
         """
         found = self.range.find()
         while isinstance(found, Culprit):
@@ -64,29 +65,31 @@ class Bisection:
             boots = self.evidence_log.boots()
             verification = Verification(self.evaluator, self.range, sha)
             verification.first()
-            # What the verification has shown is evidence too: it may speak for another commit.
+            # What the verification showed is evidence too: it may point to another commit.
             found = self.range.go_on()
             if not isinstance(found, Culprit) or found.commit != sha:
                 continue
             if verification.outside:
                 what = self.range.narrowed
-                self.range.note(f"{sha[:12]} is not the one, its parent is no better: going on outside of {what}")
+                self.range.note(
+                    f"{sha[:12]} is not the culprit: its parent is no better; searching on outside of {what}"
+                )
                 found = self.range.widen()
             elif self.evidence_log.boots() == boots:
-                # All that was asked for was there: so it is in a bisection that is resumed, too.
+                # Nothing had to be tried, as in a resumed bisection.
                 return self._proven(found, verification)
         return self._open(found)
 
     def _no_parents(self, sha: str) -> str | None:
-        """Why a commit cannot be proven: history ends there."""
+        """Why a commit cannot be verified: history ends there."""
         git, new = self.evaluator.git, self.evaluator.plan.terms[0]
         if git.cut(sha):
             return (
-                f"history is cut at {sha[:12]}, which is {new}: what is looked for may be older; fetch more "
-                "(git fetch --unshallow, or --deepen=1000) and start anew"
+                f"history is cut at {sha[:12]}, which is {new}: the culprit may be older; fetch more "
+                "(git fetch --unshallow, or --deepen=1000) and start over"
             )
         if not git.parents(sha):
-            return f"{sha[:12]} is {new} and has no parent: nothing shows that it was different before"
+            return f"{sha[:12]} is {new} and has no parent: there is nothing to compare it with"
         return None
 
     def _proven(self, found: Culprit, verification: Verification) -> Result:
@@ -105,7 +108,7 @@ class Bisection:
         interaction = None
         if len(verification.parents) > 1 and not plan.first_parent and not verification.never:
             interaction = InteractionSearch(self.evaluator, self.search_for, found.commit, verification.parents).find()
-        what = "fixes it" if plan.find_fix else "brought it"
+        what = "fixes it" if plan.find_fix else "introduced it"
         return self.result(
             *(BisectStatus.CULPRIT, f"{found.commit[:12]} {what}"),
             culprit=found.commit,
@@ -116,14 +119,14 @@ class Bisection:
         )
 
     def _flaky(self, sha: str, seen: Mapping[str, Evidence], confidence: float) -> tuple[str, tuple[str, ...]] | None:
-        """Why so many runs are too few, where the crash was seen to come only sometimes; None where they are enough."""
+        """Why so many runs are too few for an intermittent crash; None if they are enough."""
         plan = self.evaluator.plan
         mixed = next((other for other, one in seen.items() if one.bad and one.quiet), None)
         if mixed is None or plan.runs is None or confidence >= plan.confidence:
             return None
         crashes, trials = seen[mixed].bad, seen[mixed].bad + seen[mixed].quiet
         return (
-            f"{sha[:12]} is the likeliest ({confidence:.2f}), but the crash comes only sometimes "
+            f"{sha[:12]} is the likeliest ({confidence:.2f}), but the crash is intermittent "
             f"({crashes} of {trials} times on {mixed[:12]}): use --runs auto"
         ), (sha,)
 
@@ -132,8 +135,8 @@ class Bisection:
         return self.result(status, found.reason, candidates={sha: self._why(sha) for sha in found.candidates})
 
     def _why(self, sha: str) -> str:
-        verdict = self.evidence_log.verdict(sha)
-        return f"{verdict.word}: {verdict.reason}" if verdict else "not tried"
+        judged = self.evidence_log.verdict(sha)
+        return f"{judged.verdict}: {judged.reason}" if judged else "not tried"
 
     def result(
         self,
@@ -147,7 +150,7 @@ class Bisection:
         notes: list[str] | None = None,
         interaction: MergeInteraction | None = None,
     ) -> Result:
-        """A result with all that is known by now."""
+        """A result with what is known so far."""
         return Result(
             status=status,
             reason=reason,

@@ -1,4 +1,4 @@
-"""Tries commits, and writes down what they show."""
+"""Tries commits and records what they show."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from harness.record import Built
 from harness.runner import Runner, Subject
 
 TWICE = 2
-"""A commit that could not be told is tried once more: a machine that is short of time fails good kernels too."""
+"""A commit without a verdict is tried once more: an overloaded machine fails good kernels too."""
 
 
 class Evaluator:
-    """Tries commits and writes down what they show.
+    """Tries commits and records what they show.
 
     Args:
-        plan: what is looked for.
-        tree: whose commits are tried.
-        runner: how they are tried.
-        evidence_log: takes what is found out.
-        watcher: is told.
+        plan: what to find.
+        tree: the tree of the commits.
+        runner: builds and tries them.
+        evidence_log: records what is found.
+        watcher: is notified.
     """
 
     def __init__(self, plan: Plan, tree: Tree, runner: Runner, evidence_log: EvidenceLog, watcher: Watcher) -> None:
         self.plan, self.tree, self.runner, self.evidence_log, self.watcher = plan, tree, runner, evidence_log, watcher
-        # Has the user's objects and those that are made here.
+        # Has the user's objects and those made here.
         self.git = tree.workspace
         self.commit = functools.cache(self.git.commit)
         self.is_ancestor = functools.cache(self.git.is_ancestor)
         self.merge_bases = functools.cache(self.git.merge_bases)
 
     def attempt(self, sha: str, runs: int, role: str = "commit", *, fresh: bool = False) -> None:
-        """Build a commit and try it up to `runs` times; what comes of it is in the evidence log.
+        """Build a commit and try it up to `runs` times; the outcome is in the evidence log.
 
-        What cannot be told is tried once more.  A commit that turns out to have the image of one that was tried is
+        An inconclusive commit is tried once more.  A commit whose image is that of a commit already tried is
         not booted.
 
         Args:
-            fresh: boot it all the same.
+            fresh: boot it anyway.
 
         Raises:
             InfrastructureError: nothing can be said of the commit.
@@ -54,33 +54,33 @@ class Evaluator:
         commit, evidence_log = self.commit(sha), self.evidence_log
         subject = Subject(role, commit)
         folder = evidence_log.run.folder / f"commit-{sha[:12]}"
-        mended = self.runner.mend(commit)
+        fixed = self.runner.fix_up(commit)
         known, began = evidence_log.same_image(sha), time.monotonic()
         try:
-            kernel = self.runner.kernel(subject, folder, mended)
+            kernel = self.runner.kernel(subject, folder, fixed)
         except KernelError as error:
-            evidence_log.kernel(sha, Built(None, round(time.monotonic() - began, 2), True, mended.by))
+            evidence_log.kernel(sha, Built(None, round(time.monotonic() - began, 2), True, fixed.by))
             evidence_log.trial(sha, role, Trial(Outcome.BUILD_FAILED, str(error), 0.0, folder))
             return
-        evidence_log.kernel(sha, Built(kernel.signature, kernel.seconds, kernel.built, mended.by))
+        evidence_log.kernel(sha, Built(kernel.signature, kernel.seconds, kernel.built, fixed.by))
         if not fresh and not known and not evidence_log.of(sha) and evidence_log.same_image(sha):
             return
         finished, untold, missing = functools.partial(evidence_log.trial, sha, role), 0, runs
         while missing > 0 and untold < TWICE:
             trials = self.runner.trials(kernel, subject, folder, missing, finished)
             if trials[-1].outcome is Outcome.INFRASTRUCTURE:
-                raise InfrastructureError(f"{sha[:12]} cannot be told: {trials[-1].reason}")
+                raise InfrastructureError(f"{sha[:12]} is inconclusive: {trials[-1].reason}")
             seen = evidence_log.weigh(trials)
             if not seen.untold:
                 break
             untold, missing = (1 if seen.quiet else untold + 1), missing - seen.quiet
 
     def again(self, sha: str, role: str, runs: int, crashes: int = 1) -> Judgement:
-        """Try a commit afresh: the verdict counts only the trials in this role, also those of an earlier session.
+        """Try a commit afresh: the verdict counts only trials in this role, those of an earlier session included.
 
         Args:
             runs: how many quiet trials are enough.
-            crashes: how many crashes are, where one comes at each trial.
+            crashes: how many crashes are enough, where each trial crashes.
         """
         while missing := self._missing(done := self.evidence_log.of(sha, role), runs, crashes):
             self.attempt(sha, missing, role, fresh=True)
@@ -100,7 +100,7 @@ class Evaluator:
         return max(0, runs - seen.quiet)
 
     def ignore(self, one: Ignored) -> None:
-        """Take a crash from now on as if it were not there; trials that it decided do not count."""
+        """Ignore a crash from now on; trials that it decided do not count."""
         self.evidence_log.ignore.append(one)
         scenario = replace(self.runner.scenario, ignore=(*self.runner.scenario.ignore, one))
         self.runner = replace(self.runner, scenario=scenario)

@@ -1,4 +1,4 @@
-"""What is known of the commits of a bisection; nothing counts before it is in the journal."""
+"""What is known of the commits of a bisection; nothing counts until it is in the journal."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from harness.verdict import judge, telling, weigh
 
 @dataclass(frozen=True)
 class Rates:
-    """What a build and a boot take here, in seconds on the average; None where there was none yet."""
+    """What a build and a boot take here, in seconds on average; None if there was none yet."""
 
     build: float | None
     boot: float | None
 
 
 class EvidenceLog:
-    """Trials and kernels by commit, as the journal has them.
+    """Trials and kernels by commit, as recorded in the journal.
 
     Args:
-        run: the journal's run; what it holds already is taken over.
-        expected: the crash that means "bad".  failure: whether the script's own "failed" does.
-        plan: what is looked for.
+        run: the run in the journal; what it already holds is taken over.
+        expected: the crash that means "bad".
+        failure: whether the script's own "failed" means "bad" too.
+        plan: what to find.
         share: commits with the same image share their trials.
 
     Attributes:
-        ignore: crashes that turned out in this bisection to be no news; trials that they decided do not count.
+        ignore: crashes that are not news, as this bisection found out; trials that they decided do not count.
     """
 
     def __init__(
@@ -59,25 +60,25 @@ class EvidenceLog:
             self.trials.setdefault(tried.sha, []).append(tried)
 
     def telling(self, sha: str, *roles: str) -> tuple[Trial, ...]:
-        """The trials of a commit (in some roles) that a verdict is given by; see `harness.verdict.telling`."""
+        """The trials of a commit (in some roles) that decide its verdict; see `harness.verdict.telling`."""
         return telling(self.of(sha, *roles), self.expected, self.failure)
 
     def _judge(self, trials: Sequence[Trial]) -> Judgement:
         return judge(trials, self.expected, self.failure)
 
     def trial(self, sha: str, role: str, trial: Trial) -> None:
-        """Take a finished trial; on return it is in the journal."""
+        """Record a finished trial; on return it is in the journal."""
         self.run.trial(sha, role, trial)
         self._take(Tried(sha, role, trial))
 
     def kernel(self, sha: str, built: Built) -> None:
-        """Take a finished build, or one that failed."""
+        """Record a build, finished or failed."""
         self.run.kernel(sha, built)
         self.kernels.setdefault(sha, built)
         self._mention(sha)
 
     def of(self, sha: str, *roles: str) -> list[Trial]:
-        """The trials of one commit that count, or those made in some roles."""
+        """The trials of one commit that count, optionally only those in some roles."""
         trials = [tried.trial for tried in self.trials.get(sha, ()) if not roles or tried.role in roles]
         return [trial for trial in trials if not self._ignored(trial)] if self.ignore else trials
 
@@ -85,10 +86,10 @@ class EvidenceLog:
         return trial.crash is not None and any(match(one.crash, trial.crash).ok for one in self.ignore)
 
     def no_news(self, sha: str) -> Crash | None:
-        """The crash of a commit that ought to be quiet, where it hides all that the scenario would show there.
+        """The crash of a commit that should be quiet, if it hides everything that the scenario would show there.
 
-        That is the same crash, not the expected one, in the first two trials. Where any crash is expected, it is
-        one that the kernel survives, in the first trial.
+        That is an unexpected crash, the same in the first two trials.  If any crash is expected, it is one that
+        the kernel survives, in the first trial.
         """
         trials = self.of(sha)
         least = 1 if self.expected and self.expected.any else 2
@@ -97,11 +98,11 @@ class EvidenceLog:
             return None
         if least == 1 and crashes[0].fatal:
             return None
-        bad = self._judge(trials[:least]).word is Verdict.BAD
+        bad = self._judge(trials[:least]).verdict is Verdict.BAD
         return crashes[0] if bad is (least == 1) else None
 
     def same_image(self, sha: str) -> list[str]:
-        """Other commits that were tried and have the very image of this one."""
+        """Other commits that were tried and have an identical image."""
         kernel = self.kernels.get(sha)
         if not self.share or kernel is None or kernel.signature is None:
             return []
@@ -109,12 +110,12 @@ class EvidenceLog:
         return [other for other in same if other != sha and self.of(other)]
 
     def verdict(self, sha: str) -> Judgement | None:
-        """What is known of a commit; None where it was not tried."""
+        """What is known of a commit; None if it was not tried."""
         own = self._judge(trials) if (trials := self.telling(sha)) else None
-        for other in self.same_image(sha) if own is None or own.word is not Verdict.BAD else ():
+        for other in self.same_image(sha) if own is None or own.verdict is not Verdict.BAD else ():
             told = self._judge(self.telling(other))
-            if own is None or told.word is Verdict.BAD:
-                own = Judgement(told.word, f"same image as {other[:12]}: {told.reason}", told.confidence)
+            if own is None or told.verdict is Verdict.BAD:
+                own = Judgement(told.verdict, f"same image as {other[:12]}: {told.reason}", told.confidence)
         if own is None and sha in self.log:
             return Judgement(self.log[sha], "as the log says", 1.0)
         return own
@@ -127,11 +128,11 @@ class EvidenceLog:
         return self._from_log(self.log[sha]) if sha in self.log else None
 
     def weigh(self, trials: Sequence[Trial]) -> Evidence:
-        """What some trials are worth; see `harness.verdict.weigh`."""
+        """The evidence that some trials give; see `harness.verdict.weigh`."""
         return weigh(trials, self.expected, self.failure)
 
     def _from_log(self, word: Verdict) -> Evidence:
-        """A word of somebody else's is worth as much as one found here."""
+        """A verdict from a log counts as much as one found here."""
         runs = self.plan.runs or 1
         return {
             Verdict.BAD: Evidence(bad=1),
@@ -150,16 +151,16 @@ class EvidenceLog:
         return sum(one.bad for one in seen), sum(one.quiet for one in seen)
 
     def crash(self, sha: str | None) -> Trial | None:
-        """A trial that showed the expected crash: of this commit, else of any."""
+        """A trial that showed the expected crash: of this commit, or else of any."""
         trials = [*self.of(sha or ""), *(trial for other in self.trials for trial in self.of(other))]
-        return next((trial for trial in trials if self._judge([trial]).word is Verdict.BAD), None)
+        return next((trial for trial in trials if self._judge([trial]).verdict is Verdict.BAD), None)
 
     def boots(self) -> int:
         """How many boots there were."""
         return sum(trial.outcome is not Outcome.BUILD_FAILED for sha in self.trials for trial in self.of(sha))
 
     def builds(self) -> int:
-        """How many builds there were, failed ones too."""
+        """How many builds there were, failed ones included."""
         return sum(kernel.built or kernel.signature is None for kernel in self.kernels.values())
 
     def rates(self) -> Rates:
@@ -171,15 +172,15 @@ class EvidenceLog:
         )
 
     def steps(self, subject: Callable[[str], str]) -> tuple[Step, ...]:
-        """What came of each commit, in the order in which they were tried.
+        """The outcome of each commit, in the order in which they were tried.
 
         Args:
-            subject: gives a commit's subject line.
+            subject: returns a commit's subject line.
         """
         steps = []
         for sha in [*(sha for sha in self.log if sha not in self.order), *self.order]:
-            verdict = self.verdict(sha)
-            if verdict is None:
+            judged = self.verdict(sha)
+            if judged is None:
                 continue
             kernel = self.kernels.get(sha, Built(None, 0.0, False))
             trials = [trial for trial in self.of(sha) if trial.outcome is not Outcome.BUILD_FAILED]
@@ -189,12 +190,12 @@ class EvidenceLog:
                     sha,
                     next((tried.role for tried in self.trials.get(sha, ())), "commit"),
                     subject(sha),
-                    verdict.word,
-                    verdict.reason,
+                    judged.verdict,
+                    judged.reason,
                     kernel.built and kernel.signature is not None,
                     len(trials),
                     round(seconds, 2),
-                    kernel.mended,
+                    kernel.fixups,
                 )
             )
         return tuple(steps)

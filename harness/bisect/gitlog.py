@@ -15,9 +15,10 @@ def render(plan: Plan, new: str, old: Sequence[str], steps: Iterable[Step], culp
     """The log.
 
     Args:
-        new: the end that has the commit that is looked for.  old: the ends that do not.
+        new: the end that has the culprit.
+        old: the ends that do not.
         steps: what was tried, in order; the ends need not be among them.
-        culprit: the commit that was found.
+        culprit: the commit found.
     """
     steps = [step for step in steps if step.role in ("commit", "again")]
     subjects = {step.commit: step.subject for step in steps}
@@ -42,11 +43,12 @@ def render(plan: Plan, new: str, old: Sequence[str], steps: Iterable[Step], culp
 
 @dataclass(frozen=True)
 class Taken:
-    """A log as it was read: revisions as they stand there.
+    """A log as read, with revisions as written there.
 
     Attributes:
-        new, old: the ends, as far as the log names them.
-        words: what was found of other commits, in order; whether each is new (True), old or skipped (None).
+        new: the ends that have the culprit, as far as the log names them.
+        old: the ends that do not, likewise.
+        words: other commits, in order: new (True), old (False) or skipped (None).
         terms: git's words for new and old.
     """
 
@@ -62,10 +64,10 @@ def read(text: str, name: str) -> Taken:
     """Read a log.
 
     Args:
-        name: of the file, for errors.
+        name: the file's name, for errors.
 
     Raises:
-        UserError: this is no such log; the message names the line.
+        UserError: not such a log; the message names the line.
     """
     terms, paths, first_parent, started = ("bad", "good"), (), False, False
     new: list[str] = []
@@ -80,14 +82,14 @@ def read(text: str, name: str) -> Taken:
         except ValueError as error:
             raise UserError(f"{name}:{number}: {error}") from error
         if command[:2] != ["git", "bisect"] or len(command) < 3:
-            raise UserError(f"{name}:{number}: no line of a `git bisect log`: {line!r}")
+            raise UserError(f"{name}:{number}: not a line of `git bisect log`: {line!r}")
         verb, args = command[2], command[3:]
         if verb == "start":
             started, new, old, words = True, [], [], []
             terms, first_parent, revisions, taken_paths = _start(args)
             new, old = revisions[:1], revisions[1:]
         elif not started:
-            raise UserError(f"{name}:{number}: this stands before any `git bisect start`")
+            raise UserError(f"{name}:{number}: this comes before any `git bisect start`")
         elif verb == "skip":
             words += [(revision, None) for revision in args]
         elif verb in (terms[0], "new") or (verb == "bad" and terms[0] == "bad"):
@@ -105,9 +107,9 @@ def read(text: str, name: str) -> Taken:
         elif verb == "terms":
             continue
         else:
-            raise UserError(f"{name}:{number}: {verb!r} is none of {terms[0]}, {terms[1]}, skip, start")
+            raise UserError(f"{name}:{number}: expected {terms[0]}, {terms[1]}, skip or start, got {verb!r}")
     if not started:
-        raise UserError(f"{name}: no `git bisect start` in it: this is no log of a bisection")
+        raise UserError(f"{name}: no `git bisect start` in it: not a bisect log")
     return Taken(tuple(new), tuple(old), tuple(words), taken_paths, first_parent, terms)
 
 

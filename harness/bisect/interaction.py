@@ -1,6 +1,6 @@
-"""Which change of the one side of a merge brings a regression together with which of the other.
+"""Which two changes, one on each side of a merge, cause a regression together.
 
-The merges that are tried are commits in the program's own repository.
+The trial merges are commits in the program's own repository.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from harness.search import Culprit, Evidence, History, Probe
 from harness.search.posterior import enough
 
 MOST_BOOTS = 200
-"""With as many runs as it takes, the search ends after so many boots: the culprit is known without it."""
+"""With `--runs auto`, the search ends after so many boots: the culprit is known without it."""
 
 
 @dataclass
 class InteractionSearch:
-    """Finds out which change of the one side of a merge does it together with which of the other.
+    """Finds the two changes, one on each side of a merge, that cause it together.
 
     Args:
         evaluator: tries commits.
         search_for: makes searches.
-        merge: a merge with the regression (or the fix), both of whose parents are without.
+        merge: a merge with the regression (or the fix), whose parents both lack it.
         parents: the verdicts of its parents.
     """
 
@@ -41,32 +41,30 @@ class InteractionSearch:
         self.made: dict[str, str] = {}
 
     def find(self) -> MergeInteraction:
-        """The result, as far as it can be told."""
+        """The result, as far as it is known."""
         sides = tuple(self.parents)
         if len(sides) != 2:
-            return self._said(
-                f"a merge of {len(sides)}, each {self.plan.terms[1]}: which of them together was not tried"
-            )
+            return self._said(f"a merge of {len(sides)}, each {self.plan.terms[1]}: their combinations were not tried")
         tree = self.git.merged_tree(*sides)
         if isinstance(tree, Conflict):
-            return self._said(f"both sides are {self.plan.terms[1]}; the merge settles conflicts by hand in {tree}")
+            return self._said(f"both sides are {self.plan.terms[1]}; the merge resolves conflicts by hand in {tree}")
         whole = self.merge
         if tree != self.git.commit(self.merge).tree:
             whole = self.git.make_commit(tree, sides, f"{sides[0][:12]} and {sides[1][:12]}, merged by git alone\n").sha
-            verdict = self.evaluator.again(whole, "merge", self._runs())
-            if verdict.word is not self.plan.sought:
-                told = "cannot be told" if verdict.word is Verdict.SKIP else f"is {self.plan.terms[1]}"
+            judged = self.evaluator.again(whole, "merge", self._runs())
+            if judged.verdict is not self.plan.sought:
+                told = "is inconclusive" if judged.verdict is Verdict.SKIP else f"is {self.plan.terms[1]}"
                 return self._said(
                     f"both sides are {self.plan.terms[1]}, and git's own merge of them {told}: "
-                    "what the merge changes beyond that brings it"
+                    "what the merge changes beyond that causes it"
                 )
         needs = [self._side(sides[0], sides[1], whole), self._side(sides[1], sides[0], whole)]
         found = tuple(one for one in needs if one is not None)
         if len(found) < 2:
-            why = f": {self._boots()} boots did not tell" if self._too_dear() else " cannot be told"
+            why = f" is open after {self._boots()} boots" if self._too_dear() else " is unknown"
             return self._said(f"both sides are needed; which change of each{why}", found)
         one, other = (f'{sha[:12]} ("{self.git.commit(sha).subject}")' for sha in found)
-        return self._said(f"neither side does it alone: it takes {one} of the one and {other} of the other", found)
+        return self._said(f"neither side does it alone: it takes {one} from one side and {other} from the other", found)
 
     def _runs(self) -> int:
         return self.plan.runs or enough(0, 0, self.plan.confidence)
@@ -81,7 +79,7 @@ class InteractionSearch:
         return MergeInteraction(self.parents, needs, reason)
 
     def _side(self, fixed: str, side: str, whole: str) -> str | None:
-        """The first commit of `side` that, merged into the tip of the other side, does it."""
+        """The first commit of `side` that causes it when merged into the tip of the other side."""
         above = self.git.history(side, (fixed,))
         history = History(tuple(above), above, (fixed,), self.plan.find_fix)
         evidence_log = self.evaluator.evidence_log
@@ -97,7 +95,7 @@ class InteractionSearch:
                 known[test.commit] = Evidence(skip=f"it does not merge with {fixed[:12]}")
                 return True
             before = known.get(test.commit)
-            # What an earlier session found out is taken as it is.
+            # What an earlier session found is taken as is.
             if before is not None or evidence_log.evidence(sha) is None:
                 if self._too_dear():
                     return False

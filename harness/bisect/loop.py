@@ -1,4 +1,4 @@
-"""A search is asked what to try, until it has an answer; and who is told of that."""
+"""Asks a search what to try until it has an answer, and keeps a watcher informed."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ SearchFor = Callable[[History], Search]
 
 
 def search_for(plan: Plan, rates: Callable[[], Rates]) -> SearchFor:
-    """What makes the search that a plan asks for.
+    """The maker of the search that a plan asks for.
 
     Args:
-        rates: gives what builds and boots take here.
+        rates: what builds and boots take here.
     """
 
     def make(history: History) -> Search:
@@ -36,15 +36,15 @@ def search_for(plan: Plan, rates: Callable[[], Rates]) -> SearchFor:
 
 @dataclass(frozen=True)
 class State:
-    """Where a bisection is, for whoever watches it.
+    """The state of a bisection, for a watcher.
 
     Attributes:
         commits: the range from the old ends to the new one, oldest first.
-        suspects: those of them that may still be the one.
-        in_hand: what is tried now, and how often it will be.
+        suspects: those of them that may still be the culprit.
+        in_hand: the commit being tried, and how often.
         left: about how many more commits will be tried.
-        words: the verdicts so far.
-        likely: the likeliest ones with their probabilities, where those are what is searched by.
+        words: the verdicts so far, by commit.
+        likely: the likeliest commits with their probabilities, if the search goes by these.
         rates: what builds and boots take here.
     """
 
@@ -59,16 +59,16 @@ class State:
 
 
 class Watcher(Protocol):
-    """Is told where a bisection is."""
+    """Follows a bisection."""
 
     def state(self, state: State) -> None:
         """A commit is about to be tried."""
 
-    def tried(self, commit: Commit, role: str, verdict: Judgement) -> None:
+    def tried(self, commit: Commit, role: str, judged: Judgement) -> None:
         """A commit was tried; `role` says why."""
 
     def note(self, text: str) -> None:
-        """Something that a reader should know."""
+        """Something worth telling the reader."""
 
 
 def seek(
@@ -77,16 +77,16 @@ def seek(
     built: Callable[[], Set[str]],
     attempt: Callable[[Probe], bool],
 ) -> Culprit | Inconclusive:
-    """Ask a search and try what it wants, until it has an answer.
+    """Ask a search and try what it asks for, until it has an answer.
 
     Args:
-        search: gives the search; another one where the range has changed.
-        evidence: gives all that is known by now.
-        built: gives the commits that have an image by now.
-        attempt: tries a commit, and says whether anything was learned.
+        search: the search; another one if the range has changed.
+        evidence: all that is known so far.
+        built: the commits that have an image.
+        attempt: tries a commit and returns whether anything was learned.
     """
     while isinstance(decision := search().decide(evidence(), built()), Probe):
         if not attempt(decision):
             sha = decision.commit
-            return Inconclusive(f"another trial of {sha[:12]} tells nothing more", (sha,))
+            return Inconclusive(f"another trial of {sha[:12]} would add nothing", (sha,))
     return decision

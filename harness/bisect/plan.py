@@ -25,16 +25,19 @@ class Plan:
     """What is to be found.
 
     Attributes:
-        scenario: its id.  digest: changes when the scenario does.
-        tree: its name, path or URL.  arch: for what is built.
-        bad: commits that show the regression.  good: commits that do not; none: a release is looked for.
+        scenario: its id.
+        digest: changes when the scenario does.
+        tree: its name, path or URL.
+        arch: the architecture to build for.
+        bad: commits that show the regression.
+        good: commits that do not; if empty, a good release is searched for.
         paths: only commits that change these are suspected.
         suspects: only these commits are suspected; none: all.
         first_parent: follow only the first parent of merges.
-        find_fix: look for the commit that ended the regression, not for the one that brought it.
-        runs: trials of each commit; None for as many as the evidence needs.
-        confidence: between 0 and 1, for `runs` None.
-        log: what a bisection of git's has found out: hashes and words, in order.
+        find_fix: find the commit that fixed the regression, not the one that introduced it.
+        runs: trials of each commit; None for as many as it takes.
+        confidence: between 0 and 1, used if `runs` is None.
+        log: what git's own bisection found: hashes and verdicts, in order.
     """
 
     scenario: str
@@ -53,7 +56,7 @@ class Plan:
 
     @property
     def new(self) -> tuple[str, ...]:
-        """The ends that have the commit that is looked for."""
+        """The ends that have the culprit."""
         return self.good if self.find_fix else self.bad
 
     @property
@@ -63,16 +66,16 @@ class Plan:
 
     @property
     def sought(self) -> Verdict:
-        """The verdict of commits that have the commit that is looked for."""
+        """The verdict of commits that have the culprit."""
         return Verdict.GOOD if self.find_fix else Verdict.BAD
 
     @property
     def terms(self) -> tuple[str, str]:
-        """Git's words for the state after and before the commit that is looked for."""
+        """Git's terms for the state after and before the culprit."""
         return ("fixed", "broken") if self.find_fix else ("bad", "good")
 
     def term(self, word: Verdict) -> str:
-        """Git's word, in this bisection, for a verdict."""
+        """Git's term for a verdict in this bisection."""
         if word is Verdict.SKIP:
             return "skip"
         return self.terms[0 if word is self.sought else 1]
@@ -90,14 +93,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Step:
-    """What came of one commit.
+    """The outcome of one commit.
 
     Attributes:
-        role: "commit" for one of the range; "parent", "revert", "merge" for what the verification tried.
-        built: an image was made of it here (not taken from the cache, not failed).
-        trials: boots; 0 where the build failed or another commit's image is the same.
+        role: "commit" for a commit of the range; "parent", "revert", "merge" for what the verification tried.
+        built: the image was built here (not from the cache, not failed).
+        trials: boots; 0 if the build failed or the image is that of another commit.
         seconds: of build and boots.
-        mended: what was applied to make it build and boot.
+        fixups: what was applied to make it build and boot.
     """
 
     commit: str
@@ -108,17 +111,17 @@ class Step:
     built: bool
     trials: int
     seconds: float
-    mended: tuple[str, ...] = ()
+    fixups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class MergeInteraction:
-    """What is known of a merge as culprit.
+    """What is known of a merge that is the culprit.
 
     Attributes:
         parents: the verdict of each parent.
         needs: a commit of each side: the merge shows the regression because it has both.
-        reason: for people.
+        reason: why, for people.
     """
 
     parents: Mapping[str, Verdict]
@@ -128,15 +131,15 @@ class MergeInteraction:
 
 @dataclass(frozen=True)
 class Result:
-    """What was found.
+    """The result of a bisection.
 
     Attributes:
-        reason: on one line.
-        culprit: the commit that was looked for.
-        candidates: where no single one can be named: each with its reason, the likeliest first.
-        checks: name to True, False, a verdict's word, "conflict", or None where it was not tried.
-        notes: whatever else a reader should know.
-        crash: a trial that showed the expected crash: the culprit's where there is one.
+        reason: why, on one line.
+        culprit: the commit found.
+        candidates: if no single culprit can be named: each with its reason, the likeliest first.
+        checks: by name: True, False, a verdict, "conflict", or None if it was not tried.
+        notes: what else a reader should know.
+        crash: a trial that showed the expected crash: the culprit's if there is one.
     """
 
     status: BisectStatus

@@ -46,8 +46,8 @@ class RangeSearch:
         search: its search.
         paths: only commits that change these are suspected.
         suspects: only these commits are suspected; none: all.
-        untried_bases: merge bases that cannot be tried.
-        notes: what was found out on the way.
+        untried_bases: merge bases that cannot be tested.
+        notes: what was found along the way.
     """
 
     def __init__(self, evaluator: Evaluator, search_for: SearchFor) -> None:
@@ -61,24 +61,24 @@ class RangeSearch:
         self.history = History((), {}, ())
 
     def note(self, text: str) -> None:
-        """Something that the result has to say too."""
+        """Add a note to the result."""
         if text not in self.notes:
             self.notes.append(text)
             self.evaluator.watcher.note(text)
 
     def find(self) -> Culprit | Inconclusive:
-        """Search, in one range after the other where the first turns out not to hold what is looked for."""
+        """Search; where a range turns out not to have the culprit, go on with the next."""
         new = self._new_end()
         if self.plan.old:
             return self._between(new, self.plan.old)
         return self._from_releases(new)
 
     def _new_end(self) -> str:
-        """The oldest of the new ends: what brought the regression is in all of them, so it is in that one."""
+        """The oldest of the new ends: the culprit is in all of them, so it is in that one."""
         ends = list(dict.fromkeys(self.plan.new))
         oldest = [a for a in ends if not any(a != b and self.git.is_ancestor(b, a) for b in ends)]
         for extra in oldest[1:]:
-            self.note(f"{extra[:12]} is left aside: it does not lie on one line with {oldest[0][:12]}")
+            self.note(f"{extra[:12]} is left out: neither it nor {oldest[0][:12]} is an ancestor of the other")
         return oldest[0]
 
     def _from_releases(self, new: str) -> Culprit | Inconclusive:
@@ -87,13 +87,13 @@ class RangeSearch:
         for tag, sha in wider:
             self.evaluator.watcher.note(f"is {tag} good?")
             found = self._between(new, (sha,))
-            verdict = self.evaluator.evidence_log.verdict(sha)
-            if verdict is None:  # the bad end ended it
+            judged = self.evaluator.evidence_log.verdict(sha)
+            if judged is None:  # the bad end ended it
                 return found
-            if verdict.word is Verdict.GOOD:
+            if judged.verdict is Verdict.GOOD:
                 return found
-            self.note(f"{tag} is no good end: {verdict.reason}")
-            if verdict.word is Verdict.BAD:
+            self.note(f"{tag} is not a good end: {judged.reason}")
+            if judged.verdict is Verdict.BAD:
                 new = sha
         return Inconclusive("no release before the bad end is good; name an older commit with --good")
 
@@ -106,7 +106,7 @@ class RangeSearch:
             at, step = (at + step, step * 2) if at + step < len(tags) or at == len(tags) - 1 else (len(tags) - 1, 1)
 
     def _between(self, new: str, old: Sequence[str]) -> Culprit | Inconclusive:
-        """Search the range between ends; where an old end is not an ancestor, the merge base is an old end too."""
+        """Search the range between ends; the merge base with an old end that is not an ancestor is an old end too."""
         bases = {
             base: end
             for end in old
@@ -125,24 +125,24 @@ class RangeSearch:
             if base is None or isinstance(found, Culprit):
                 break
             if self._word(base) is Verdict.SKIP:
-                # git, too, goes on without: what is found is proven only if its parent turns out well.
-                self.note(f"the merge base {base[:12]} cannot be tried; going on without it")
+                # git, too, goes on without it: the culprit is verified only if its parent is.
+                self.note(f"the merge base {base[:12]} cannot be tested; going on without it")
                 self.untried_bases.append(base)
                 del bases[base]
                 continue
             return self._base_is_new(base, bases[base], new)
         for base, end in bases.items():
             if self._word(base) is self._old_word:
-                side = "fixed" if self.plan.find_fix else "bad"
+                what, side = ("fix", "fixed") if self.plan.find_fix else ("regression", "bad")
                 self.note(
-                    f"{end[:12]} is no ancestor of {new[:12]}; their merge base {base[:12]} is "
-                    f"{self.plan.terms[1]}, so what is looked for lies on the {side} side of it"
+                    f"{end[:12]} is not an ancestor of {new[:12]}; their merge base {base[:12]} is "
+                    f"{self.plan.terms[1]}, so the {what} is on the {side} side of it"
                 )
         return found
 
     def _word(self, sha: str) -> Verdict | None:
-        verdict = self.evaluator.evidence_log.verdict(sha)
-        return verdict.word if verdict else None
+        judged = self.evaluator.evidence_log.verdict(sha)
+        return judged.verdict if judged else None
 
     @property
     def _old_word(self) -> Verdict:
@@ -152,12 +152,12 @@ class RangeSearch:
         if self.plan.find_fix:
             what = (
                 f"the merge base {base[:12]} is fixed already: nothing between it and {new[:12]} is a fix; "
-                f"what broke {old[:12]} lies on its own side: look for it with --good {base[:12]} --bad {old[:12]}"
+                f"what broke {old[:12]} is on its own side: find it with --good {base[:12]} --bad {old[:12]}"
             )
         else:
             what = (
                 f"the merge base {base[:12]} is bad too: the regression is older, and {old[:12]} has a fix that "
-                f"{new[:12]} lacks: look for it with --find-fix --bad {base[:12]} --good {old[:12]}"
+                f"{new[:12]} lacks: find it with --find-fix --bad {base[:12]} --good {old[:12]}"
             )
         return Inconclusive(what)
 
@@ -180,20 +180,20 @@ class RangeSearch:
         return " ".join(self.paths) or ("the suspects" if self.suspects else "")
 
     def widen(self) -> Culprit | Inconclusive:
-        """Search on outside of paths and suspects: what is looked for lies between two of those commits."""
+        """Search on outside of paths and suspects: the culprit lies between two of those commits."""
         self.paths, self.suspects = (), frozenset()
         self._lay(self.history.new, self.history.old)
         return self.go_on()
 
     def go_on(self) -> Culprit | Inconclusive:
-        """Search the range with all that is known by now."""
+        """Search the range with what is known so far."""
         self._set_aside()
         self._leave_out(*self._tried())
         found = seek(lambda: self.search, self.evidence, lambda: self.evidence_log.built, self._attempt)
         if isinstance(found, Inconclusive) and found.candidates and self.untried_bases:
             bases = ", ".join(base[:12] for base in self.untried_bases)
             return replace(
-                found, reason=f"{found.reason}; it may be older, too: the merge base {bases} cannot be tried"
+                found, reason=f"{found.reason}; it may also be older: the merge base {bases} cannot be tested"
             )
         return found
 
@@ -201,7 +201,7 @@ class RangeSearch:
         """What is known of the range and its ends."""
         told = {sha: seen for sha in self._tried() if (seen := self.evidence_log.evidence(sha)) is not None}
         if self.plan.find_fix:
-            # What is quiet may be fixed, or never have had the crash.
+            # A quiet commit may be fixed, or never have had the crash.
             quiet = [sha for sha, seen in told.items() if seen.quiet and not seen.bad]
             for sha in (sha for sha in quiet if sha in self.history.parents):
                 had = self._had_the_crash(sha)
@@ -214,10 +214,10 @@ class RangeSearch:
     def _had_the_crash(self, sha: str) -> bool | str | None:
         """Whether a quiet commit has a broken one in its history.
 
-        If it has none, its merge bases with a broken end are without the regression too.
+        If it has none, its merge bases with a broken end do not have the regression either.
 
         Returns:
-            None where a merge base has yet to be tried; where one cannot be, the reason.
+            None if a merge base has yet to be tried; the reason if one cannot be tested.
         """
         seen = self.evidence_log.evidence
         known = (*self.evidence_log.log, *self.evidence_log.order)
@@ -228,11 +228,11 @@ class RangeSearch:
         told = {base: seen(base) or Evidence() for base in bases}
         for base, its in told.items():
             if its.skip is not None and its.untold != 1:
-                return f"its merge base {base[:12]} with the broken end cannot be tried: {its.skip}"
+                return f"its merge base {base[:12]} with the broken end cannot be tested: {its.skip}"
         return False if all(its.quiet >= self._enough() for its in told.values()) else None
 
     def never_had_it(self, sha: str) -> bool:
-        """Whether a quiet commit forked before the regression; what this takes is tried."""
+        """Whether a quiet commit forked before the regression; tries what it takes to know."""
         self._try_bases(sha)
         return self._had_the_crash(sha) is False
 
@@ -241,7 +241,7 @@ class RangeSearch:
         return self.evaluator.merge_bases(sha, self.history.old[0])
 
     def _enough(self) -> int:
-        """So many quiet trials show that a merge base never had the crash."""
+        """How many quiet trials show that a merge base never had the crash."""
         if self.plan.runs is not None:
             return self.plan.runs
         seen = [one for sha in self.evidence_log.order if (one := self.evidence_log.evidence(sha)) and one.bad]
@@ -264,14 +264,14 @@ class RangeSearch:
             self._lay(self.history.new, self.history.old)
 
     def _set_aside(self) -> None:
-        """A crash that was there on the end without the regression is not news on the other."""
+        """Ignore a crash that the end without the regression shows too: it is not news."""
         for end in self.history.quiet:
             if crash := self.evidence_log.no_news(end):
                 name = self.history.name(end)
                 told = glob.escape(crash.signature or crash.title)
                 pattern = Expectation(signature=told) if crash.signature else Expectation(title=told)
                 self.evaluator.ignore(Ignored(pattern, f"{name} shows it too"))
-                self.note(f"{name} shows {crash.title!r} too: that crash is set aside in this bisection")
+                self.note(f"{name} shows {crash.title!r} too: that crash is ignored in this bisection")
 
     def _tried(self) -> list[str]:
         here = {*self.history.commits, *self.history.old}
@@ -282,7 +282,7 @@ class RangeSearch:
         return [sha for sha in self._tried() if self.evidence_log.of(sha)]
 
     def _suspects(self, words: Mapping[str, Verdict]) -> frozenset[str]:
-        """The commits that are in all that have what is looked for, and in none that have not."""
+        """The commits that are in all commits that have the culprit, and in none that do not."""
         suspects = self.graph.everything
         for sha, word in words.items():
             if sha in self.graph.place and word is not Verdict.SKIP:
@@ -300,10 +300,10 @@ class RangeSearch:
         return tuple((self.history.commits[place], belief.of(place)) for place in belief.likeliest(0.9)[:5])
 
     def _attempt(self, test: Probe) -> bool:
-        """Try a commit; returns whether anything was learned."""
+        """Try a commit; return whether anything was learned."""
         evaluator, history, sha = self.evaluator, self.history, test.commit
         before, known = self.evidence(), sum(map(len, self.evidence_log.trials.values()))
-        told = {one: verdict.word for one in before if (verdict := self.evidence_log.verdict(one))}
+        told = {one: judged.verdict for one in before if (judged := self.evidence_log.verdict(one))}
         state = State(
             history.commits,
             self._suspects(told),
@@ -327,11 +327,11 @@ class RangeSearch:
 
     def _try(self, sha: str, runs: int, role: str) -> None:
         self.evaluator.attempt(sha, runs, role)
-        if verdict := self.evidence_log.verdict(sha):
-            self.evaluator.watcher.tried(self.evaluator.commit(sha), role, verdict)
+        if judged := self.evidence_log.verdict(sha):
+            self.evaluator.watcher.tried(self.evaluator.commit(sha), role, judged)
 
     def _try_bases(self, sha: str) -> None:
-        """Find out of a quiet commit whether it ever had the crash."""
+        """Find out whether a quiet commit ever had the crash."""
         seen = self.evidence_log.evidence(sha)
         if seen is None or seen.bad or not seen.quiet or self._had_the_crash(sha) is not None:
             return
@@ -341,7 +341,7 @@ class RangeSearch:
                 self._try(base, missing, "base")
 
     def write_log(self, culprit: str | None = None) -> None:
-        """Write what is known by now as `git bisect log` would."""
+        """Write what is known so far, as `git bisect log` would."""
         history = self.history
         steps = self.evidence_log.steps(lambda sha: self.evaluator.commit(sha).subject)
         if self.plan.runs is None:

@@ -1,4 +1,4 @@
-"""Verifies a culprit: tries it again, its parents, and it reverted.
+"""Verifies a culprit: tries it again, tries its parents, and reverts it.
 
 The reverts are commits in the program's own repository.
 """
@@ -14,13 +14,13 @@ from harness.model import Judgement, Verdict
 from harness.search.posterior import enough
 
 CONFLICT = "conflict"
-"""What a check says where the change does not apply."""
+"""The result of a check where the change does not apply."""
 
 QUIET_RUNS = 5
-"""Trials at least, in a verification, of what ought to be quiet: a parent quiet by chance makes a wrong culprit."""
+"""Least number of trials of what should be quiet: a parent that is quiet by chance makes a wrong culprit."""
 
 CRASHES = 3
-"""Crashes in a row, in a verification, of what ought to crash where one trial a commit was thought enough."""
+"""Crashes in a row that verify what should crash, with one run per commit."""
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Verification:
 
     Args:
         evaluator: tries commits.
-        range_: where the culprit was found.
+        range_: the range in which the culprit was found.
         culprit: its hash.
 
     Attributes:
@@ -57,35 +57,35 @@ class Verification:
         self.revert_names = ("revert_on_fix", "revert_on_fixed") if fix else ("revert_on_culprit", "revert_on_bad")
 
     def _runs(self, expected: Verdict) -> int:
-        """How many trials it takes here to believe that a commit is what it ought to be."""
+        """How many trials it takes to believe that a commit is as expected."""
         if self.plan.runs is not None:
             return max(self.plan.runs, QUIET_RUNS if expected is Verdict.GOOD else 1)
         return enough(*self.evidence_log.shown(self._crashing()), self.plan.confidence)
 
     def _crashing(self) -> list[str]:
-        """The commits of the range and its ends that crash if the culprit is the one."""
+        """The commits of the range and its ends that crash if the culprit is right."""
         ancestor = self.evaluator.is_ancestor
         return [sha for sha in self.range_.tried() if ancestor(self.culprit, sha) is not self.plan.find_fix]
 
     def first(self) -> None:
-        """Try the culprit and its parents once more; what they show is evidence like any other."""
+        """Try the culprit and its parents again; what they show is evidence like any other."""
         ends = ("broken_end", "fixed_end") if self.plan.find_fix else ("good_end", "bad_end")
         for name, end, word in (
             (ends[0], self.range_.history.old, self.old),
             (ends[1], (self.range_.history.new,), self.new),
         ):
             told = [self.evidence_log.verdict(sha) for sha in end]
-            self.checks[name] = all(one is not None and one.word is word for one in told)
+            self.checks[name] = all(one is not None and one.verdict is word for one in told)
         crashes = CRASHES if self.plan.runs == 1 else 1
         self.again = self.evaluator.again(self.culprit, "again", self._runs(self.new), crashes)
-        again = self.again.word
+        again = self.again.verdict
         self.checks[self.again_name] = None if again is Verdict.SKIP else again is self.new
         for parent in self.git.parents(self.culprit):
             runs = self._runs(self.old)
             if self.plan.runs is None and self.old is Verdict.GOOD:
-                # Its quiet trials of the search count as well; one at least is made afresh.
+                # Its quiet trials from the search count too; at least one is fresh.
                 runs = max(1, runs - self.evidence_log.shown([parent])[1] + len(self.evidence_log.of(parent, "parent")))
-            self.parents[parent] = self.evaluator.again(parent, "parent", runs, crashes).word
+            self.parents[parent] = self.evaluator.again(parent, "parent", runs, crashes).verdict
             if self.plan.find_fix and self.parents[parent] is self.new and self.range_.never_had_it(parent):
                 self.never.append(parent)
         words = self._parents()
@@ -99,11 +99,11 @@ class Verification:
 
     @property
     def outside(self) -> bool:
-        """Whether what is looked for may lie before the culprit, in commits that are not suspected."""
+        """Whether the real culprit may be older, among commits that are not suspected."""
         return bool(self.range_.narrowed) and any(word is not self.old for word in self._parents())
 
     def doubt(self) -> tuple[str, tuple[str, ...]] | None:
-        """Why this is no culprit, with the commits that it may be; None where it is one."""
+        """Why this is not the culprit, with the commits that may be; None if it is."""
         name, new = self.culprit[:12], self.plan.terms[0]
         if (
             self.checks[self.again_name] is False
@@ -111,12 +111,12 @@ class Verification:
             and self.evidence_log.shown([self.culprit])[0]
         ):
             self.notes.append(f"{name} did not crash when it was tried again; that is counted in the confidence")
-        elif self.again.word is Verdict.SKIP:
-            return f"{name} was tried again and could not be told: {self.again.reason}", (self.culprit,)
+        elif self.again.verdict is Verdict.SKIP:
+            return f"{name} was inconclusive when it was tried again: {self.again.reason}", (self.culprit,)
         elif not self.checks[self.again_name]:
-            often = "one run a commit is" if self.plan.runs == 1 else f"{self.plan.runs} runs a commit are"
+            often = "one run per commit is" if self.plan.runs == 1 else f"{self.plan.runs} runs per commit are"
             remedy = f"; {often} too few: use --runs auto" if self.plan.runs else ""
-            return f"{name} was tried again and was not {new}: the crash comes only sometimes{remedy}", (self.culprit,)
+            return f"{name} was not {new} when it was tried again: the crash is intermittent{remedy}", (self.culprit,)
         for parent, word in self.parents.items():
             if self.plan.first_parent and parent != next(iter(self.parents)):
                 if word is self.new:
@@ -127,35 +127,35 @@ class Verification:
                 continue
             if word is self.new:
                 inside = tuple(self.git.history(parent, self.range_.history.old))
-                return f"its parent {parent[:12]} is {new} too: the commit that is looked for is older", inside[::-1]
+                return f"its parent {parent[:12]} is {new} too: the culprit is older", inside[::-1]
             if word is Verdict.SKIP:
                 if not self._surely_old(parent):
                     return self._untried(parent), (self.culprit, parent)
-                self.notes.append(f"the parent {parent[:12]} cannot be tried; it is part of a {self.plan.terms[1]} end")
+                self.notes.append(
+                    f"the parent {parent[:12]} cannot be tested; it is part of a {self.plan.terms[1]} end"
+                )
             mine, its = self.evidence_log.kernels.get(self.culprit), self.evidence_log.kernels.get(parent)
             if mine and its and mine.signature is not None and mine.signature == its.signature:
-                return f"the image of {name} is that of its parent {parent[:12]}: it cannot make the difference", ()
+                return f"{name} and its parent {parent[:12]} have identical images: it cannot be the culprit", ()
         return None
 
     def _surely_old(self, parent: str) -> bool:
-        """Whether an end says of a commit that cannot be tried that it is without what is looked for.
+        """Whether an end shows that a commit that cannot be tested does not have the culprit.
 
-        An end on another branch says nothing: it may have a fix that the new end lacks.
+        An end on another branch shows nothing: it may have a fix that the new end lacks.
         """
         ancestor, verdict = self.evaluator.is_ancestor, self.evidence_log.verdict
         history = self.range_.history
-        ends = [end for end in history.old if (told := verdict(end)) is not None and told.word is self.old]
+        ends = [end for end in history.old if (told := verdict(end)) is not None and told.verdict is self.old]
         return any(ancestor(parent, end) and ancestor(end, history.new) for end in ends)
 
     def _untried(self, parent: str) -> str:
         if parent in self.range_.untried_bases:
-            return (
-                f"the merge base {parent[:12]} cannot be tried: {self.culprit[:12]} or an older commit may be the one"
-            )
-        return f"its parent {parent[:12]} cannot be tried"
+            return f"the merge base {parent[:12]} cannot be tested: the culprit may be {self.culprit[:12]} or older"
+        return f"its parent {parent[:12]} cannot be tested"
 
     def revert(self) -> None:
-        """The culprit reverted where it stands, and on the new end."""
+        """Revert the culprit in place, and on the new end."""
         where, on_end = self.revert_names
         parent, end = next(iter(self.parents), None), self.range_.history.new
         if parent is None:
@@ -163,7 +163,7 @@ class Verification:
             return
         subject = self.git.commit(self.culprit).subject
         message = f'Revert "{subject}"\n\nThis reverts commit {self.culprit}.\n'
-        # Reverted where it stands, what is left is its parent's source, which was just tried.
+        # Reverting it in place gives its parent's source, which was just tried.
         self.checks[where] = str(self.parents[parent])
         if end == self.culprit:
             self.checks[on_end] = self.checks[where]
@@ -175,14 +175,12 @@ class Verification:
             return
         if tree == self.git.commit(end).tree:
             self.checks[on_end] = None
-            self.notes.append(f"reverting it on {end[:12]} changes nothing: its change is no longer there")
+            self.notes.append(f"reverting it on {end[:12]} changes nothing: the change is already gone")
             return
         made = self.git.make_commit(tree, [end], message)
-        verdict = self.evaluator.again(made.sha, "revert", self._runs(self.old))
-        self.checks[on_end] = str(verdict.word)
-        if verdict.word is Verdict.SKIP:
-            self.notes.append(f"reverted on {end[:12]} it cannot be told: {verdict.reason}")
-        elif verdict.word is self.new:
-            self.notes.append(
-                f"reverting it on {end[:12]} does not change what that does: something after it has the same effect"
-            )
+        judged = self.evaluator.again(made.sha, "revert", self._runs(self.old))
+        self.checks[on_end] = str(judged.verdict)
+        if judged.verdict is Verdict.SKIP:
+            self.notes.append(f"reverting it on {end[:12]} is inconclusive: {judged.reason}")
+        elif judged.verdict is self.new:
+            self.notes.append(f"reverting it on {end[:12]} does not help: something after it has the same effect")

@@ -1,8 +1,8 @@
 """The command line: the only part that prints, reads arguments or exits.
 
 Exit status: 0 what was asked holds; 1 it does not; 2 wrong usage or input; 3 the machinery failed
-and nothing can be said, or an error that nobody foresaw; 130 interrupted (Ctrl-C, SIGTERM, SIGHUP);
-141 nobody reads standard output any more.  `step` has git's own: 0 good, 1 bad, 125 cannot tell,
+and nothing can be said, or an unexpected error; 130 interrupted (Ctrl-C, SIGTERM, SIGHUP);
+141 standard output was closed.  `step` uses git's: 0 good, 1 bad, 125 cannot tell,
 128 and up stop the bisection.
 """
 
@@ -21,25 +21,25 @@ from harness.cli import streams
 from harness.errors import InfrastructureError, RegressError, UserError
 
 COMMANDS = {
-    "run": "try a scenario on its known commits, and say whether the regression shows",
-    "bisect": "find the commit that brought the regression, or ended it, and prove it",
-    "step": "try the commit that git bisect has checked out; for `git bisect run`",
-    "try": "try patches on a scenario's bad commit: a table of patches by scenarios",
-    "nightly": "try scenarios on the newest linux-next, and say what is new and which commit brought it",
-    "report": "a stored result in another format",
-    "import": "make a draft scenario of a mailing-list thread, a message or a console log",
-    "list": "the scenarios",
-    "new": "write a scenario to start from",
-    "show": "what a scenario runs, on what, and what it expects",
-    "oops": "the crashes in a console log",
-    "doctor": "what this machine has and lacks",
+    "run": "try a scenario on its known commits and say whether the regression shows",
+    "bisect": "find and verify the commit that introduced the regression, or fixed it",
+    "step": "try the commit that git bisect checked out; for `git bisect run`",
+    "try": "try patches on a scenario's bad commit; a table of patches by scenarios",
+    "nightly": "try scenarios on the newest linux-next; say what is new and which commit introduced it",
+    "report": "print a stored result in another format",
+    "import": "make a draft scenario from a mailing-list thread, a message or a console log",
+    "list": "list the scenarios",
+    "new": "write a new scenario to start from",
+    "show": "show what a scenario runs, on what, and what it expects",
+    "oops": "find the crashes in a console log",
+    "doctor": "check what this machine has and lacks",
 }
 
 MODULES = {"import": "import_", "list": "list_", "try": "try_"}
-"""The modules of commands whose names are taken in Python."""
+"""Modules of commands whose names are reserved in Python."""
 
 STOP = 128
-"""What makes `git bisect run` stop."""
+"""The exit status that stops `git bisect run`."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,20 +58,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     status = streams.flushed(_guarded(arguments, named, options))
     if named != "step":
         return status
-    # To git nearly every exit status means "bad": only what is a verdict may pass for one.
+    # To git nearly every exit status means "bad": only a verdict may look like one.
     return int(options.verdict) if status == 0 and hasattr(options, "verdict") else max(STOP, status)
 
 
 def _parse(arguments: Sequence[str], named: str | None, options: argparse.Namespace) -> None:
     parser = argparse.ArgumentParser(
-        prog="regress", description="Does this kernel show this regression, and which commit brought it?"
+        prog="regress", description="Does this kernel show this regression, and which commit introduced it?"
     )
     parser.add_argument("--version", action="version", version=f"regress {VERSION}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         if name == named:
-            # Only the command in hand is imported: a start costs what that command needs.
+            # Import only the given command, so that a start costs only what it needs.
             module = importlib.import_module(f"harness.cli.{MODULES.get(name, name)}")
             module.configure(command)
             command.set_defaults(run=module.run)
@@ -79,11 +79,11 @@ def _parse(arguments: Sequence[str], named: str | None, options: argparse.Namesp
 
 
 def _guarded(arguments: Sequence[str], named: str | None, options: argparse.Namespace) -> int:
-    """Parse and run; whatever goes wrong becomes a message and an exit status."""
+    """Parse and run; any failure becomes a message and an exit status."""
     try:
         _parse(arguments, named, options)
         return int(options.run(options))
-    except SystemExit as end:  # argparse has said what there is to say
+    except SystemExit as end:  # argparse has printed its message
         return end.code if isinstance(end.code, int) else 2
     except UserError as error:
         print(f"regress: {error}", file=sys.stderr)
@@ -107,7 +107,7 @@ def _guarded(arguments: Sequence[str], named: str | None, options: argparse.Name
 
 
 def _traceback() -> str:
-    """Keep the traceback of the error at hand, and say where it is; where it cannot be written, the text itself."""
+    """Save the traceback of the current error and say where; if it cannot be written, return the text itself."""
     text = traceback.format_exc()
     try:
         descriptor, path = tempfile.mkstemp(prefix="regress-traceback-", suffix=".txt")

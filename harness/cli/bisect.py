@@ -10,6 +10,7 @@ from typing import Any
 
 from harness import assessment, document, record
 from harness.bisect import Bisection, BisectStatus, Evaluator, EvidenceLog, Plan, Result, gitlog, search_for
+from harness.bisect.narrowing import narrowing
 from harness.cli import environment
 from harness.cli.environment import Environment
 from harness.cli.view import View
@@ -17,8 +18,8 @@ from harness.digest import digest
 from harness.errors import UserError
 from harness.files import write_atomically
 from harness.interrupts import Interrupts
+from harness.kernel import maintainers
 from harness.kernel.build import KernelBuilder
-from harness.kernel.maintainers import maintainers
 from harness.kernel.tree import Tree
 from harness.model import Range, Revision, Trial, Verdict
 from harness.record import Run
@@ -36,34 +37,40 @@ def configure(parser: argparse.ArgumentParser) -> None:
     environment.configure(parser)
     parser.add_argument("--tree", metavar="NAME|PATH|URL", help="the kernel tree; default: mainline, else the replay")
     parser.add_argument(
-        "--good", metavar="REV", action="append", default=[], help="without the regression (repeatable)"
+        "--good", metavar="REV", action="append", default=[], help="a commit without the regression (repeatable)"
     )
-    parser.add_argument("--bad", metavar="REV", action="append", default=[], help="with the regression (repeatable)")
     parser.add_argument(
-        "--path", metavar="PATH", action="append", default=[], help="suspect only commits that change this (repeatable)"
+        "--bad", metavar="REV", action="append", default=[], help="a commit with the regression (repeatable)"
+    )
+    parser.add_argument(
+        "--path",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="suspect only commits that change this path (repeatable)",
     )
     parser.add_argument("--first-parent", action="store_true", help="follow only the first parent of merges")
-    parser.add_argument("--find-fix", action="store_true", help="look for the commit that ended the regression")
+    parser.add_argument("--find-fix", action="store_true", help="find the commit that fixed the regression")
     parser.add_argument(
         "--runs",
         type=_runs,
         metavar="N|auto",
-        help="boots of each commit, or as many as it takes (default: 1)",
+        help="boots per commit, or `auto`: as many as it takes (default: 1)",
     )
     parser.add_argument(
-        "--confidence", type=_confidence, metavar="P", help="when --runs auto has enough (default: 0.99)"
+        "--confidence", type=_confidence, metavar="P", help="how sure --runs auto has to be (default: 0.99)"
     )
     parser.add_argument(
         *("--resume", "-r"),
         nargs="?",
         const="",
         metavar="LOG|RESULT",
-        help="go on: with the last bisection of this scenario, with a result folder, or with a `git bisect log`",
+        help="resume the last bisection of this scenario, the one in a result folder, or a `git bisect log`",
     )
 
 
 AUTO = "auto"
-"""As many runs of a commit as the evidence needs."""
+"""As many runs of a commit as it takes."""
 
 
 def _runs(text: str) -> int | str:
@@ -131,8 +138,8 @@ class Search:
 
     def stopped(self, status: str, reason: str) -> End:
         """See `harness.session.Loop`."""
-        when = "" if status == assessment.INTERRUPTED else " when that is well again"
-        return self._end(self.bisection.result(BisectStatus(status), f"{reason}; --resume goes on{when}"))
+        when = "" if status == assessment.INTERRUPTED else " once that is fixed"
+        return self._end(self.bisection.result(BisectStatus(status), f"{reason}; continue with --resume{when}"))
 
     @property
     def progress(self) -> str:
@@ -142,20 +149,27 @@ class Search:
     def _end(self, result: Result) -> End:
         git = self.tree.workspace
         self.crash = result.crash
-        return End(str(result.status), result.reason, document.findings(result, lambda sha: git.commit(sha).subject))
+        found = document.findings(result, lambda sha: git.commit(sha).subject)
+        if graph := getattr(self.bisection.range, "graph", None):
+            found["narrowing"] = narrowing(graph, result.steps, self.plan.sought)
+        if result.crash:
+            found["crash"] = self.journal.told(result.crash)
+        if result.culprit:
+            found["commit"] = maintainers.described(self.tree, result.culprit, self.plan.bad[0])
+            found["log"] = (self.journal.folder / "bisect.log").read_text(encoding="utf-8")
+        return End(str(result.status), result.reason, found)
 
     def keep(self, told: dict[str, Any], folder: Path) -> None:
-        """Write `repro.sh` of a kernel that crashed, and a mail about the culprit."""
+        """Write `repro.sh` for a kernel that crashed, and a mail about the culprit."""
         scenario = self.runner.scenario
         if self.crash and scenario.machine_command is None:
             repro.write(self.crash.folder.parent, scenario)
         if told["culprit"]:
-            people = maintainers(self.tree, told["culprit"])
-            write_atomically(folder / "report.txt", mail.render(told, scenario, self.tree, self.crash, people))
+            write_atomically(folder / "report.txt", mail.render(told))
 
 
 class _Planning:
-    """The arguments, a journal or a log of git's become a plan."""
+    """Makes a plan from the arguments, a journal or a `git bisect log`."""
 
     def __init__(self, here: Environment, options: argparse.Namespace) -> None:
         self.here, self.options, self.scenario = here, options, here.scenario
@@ -163,12 +177,12 @@ class _Planning:
         if len(self.scenario.ways) > 1:
             names = ", ".join(way.name for way in self.scenario.ways)
             raise UserError(
-                f"{self.scenario.id} is booted in several ways ({names}), and each may have a culprit of its own: "
-                f"name one, as {self.scenario.id}:{self.scenario.ways[0].name}"
+                f"{self.scenario.id} has several variants ({names}), and each may have its own culprit: "
+                f"name one, such as {self.scenario.id}:{self.scenario.ways[0].name}"
             )
 
     def decide(self) -> tuple[Tree, Plan, Run | None]:
-        """Tree, plan, and the run that goes on, if one does."""
+        """Tree, plan, and the run that is resumed, if any."""
         resume = self.options.resume
         if resume is None:
             return self._new(None)
@@ -176,18 +190,22 @@ class _Planning:
         ends = ("good", "bad", "path", "first_parent")
         for name in ends if log else (*ends, "find_fix", "runs", "confidence"):
             if getattr(self.options, name):
-                raise UserError(f"--{name.replace('_', '-')} does not go with --resume: it goes on as it was started")
+                raise UserError(
+                    f"--{name.replace('_', '-')} does not go with --resume, which keeps the options of the start"
+                )
         return self._new(log) if log else self._old(Path(resume).resolve() if resume else None)
 
     def _old(self, folder: Path | None) -> tuple[Tree, Plan, Run]:
-        """Go on with an own bisection: the one in a folder, or the last of this scenario."""
+        """Resume a bisection of our own: the one in a folder, or the last of this scenario."""
         known = record.bisections(folder.parent if folder else self.here.results)
         if folder:
             mine = [(run, plan) for run, plan, _ in known if run.folder.name == folder.name]
-            missing = f"--resume {folder}: neither a result of `regress bisect` nor a log of `git bisect log`"
+            missing = f"--resume {folder}: neither a result of `regress bisect` nor a `git bisect log`"
+            if not (folder.parent / "index.sqlite").exists():
+                missing += f"; a result needs its journal beside it; move index.sqlite to {folder.parent} too"
         else:
             mine = [(r, plan) for r, plan, status in known if plan["scenario"] == self.scenario.id and status in OPEN]
-            missing = f"no bisection of {self.scenario.id} in {self.here.results} is left to go on with"
+            missing = f"no unfinished bisection of {self.scenario.id} in {self.here.results}"
         if not mine:
             raise UserError(missing)
         stored, data = mine[0]
@@ -196,11 +214,11 @@ class _Planning:
             raise UserError(f"{stored.folder} is a bisection of {plan.scenario}, not of {self.scenario.id}")
         if plan.digest != self.digest:
             raise UserError(
-                f"{self.scenario.id} was changed after {stored.folder} was begun: what was found may not hold now; "
-                "start anew without --resume"
+                f"{self.scenario.id} was changed after {stored.folder} was started, so its results may no longer hold; "
+                "start over without --resume"
             )
         if self.here.arch != plan.arch:
-            raise UserError(f"{stored.folder} is a bisection for {plan.arch}: say --arch {plan.arch}")
+            raise UserError(f"{stored.folder} is a bisection for {plan.arch}: use --arch {plan.arch}")
         if self.options.tree and _lasting(self.options.tree) != plan.tree:
             raise UserError(f"{stored.folder} is a bisection of {plan.tree}, not of {self.options.tree}")
         return self._tree(plan.tree), plan, stored
@@ -208,12 +226,14 @@ class _Planning:
     def _tree(self, name: str | None) -> Tree:
         options, commits = self.options, dict(self.scenario.commits)
         if options.good and options.bad:
-            # What a server is asked for.
-            commits = dict.fromkeys((*commits, name or ""), Range(Revision(options.good[0]), Revision(options.bad[0])))
+            # The commits to request from a server.
+            good, bad = ([Revision(one) for one in ends] for ends in (options.good, options.bad))
+            wanted = Range(good[0], bad[0], also_good=(*good[1:], *bad[1:]))
+            commits = dict.fromkeys((*commits, name or ""), wanted)
         return self.here.tree(name, commits)
 
     def _new(self, log: Path | None) -> tuple[Tree, Plan, None]:
-        """A new bisection, of the range given or of the one that the scenario knows."""
+        """A new bisection of the range given, or of the one that the scenario knows."""
         options = self.options
         tree = self._tree(options.tree)
         taken = gitlog.read(log.read_text(encoding="utf-8", errors="replace"), str(log)) if log else None
@@ -233,7 +253,7 @@ class _Planning:
         for revision, is_new in taken.words if taken else ():
             word = Verdict.SKIP if is_new is None else Verdict.BAD if is_new is not find_fix else Verdict.GOOD
             words[tree.resolve(Revision(revision)).sha] = word
-        bad_shas, good_shas = (tuple(tree.resolve(revision).sha for revision in end) for end in (bad_end, good_end))
+        bad_shas, good_shas = _resolved(tree, bad_end, good_end, find_fix=find_fix)
         plan = Plan(
             scenario=self.scenario.id,
             digest=self.digest,
@@ -246,29 +266,39 @@ class _Planning:
             find_fix=find_fix,
             runs=None if options.runs == AUTO else options.runs or 1,
             confidence=options.confidence or Plan.confidence,
-            # The ends are tried whatever the log says of them.
+            # The ends are tried whatever the log says about them.
             log=tuple((sha, word) for sha, word in words.items() if sha not in (*bad_shas, *good_shas)),
         )
         _check_ends(tree, plan)
         return tree, plan, None
 
 
+def _resolved(
+    tree: Tree, bad: Sequence[Revision], good: Sequence[Revision], *, find_fix: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The bad and good ends as hashes; the newer ones come after the older ones."""
+    old, new = (bad, good) if find_fix else (good, bad)
+    olds = tuple(tree.resolve(revision).sha for revision in old)
+    news = tuple(tree.resolve(revision, next(iter(olds), None)).sha for revision in new)
+    return (olds, news) if find_fix else (news, olds)
+
+
 def _lasting(tree: str) -> str:
-    """The name of a tree as it holds in any folder."""
+    """The name of a tree that is valid in any folder."""
     return str(Path(tree).resolve()) if Path(tree).is_dir() else tree
 
 
 def _check_ends(tree: Tree, plan: Plan) -> None:
-    """The new ends must come after the old ones, or beside them."""
+    """Refuse new ends that come before the old ones."""
     for new in plan.new:
         for old in plan.old:
             if new == old:
                 raise UserError(f"{new[:12]} cannot be both good and bad")
             if tree.workspace.is_ancestor(new, old):
-                other = "leave out --find-fix" if plan.find_fix else "for the commit that ended it, say --find-fix"
+                other = "or leave out --find-fix" if plan.find_fix else "or use --find-fix to find the fix"
                 names: Sequence[str] = ("fixed", "broken") if plan.find_fix else ("bad", "good")
                 raise UserError(
-                    f"the {names[0]} end {new[:12]} comes before the {names[1]} end {old[:12]}: swapped?  {other}"
+                    f"the {names[0]} end {new[:12]} comes before the {names[1]} end {old[:12]}: swap them, {other}"
                 )
     if not plan.old and not tree.workspace.releases(plan.new[0]):
         raise UserError(

@@ -1,9 +1,9 @@
-"""One scenario on some commits: what `run`, `run --all` and `step` have in common."""
+"""One scenario on some commits: what `run`, `run --all` and `step` share."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,17 +26,17 @@ def conduct(
     tell: Callable[[dict[str, Any]], None],
     kind: str = "run",
 ) -> dict[str, Any]:
-    """Try a scenario on the commits that the arguments name, or on those that it knows.
+    """Try a scenario on the commits that the arguments name, or else on those that it knows.
 
     Args:
-        tell: is given the document at the end, however that comes.
+        tell: called with the document at the end, however it ends.
         kind: the command.
 
     Returns:
         The document.
 
     Raises:
-        UserError: the commits or the tree cannot be had.
+        UserError: the commits or the tree are unavailable.
         See `harness.session.Session.conduct`.
     """
     tree, subjects = _subjects(environ, options)
@@ -48,7 +48,7 @@ def conduct(
 
 @dataclass
 class Commits:
-    """Tries commit after commit; a `harness.session.Loop`."""
+    """Tries one commit after the other; a `harness.session.Loop`."""
 
     environ: Environment
     runner: Runner
@@ -92,17 +92,26 @@ class Commits:
 
 
 def _subjects(environ: Environment, options: argparse.Namespace) -> tuple[Tree, list[Subject]]:
-    """The tree, and the commits to try: those named by hand, and for the rest those that the scenario knows."""
+    """The tree, and the commits to try: those named by hand, or else those that the scenario knows."""
     scenario = environ.scenario
     commits = dict(scenario.commits)
     given = [Revision(name) for name in (options.good, options.bad) if name]
     if options.good and options.bad:
-        # What a server is asked for.
+        # The commits to request from a server.
         commits = dict.fromkeys((*commits, options.tree or ""), Range(given[0], given[1]))
     tree = environ.tree(options.tree, commits)
     role = "commit" if scenario.claim is None else "claim"
     wanted = [(role, Revision(name)) for name in options.commit] or _known(environ, options, tree)
-    return tree, [Subject(role, tree.resolve(revision)) for role, revision in wanted]
+    return tree, _resolved(tree, wanted)
+
+
+def _resolved(tree: Tree, wanted: Sequence[tuple[str, Revision]]) -> list[Subject]:
+    """The commits by their names or subjects; bad and fixed ones come after the good one."""
+    subjects: list[Subject] = []
+    for role, revision in wanted:
+        since = subjects[0].commit.sha if subjects and role in ("bad", "fixed") else None
+        subjects.append(Subject(role, tree.resolve(revision, since)))
+    return subjects
 
 
 def _known(environ: Environment, options: argparse.Namespace, tree: Tree) -> list[tuple[str, Revision]]:

@@ -1,4 +1,4 @@
-"""Whether packages may be installed: what the user said, or says when asked."""
+"""Whether packages may be installed: by option, or by asking the user."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def consent(options: argparse.Namespace, talk: Talk) -> Callable[[str], bool] | None:
-    """Whether a command may be run as root, as a question; None where nobody said so and nobody can be asked."""
+    """Asks whether a command may be run as root; None without consent and without anybody to ask."""
     if options.install:
         return lambda _command: True
     if sys.stdin.isatty() and sys.stderr.isatty():
@@ -25,5 +25,5 @@ def consent(options: argparse.Namespace, talk: Talk) -> Callable[[str], bool] | 
 
 def _ask(command: str, talk: Talk) -> bool:
     talk.clear()
-    print(f"regress: run  {command}  now? [y/N] ", end="", file=sys.stderr, flush=True)
+    print(f"regress: run `{command}` now? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

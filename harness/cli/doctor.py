@@ -18,23 +18,23 @@ from harness.errors import InfrastructureError, RegressError
 from harness.machine import accelerator
 
 SPACE = 8
-"""GiB that a tree, its objects and a few images take."""
+"""GiB needed for a tree, its objects and a few images."""
 
 ASIDE = frozenset({"i386", "check"})
-"""Kinds of work that most people never do: what only they need is not required."""
+"""Kinds of work that most people never do; what only they need is not required."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked for.
+    """One thing that was checked.
 
     Attributes:
-        name: a program, a file, or what else it is.
+        name: a program, a file, or anything else.
         purpose: what it is for.
         purposes: the kinds of work that need it.
-        required: without it `regress run` cannot do its work.
-        found: a version or a place; None where it is missing or not enough.
-        remedy: what to do then.
+        required: `regress run` does not work without it.
+        found: a version or a place; None if missing or insufficient.
+        remedy: what to do if it is missing.
     """
 
     name: str
@@ -52,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what this machine has and lacks; 3 when something that is required is missing."""
+    """Print what this machine has and lacks; 3 if something required is missing."""
     talk = Talk()
     known = prerequisites.load()
     if options.install:
@@ -85,13 +85,13 @@ def _look_for(one: prerequisites.Prerequisite) -> Check:
 
 
 def _machine() -> list[Check]:
-    """What is not a matter of packages: Python, room, memory, processors."""
+    """What is not a matter of packages: Python, disk space, memory, processors."""
     cache = paths.cache()
     existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
     free = shutil.disk_usage(existing).free / 2**30
     writable = os.access(existing, os.W_OK)
     enough = writable and free >= SPACE
-    remedy = f"{free:.0f} GiB free" if writable else f"{existing} cannot be written"
+    remedy = f"{free:.0f} GiB free" if writable else f"{existing} is not writable"
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = len(os.sched_getaffinity(0))
     return [
@@ -102,7 +102,7 @@ def _machine() -> list[Check]:
             purposes=("build",),
             required=True,
             found=f"{free:.0f} GiB free" if enough else None,
-            remedy=None if enough else f"{remedy}: make room, or set XDG_CACHE_HOME to a larger disk",
+            remedy=None if enough else f"{remedy}: free some space, or set XDG_CACHE_HOME to a larger disk",
         ),
         Check("memory", "building and booting kernels", ("build", "boot"), True, f"{memory:.1f} GiB"),
         Check("processors", "how fast kernels build", ("build",), True, str(cores)),
@@ -126,7 +126,7 @@ def _print(checks: Sequence[Check], known: Sequence[prerequisites.Prerequisite],
         mark = "ok" if check.found else "MISSING" if check.required else "-"
         row = f"{mark:7}  {check.name:{names}}  {check.found or 'not found':{founds}}"
         print(f"{row}  {check.purpose} [{', '.join(check.purposes)}]")
-    for title, required in (("Missing", True), ("Useful, or for some kinds of work only", False)):
+    for title, required in (("Missing", True), ("Optional", False)):
         if absent := [check for check in checks if check.found is None and check.required is required]:
             absentees = {check.name for check in absent}
             packaged = [one for one in known if one.name in absentees]
@@ -137,4 +137,4 @@ def _print(checks: Sequence[Check], known: Sequence[prerequisites.Prerequisite],
             for check in by_hand:
                 print(f"  {check.name}: {check.remedy}")
     if not lacking:
-        print("\nEverything that is required is there.")
+        print("\nEverything required is installed.")

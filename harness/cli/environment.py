@@ -1,4 +1,4 @@
-"""What the commands that try commits share: a scenario and the arguments become a tree, a runner and a run."""
+"""What the commands that try commits share: makes a tree, a runner and a run from a scenario and the arguments."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.kernel import replay
 from harness.kernel.build import Builder, KernelBuilder
 from harness.kernel.command import CommandBuilder
 from harness.kernel.fixups import Fixups
-from harness.kernel.tree import Tree, find
+from harness.kernel.tree import REPLAY, Tree, find
 from harness.machine import Machine, accelerator, rootfs
 from harness.machine.command import CommandMachine
 from harness.machine.vng import Vng
@@ -29,12 +29,12 @@ from harness.runner import GuestImage, Runner
 
 
 def configure(parser: argparse.ArgumentParser, *, named: bool = True) -> None:
-    """The arguments that every command that tries commits has; with `named`, a scenario must be named."""
+    """The arguments of every command that tries commits; with `named`, SCENARIO is required."""
     parser.add_argument(
         "scenario", metavar="SCENARIO", nargs=None if named else "?", help="a name or an id, such as lr#35498d"
     )
     parser.add_argument("--arch", choices=("x86_64", "i386"), default="x86_64", help="default: x86_64")
-    parser.add_argument("--results", type=Path, metavar="DIR", help="where results go")
+    parser.add_argument("--results", type=Path, metavar="DIR", help="folder for results")
     parser.add_argument(
         "--scenarios", type=Path, action="append", default=[], metavar="DIR", help="a folder of your own"
     )
@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser, *, named: bool = True) -> None:
 def count(text: str) -> int:
     """A number of boots, as an argument."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more, got {text!r}")
     return int(text)
 
 
@@ -63,10 +63,10 @@ class Environment:
     """A scenario on this machine.
 
     Args:
-        scenario: what is tried.
-        arch: for what.
-        results: the folder of all results.
-        talk: is told what goes on.
+        scenario: what to try.
+        arch: the architecture.
+        results: the folder for results.
+        talk: shows progress.
     """
 
     scenario: Scenario
@@ -76,14 +76,14 @@ class Environment:
 
     @classmethod
     def of(cls, options: argparse.Namespace, talk: Talk | None = None) -> Environment:
-        """What the arguments ask for, with all programs that it needs installed.
+        """The environment that the arguments ask for, with all required programs installed.
 
         Args:
-            talk: is told what goes on.
+            talk: shows progress.
 
         Raises:
-            UserError: there is no such scenario, or it is wrong.
-            InfrastructureError: something is missing here.
+            UserError: no such scenario, or it is wrong.
+            InfrastructureError: a prerequisite is missing.
         """
         scenario, talk = catalog.find(options.scenario, options.scenarios), talk or Talk()
         wanted = needs(scenario, options.arch)
@@ -91,7 +91,7 @@ class Environment:
         return cls(scenario, options.arch, (options.results or paths.results()).resolve(), talk)
 
     def begin(self, tree: Tree, kind: str, interrupts: Interrupts) -> record.Run:
-        """A new run of a command, already in the journal.
+        """Start a new run, already in the journal.
 
         Args:
             kind: `run`, `step`, `try` or `bisect`.
@@ -106,6 +106,9 @@ class Environment:
                 kind=kind,
                 name=scenario.aliases[0] if scenario.aliases else scenario.id,
                 title=scenario.title,
+                links=list(scenario.links),
+                synthetic=tree.name.startswith(REPLAY),
+                programs={"build": scenario.build_command, "machine": scenario.machine_command},
                 digest=digest(scenario),
                 command=["regress", *sys.argv[1:]],
             )
@@ -114,10 +117,12 @@ class Environment:
         """The tree to work on.
 
         Args:
-            wanted: what `--tree` said.  commits: the range that is needed, by the tree's name.
+            wanted: the value of `--tree`.
+            commits: the range needed, by tree name.
 
         Raises:
-            UserError, Unavailable: it cannot be had.
+            UserError: no such tree.
+            Unavailable: its source is unavailable.
         """
         named, default = catalog.tree_urls(paths.trees_config())
         real = self.scenario.build_command is None
@@ -133,7 +138,7 @@ class Environment:
 
     @contextlib.contextmanager
     def runner(self, on: Tree) -> Iterator[Runner]:
-        """All that is needed to try commits of a tree."""
+        """A runner for the commits of a tree."""
         with contextlib.ExitStack() as stack:
             builder: Builder
             if self.scenario.build_command is not None:
@@ -143,11 +148,11 @@ class Environment:
                 fragments = tuple(paths.KCONFIGS / f"{name}.config" for name in names)
                 builder = KernelBuilder(on, self.arch, fragments, paths.cache(), self.talk, self.scenario.kernels)
             guest = functools.partial(self._guest, self._root())
-            mend = Fixups(on, self.scenario.fixups, self.scenario.folder).mended
-            yield Runner(self.scenario, builder, self._machine(), guest, self.arch, self.talk, mend)
+            fix_up = Fixups(on, self.scenario.fixups, self.scenario.folder).apply
+            yield Runner(self.scenario, builder, self._machine(), guest, self.arch, self.talk, fix_up)
 
     def _root(self) -> Path:
-        """Where the guest's programs are taken from.  Made before anything is built: it may be impossible here."""
+        """Where the guest's programs come from.  Made before any build, as it may be unavailable."""
         wanted = self.arch == "i386" and self.scenario.machine_command is None
         return rootfs.i386_root(paths.cache(), self.talk) if wanted else Path("/")
 

@@ -7,7 +7,7 @@ import io
 import json
 import zlib
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from gzip import BadGzipFile, GzipFile
 from pathlib import Path
 from typing import Any
@@ -28,30 +28,31 @@ from harness.thread.render import files
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress import`."""
     parser.add_argument(
-        "file", metavar="FILE", type=Path, help="an mbox (.gz too), a message, a saved thread page, a log"
+        "file",
+        metavar="FILE",
+        type=Path,
+        help="an mbox (optionally .gz), a message, a saved thread page or a console log",
     )
-    parser.add_argument(
-        "--output", metavar="DIR", type=Path, help="where the draft goes; default: a folder named by its id"
-    )
+    parser.add_argument("--output", metavar="DIR", type=Path, help="folder for the draft; default: named after its id")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
-    parser.add_argument("--tree", metavar="NAME|PATH|URL", help="repair damaged patches by the files of this tree")
+    parser.add_argument("--tree", metavar="NAME|PATH|URL", help="repair damaged patches with the files of this tree")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write a draft scenario, in a folder that is new or empty."""
+    """Write a draft scenario into a new or empty folder."""
     made = draft(read(_bytes(options.file)), options.file.name)
     if options.tree and any(patch.damaged for patch in made.patches):
         made = _repaired(made, options.tree)
     folder = (options.output or Path(made.id)).absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} is there already; nothing was written: name a new folder with --output")
+        raise UserError(f"{folder} exists already; nothing was written: name a new folder with --output")
     fragments = [path.stem for path in paths.KCONFIGS.glob("*.config")]
     texts = files(made, fragments)
     with whole_folder(folder) as new:
         for name, data in texts.items():
             (new / name).write_bytes(data)
     if {path.name for path in folder.iterdir()} != texts.keys():
-        raise UserError(f"{folder} was filled by somebody else meanwhile; nothing was written")
+        raise UserError(f"{folder} was filled by another process meanwhile; nothing was written")
     catalog.load(folder)
     if options.json:
         print(json.dumps(_document(made, folder), indent=2))
@@ -88,10 +89,31 @@ def _document(made: Draft, folder: Path) -> dict[str, Any]:
             }
             for number, patch in enumerate(made.patches, 1)
         ],
+        "introduced": {
+            "good": facts.introduced.good,
+            "bad": facts.introduced.bad,
+            "said": _sayings([facts.introduced.said]),
+        }
+        if facts.introduced
+        else None,
+        "bisection": asdict(facts.bisection) if facts.bisection else None,
+        "syzbot": _syzbot(made),
         "claims": _sayings(facts.claims),
         "unsure": list(made.unsure),
         "folder": str(folder),
     }
+
+
+def _syzbot(made: Draft) -> dict[str, Any] | None:
+    """A syzbot report, with the other titles of its crash."""
+    if made.facts.syzbot is None:
+        return None
+    crash = made.crashes[0].crash if made.crashes else None
+    titles = [crash.title, *crash.alt_titles] if crash else []
+    told = asdict(made.facts.syzbot)
+    told["title"] = told["title"] or (crash.title if crash else None)
+    told["alt_titles"] = [title for title in titles if title != told["title"]]
+    return told
 
 
 def _sayings(said: Iterable[Said]) -> list[dict[str, str]]:
@@ -99,24 +121,24 @@ def _sayings(said: Iterable[Said]) -> list[dict[str, str]]:
 
 
 def _repaired(made: Draft, wanted: str) -> Draft:
-    """The draft with its damaged patches repaired as far as that can be done by a tree."""
+    """The draft with its damaged patches repaired as far as a tree allows."""
     named, default = catalog.tree_urls(paths.trees_config())
     tree = find(wanted, {}, named, default, paths.cache(), Talk(), kernel=False)
     if tree is None:
-        raise UserError(f"--tree {wanted}: a thread has no replay of its own; name a tree by its path")
-    # What the thread speaks of is nearest to what its patches are for.
+        raise UserError(f"--tree {wanted}: a thread has no replay; name a tree by its path")
+    # The commits named in the thread are closest to what its patches apply to.
     versions = [f"v{version.name}" for version in reversed(made.facts.versions)]
     shas = [suspect.sha for suspect in made.facts.suspects if suspect.blamed and suspect.sha]
     revisions = [name for name in (*versions, *shas, "HEAD") if tree.repository.has(name)]
-    mended = (repaired(tree.repository, patch, revisions) if patch.damaged else patch for patch in made.patches)
-    return replace(made, patches=tuple(mended))
+    repairs = (repaired(tree.repository, patch, revisions) if patch.damaged else patch for patch in made.patches)
+    return replace(made, patches=tuple(repairs))
 
 
 def _bytes(path: Path) -> bytes:
-    """A file's content, unpacked where it is compressed.
+    """A file's content, uncompressed.
 
     Raises:
-        UserError: it cannot be read, or is far too long.
+        UserError: it cannot be read, or is too long.
     """
     try:
         with path.open("rb") as file:
@@ -128,7 +150,7 @@ def _bytes(path: Path) -> bytes:
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from error
     if len(data) > LONGEST:
-        raise UserError(f"{path}: longer than {LONGEST >> 20} MiB; cut out the thread that it is about")
+        raise UserError(f"{path}: longer than {LONGEST >> 20} MiB; extract the relevant thread")
     return data
 
 
@@ -147,4 +169,4 @@ def _tell(made: Draft, folder: Path) -> None:
             print(f"             {note}")
     for doubt in made.unsure:
         print(f"  unsure   {doubt}")
-    print(f"A draft: {folder}/ with {len(made.facts.claims)} claims as comments; its run.sh is yours to write")
+    print(f"A draft: {folder}/ with {len(made.facts.claims)} claims as comments; next, write its run.sh")

@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a line a scenario."""
+    """Print one line per scenario."""
     from harness import catalog
 
     found = catalog.scenarios(options.scenarios)

@@ -14,24 +14,24 @@ from harness.files import whole_folder
 YAML = """\
 id: {name}
 title: {name}
-# One line: what is true of a kernel where all is well.  Without it, the scenario looks for a regression.
+# One line: what is true of a healthy kernel.  Without it, the scenario is a regression.
 claim: what is written to a disk is read back
-# Fragments of kconfigs/; the scenarios that count or stack share one list, and so one kernel.
+# Fragments of kconfigs/; scenarios with the same list share one kernel.
 kconfig: [{kconfig}]
 kernels: ">=4.12"
-machine: {{memory: 512M, boot_timeout: 120s, timeout: 180s}}    # on a busy machine; under a minute on a free one
+machine: {{memory: 512M, boot_timeout: 120s, timeout: 180s}}    # for a busy machine; under a minute on an idle one
 disks: {{pi: {{dif: 1, dix: 1, size: 64M}}}}
-# Each variant is a boot of its own; the script finds its name in $VARIANT.
+# Each variant is a separate boot; the script finds its name in $VARIANT.
 # variants:
 #   dif1: {{pi: {{dif: 1}}}}
 #   dif3: {{pi: {{dif: 3}}, append: [slab_nomerge]}}
 needs: [dd]
-# What counts as bad: a crash (of this title, or any), the script's own `fail`, or both.
+# What counts as bad: a crash (with this title, or any), the script's own `fail`, or both.
 expect:
   crash: {{any: true}}
   failure: true
-# The history that --tree replay means, here another scenario's; and the known commits by tree: one good one or
-# several, a bad one, a fixed one.
+# The history that --tree replay means, here another scenario's; and the known commits by tree: one or more good
+# ones, a bad one, a fixed one.
 replay: lr-35498d
 commits:
   replay-6.1: {{good: [replay-good, replay-bad]}}
@@ -39,7 +39,7 @@ commits:
 
 SCRIPT = """\
 # shellcheck shell=sh
-# This test will read back what it wrote, and say how often the block layer verified it.
+# Reads back what was written, and counts how often the block layer verified it.
 pi_disk
 must_count verify bio_integrity_verify_fn
 step "write and read $DISK ($(pi_profile "$DISK"))"
@@ -57,19 +57,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="letters, digits, - and _")
     own = paths.SCENARIOS if paths.checkout() else paths.own_scenarios()
     parser.add_argument(
-        "--scenarios", type=Path, default=own, metavar="DIR", help="the folder that it goes into; default: %(default)s"
+        "--scenarios", type=Path, default=own, metavar="DIR", help="folder to write it into; default: %(default)s"
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write a scenario that runs as it stands.
+    """Write a scenario that runs as is.
 
     Raises:
-        UserError: the name will not do or is taken, or the folder cannot be written.
+        UserError: the name is invalid or taken, or the folder cannot be written.
     """
     if not re.fullmatch(r"[A-Za-z0-9][\w-]*", options.name):
         raise UserError(
-            f"expected a name of letters, digits, - and _, which starts with a letter or a digit, got {options.name!r}"
+            f"expected a name of letters, digits, - and _, starting with a letter or digit, got {options.name!r}"
         )
     extra = (options.scenarios,) if options.scenarios.is_dir() else ()
     text = YAML.format(name=options.name, kconfig=SHARED)
@@ -88,6 +88,6 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"{folder}: {error.strerror}") from error
     known = options.scenarios.resolve() in (paths.SCENARIOS, paths.own_scenarios().resolve())
     more = "" if known else f" --scenarios {shlex.quote(str(options.scenarios))}"
-    print(f"{folder}/: scenario.yaml says what it needs, run.sh is what runs in the guest ({paths.GUEST}/README.md)")
+    print(f"{folder}/: scenario.yaml says what it needs, run.sh runs in the guest ({paths.GUEST}/README.md)")
     print(f"try it: regress run {options.name}{more} --tree replay --commit replay-good")
     return 0

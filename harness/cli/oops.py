@@ -1,6 +1,6 @@
-"""`regress oops [FILE...]`: the crashes in console logs.
+"""`regress oops [FILE...]`: the crashes in console logs, mails and threads.
 
-Exit status: 0 the logs were read, whether there are crashes in them or not; 2 a log cannot be read.
+Exit status: 0 the logs were read, with or without crashes; 2 a log cannot be read.
 """
 
 from __future__ import annotations
@@ -10,37 +10,49 @@ import json
 import os
 import sys
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from gzip import GzipFile
+from io import BufferedReader
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
 
 from harness.console import Crash, Follower, find_crashes
 from harness.console.crash import TAINT, Frame
 from harness.errors import UserError
+from harness.thread.crashes import crashes as shown_in
+from harness.thread.read import LONGEST, is_thread, read
 
 BLOCK = 1 << 20
-"""Bytes that are read at once."""
+"""Bytes to read at once."""
 _PAUSE = 0.2
-"""Seconds between two looks at a file that is followed."""
+"""Seconds between polls of a followed file."""
 _SHOWN = 16
-"""Frames of a trace that people are shown."""
+"""Frames of a trace to show."""
+_LINES = 8
+"""Places of further crashes with the same signature to show."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress oops`."""
-    parser.add_argument("files", metavar="FILE", nargs="*", help="a console log; - or none is standard input")
-    parser.add_argument("--json", action="store_true", help="a JSON document on a line for each file")
+    parser.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="*",
+        help="a console log, a mail, an mbox (optionally .gz); - or none: standard input",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document per line and file")
     parser.add_argument(
         "--follow",
         action="store_true",
-        help="tell each crash as it comes, until the input ends (a file is waited on); with --json a line an event",
+        help="print each crash as it comes, waiting for more input; with --json one line per event",
     )
     parser.add_argument(
         "--source",
         type=Path,
         metavar="TREE|VMLINUX",
-        help="a built kernel with debug info: show files and lines of frames",
+        help="a built kernel with debug info, to show file and line of each frame",
     )
 
 
@@ -56,13 +68,14 @@ def run(options: argparse.Namespace) -> int:
     for name in names:
         try:
             with _opened(name) as file:
-                crashes = find_crashes(iter(lambda: file.read(BLOCK), b""), notices=True)
-        except OSError as error:
-            # Whoever reads the documents counts on one for each file.
+                crashes = _crashes(file)
+        except (OSError, EOFError, zlib.error, UserError) as error:
+            # Readers of the documents expect one per file.
             status = 2
+            reason = getattr(error, "strerror", None) or str(error)
             if options.json:
-                print(json.dumps({"file": name, "crashes": [], "error": error.strerror}), flush=True)
-            print(f"regress: {name}: {error.strerror}", file=sys.stderr)
+                print(json.dumps({"file": name, "crashes": [], "error": reason}), flush=True)
+            print(f"regress: {name}: {reason}", file=sys.stderr)
             continue
         if options.json:
             print(json.dumps({"file": name, "crashes": [_document(crash, options) for crash in crashes]}), flush=True)
@@ -71,8 +84,20 @@ def run(options: argparse.Namespace) -> int:
     return status
 
 
-def _opened(name: str) -> BinaryIO:
+def _opened(name: str) -> BufferedReader:
     return os.fdopen(os.dup(sys.stdin.fileno()), "rb") if name == "-" else Path(name).open("rb")
+
+
+def _crashes(opened: BufferedReader) -> list[Crash]:
+    """The crashes in a file of any kind."""
+    file = GzipFile(fileobj=opened) if opened.peek(2)[:2] == b"\x1f\x8b" else opened
+    head = file.read(BLOCK)
+    if not is_thread(head):
+        return find_crashes(chain([head], iter(lambda: file.read(BLOCK), b"")), notices=True)
+    data = head + file.read(LONGEST)
+    if len(data) > LONGEST:
+        raise UserError(f"a mail or thread of more than {LONGEST >> 20} MiB; extract the relevant part")
+    return [found.crash for found in shown_in(read(data).messages, notices=True)]
 
 
 def _show_all(name: str, crashes: Sequence[Crash], options: argparse.Namespace) -> None:
@@ -80,8 +105,13 @@ def _show_all(name: str, crashes: Sequence[Crash], options: argparse.Namespace) 
     more = f", {len(crashes) - causes} more that follow from them" if len(crashes) > causes else ""
     count = "no crash" if not crashes else f"{causes} crash{'es' if causes != 1 else ''}{more}"
     print(f"{'standard input' if name == '-' else name}: {count}")
+    groups: dict[str, list[Crash]] = {}
     for crash in crashes:
-        _show(crash, options)
+        groups.setdefault(crash.signature, []).append(crash)
+    for group in groups.values():
+        _show(group[0], options)
+        if len(group) > 1:
+            _show_again(group)
 
 
 def _follow(name: str, options: argparse.Namespace) -> None:
@@ -99,7 +129,7 @@ def _follow(name: str, options: argparse.Namespace) -> None:
                 _show(crash, options)
                 sys.stdout.flush()
             if complete:
-                told.clear()  # only the last one can be told again
+                told.clear()  # only the last one can be shown again
                 told[crash.start_line] = crash
 
     try:
@@ -110,7 +140,7 @@ def _follow(name: str, options: argparse.Namespace) -> None:
 
 
 def _live(name: str) -> Iterator[bytes]:
-    """What comes; of a file also what is written to it from now on, from its start when it was cut."""
+    """The input; of a file also what is appended to it from now on, from its start after a truncation."""
     with _opened(name) as file:
         descriptor = file.fileno()
         waits = name != "-" and Path(name).is_file()
@@ -133,13 +163,14 @@ def _colour(code: str, text: str) -> str:
 
 
 def _show(crash: Crash, options: argparse.Namespace) -> None:
-    """A crash as a block: what, where, who, and the trace without what people skip."""
+    """A crash as a block: what, where, who, and the relevant part of the trace."""
     cut = ", cut short or mixed with other output" if crash.corrupted else ""
     print(f"\n{_colour('1;31', crash.title)}\n  lines {crash.start_line}-{crash.end_line}{cut}")
     if crash.follows is not None:
         print(f"  follows from the crash in line {crash.follows}")
-    where = crash.function or "not told"
-    print(f"  at fault   {_colour('1', where)}" + (", which called a null pointer" if crash.null_ip else ""))
+    where = crash.function or "unknown"
+    called = ", which called a NULL pointer" if crash.null_ip else ""
+    print(f"  at fault   {_colour('1', where)}{called}" + (f" (a guess: {crash.doubt})" if crash.doubt else ""))
     task = " ".join(
         part
         for part in (
@@ -150,13 +181,31 @@ def _show(crash: Crash, options: argparse.Namespace) -> None:
         )
         if part
     )
-    for label, text in (("task", task), ("kernel", crash.kernel), ("machine", crash.hardware), ("panic", crash.panic)):
+    for label, text in (
+        ("time", crash.time),
+        ("task", task),
+        ("kernel", crash.kernel),
+        ("machine", crash.hardware),
+        ("panic", crash.panic),
+    ):
         if text:
             print(f"  {label:10} {text}")
     if crash.taint:
         print(f"  taint      {crash.taint}: " + "; ".join(TAINT.get(letter, "?") for letter in crash.taint))
     _show_frames(crash, options)
     print(f"  signature  {crash.signature}")
+
+
+def _show_again(group: Sequence[Crash]) -> None:
+    """How often, where and when there were crashes of one signature."""
+    again = len(group) - 1
+    cpus = sorted({crash.cpu for crash in group if crash.cpu is not None})
+    on = f", on CPU{'s' if len(cpus) > 1 else ''} {' '.join(map(str, cpus))}" if cpus else ""
+    times = [crash.time for crash in group if crash.time]
+    span = f", first at {times[0]}, last at {times[-1]}" if len(times) > 1 else ""
+    lines = ", ".join(str(crash.start_line) for crash in group[1 : 1 + _LINES])
+    more = ", ..." if again > _LINES else ""
+    print(f"  again      {again} more time{'s' if again > 1 else ''}{on}{span}; lines {lines}{more}")
 
 
 def _show_frames(crash: Crash, options: argparse.Namespace) -> None:
@@ -190,10 +239,10 @@ def _places(crash: Crash, frames: Sequence[Frame], options: argparse.Namespace) 
 def _document(crash: Crash, options: argparse.Namespace) -> dict[str, object]:
     """A crash for JSON; the source of a frame is the place in its own function, not in one inlined there."""
     if options.source is None:
-        return crash.to_json()
+        return {**crash.to_json(), "time": crash.time}
     own = (places[-1].rpartition(" at ")[2] if places else None for places in _places(crash, crash.frames, options))
     frames = tuple(replace(frame, source=source) for frame, source in zip(crash.frames, own, strict=True))
-    return replace(crash, frames=frames).to_json()
+    return {**replace(crash, frames=frames).to_json(), "time": crash.time}
 
 
 def _spelled(frame: Frame, *, back: bool = False) -> str:

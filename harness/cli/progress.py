@@ -1,4 +1,4 @@
-"""Progress on standard error: a line that changes on a terminal, now and then a new line elsewhere."""
+"""Progress on standard error: a changing line on a terminal, a new line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import sys
 import time
 
 from harness.errors import InfrastructureError
+from harness.reports.safe import terminal
 
 _QUIET = 30.0
-"""Seconds between two lines about the same work where there is no terminal."""
+"""Seconds between two lines about the same work without a terminal."""
 
 
 class Talk:
-    """Tells a person what is going on; see `harness.progress.Progress`."""
+    """Shows what is going on; see `harness.progress.Progress`."""
 
     def __init__(self) -> None:
         self.terminal = sys.stderr.isatty()
@@ -25,18 +26,18 @@ class Talk:
     def note(self, text: str) -> None:
         """Print a line that stays."""
         self.clear()
-        print(text, file=sys.stderr, flush=True)
+        print(terminal(text), file=sys.stderr, flush=True)
 
     def say(self, line: str, *, aside: bool) -> None:
-        """Print a line of the report: on standard output, or aside where that is for JSON.
+        """Print a line of the report: on standard output, or on standard error if JSON goes there.
 
         Raises:
-            BrokenPipeError: nobody reads standard output any more.
+            BrokenPipeError: standard output was closed.
             InfrastructureError: standard output cannot be written.
         """
         self.clear()
         try:
-            print(line, file=sys.stderr if aside else sys.stdout, flush=True)
+            print(terminal(line), file=sys.stderr if aside else sys.stdout, flush=True)
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -59,7 +60,7 @@ class Talk:
         self.drawn, self.head = now, head
 
     def clear(self) -> None:
-        """Take the changing line away."""
+        """Clear the changing line."""
         if self.shown:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
             self.shown = ""

@@ -16,20 +16,20 @@ from harness.reports import json_, summary
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress run`."""
     environment.configure(parser, named=False)
-    parser.add_argument("--all", action="store_true", help="every scenario that the tree has commits for; a table")
+    parser.add_argument(
+        "--all", action="store_true", help="run every scenario that has commits in the tree; prints a table"
+    )
     parser.add_argument("--tree", metavar="NAME|PATH|URL", help="the kernel tree; default: mainline, else the replay")
     parser.add_argument(
         "--commit",
         metavar="REV",
         action="append",
         default=[],
-        help="try this commit only (repeatable); exit status 0 if the regression is absent, 1 if it shows",
+        help="try only this commit (repeatable); exit status 0 if the regression is absent, 1 if it shows",
     )
     parser.add_argument("--good", metavar="REV", help="a commit without the regression")
-    parser.add_argument("--bad", metavar="REV", help="a commit with it")
-    parser.add_argument(
-        "--runs", type=environment.count, default=1, metavar="N", help="boots of each commit (default: 1)"
-    )
+    parser.add_argument("--bad", metavar="REV", help="a commit with the regression")
+    parser.add_argument("--runs", type=environment.count, default=1, metavar="N", help="boots per commit (default: 1)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,9 +37,9 @@ def run(options: argparse.Namespace) -> int:
     if (options.good or options.bad) and options.commit:
         raise UserError("--commit does not go with --good and --bad")
     if options.all is (options.scenario is not None):
-        raise UserError("name one scenario, or say --all (`regress list` has the names)")
+        raise UserError("name one scenario or use --all (`regress list` has the names)")
     if options.all and (options.good or options.bad):
-        raise UserError("--good and --bad are one scenario's ends; with --all, name commits with --commit")
+        raise UserError("--good and --bad do not go with --all; name commits with --commit")
     if options.all:
         return run_all.run(options)
     environ, interrupts = Environment.of(options), Interrupts()

@@ -1,4 +1,4 @@
-"""`regress run --all`: every scenario, and one table of them."""
+"""`regress run --all`: every scenario, in one table."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from harness.reports import json_, scenario_table, summary
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run each scenario as `regress run` does; one that cannot be tried on this tree is left out, with its reason.
+    """Run each scenario as `regress run` does, except those that cannot run on this tree, with the reason.
 
     Returns:
-        0 when all that was tried is well (`harness.assessment`), 3 when a machine failed, else 1.
+        0 if all is well (`harness.assessment`), 3 if a machine failed, else 1.
 
     Raises:
-        UserError: a scenario is wrong, or none could be tried.
+        UserError: a scenario is wrong, or none could run.
     """
     documents: list[dict[str, Any]] = []
     interrupts = Interrupts()
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
         _tell(documents, json_wanted=options.json)
     tried = [document for document in documents if document["status"] is not None]
     if not tried:
-        raise UserError(f"no scenario can be tried: {documents[0]['reason'] if documents else 'there is none'}")
+        raise UserError(f"no scenario can run: {documents[0]['reason'] if documents else 'there is none'}")
     return max(map(assessment.exit_status, tried))
 
 
@@ -50,7 +50,7 @@ def _run(options: argparse.Namespace, interrupts: Interrupts, documents: list[di
     try:
         commits.conduct(environ, options, interrupts, tell)
     except UserError as error:
-        environ.talk.note(f"{environ.scenario.id} is left out: {error}")
+        environ.talk.note(f"{environ.scenario.id} is skipped: {error}")
         documents.append({"scenario": environ.scenario.id, "status": None, "well": None, "reason": str(error)})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from harness.interrupts import Interrupts
 from harness.reports import json_, summary
 
 EXIT = {"good": 0, "bad": 1, "skip": 125}
-"""What `git bisect run` takes for its words."""
+"""Exit statuses of `git bisect run`, by verdict."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,19 +31,24 @@ def run(options: argparse.Namespace) -> int:
     """Try the commit that the bisection in this folder is at.
 
     Returns:
-        0; git's own exit status is left in `options.verdict`, so that nothing else passes for it.
+        0; the exit status for git goes to `options.verdict`, so that nothing else is taken for it.
 
     Raises:
-        UserError: this is no git repository.
-        InfrastructureError: nothing can be said of the commit; the bisection is to stop, not to go on.
+        UserError: not a git repository.
+        InfrastructureError: nothing can be said about the commit; the bisection has to stop.
     """
     environ = Environment.of(options)
     here = Git(Path.cwd())
+    named = os.environ.get("GIT_DIR")
+    if named and not here.exists():
+        # git exports the repository to what it runs, and it may not be reachable from the work tree.
+        here = Git(Path.cwd(), Path(named).absolute())
     if not here.exists():
-        raise UserError(f"{here.path} is no git repository: `regress step` tries the commit that is checked out")
+        raise UserError(f"{here.path} is not a git repository: `regress step` tries the commit that is checked out")
     # With --no-checkout, git moves this reference and leaves HEAD alone.
     revision = "BISECT_HEAD" if here.marked("BISECT_HEAD") else "HEAD"
-    options.tree, options.commit, options.good, options.bad = str(here.path), [revision], None, None
+    options.tree, options.commit = str(here.common() if here.directory else here.path), [here.commit(revision).sha]
+    options.good = options.bad = None
     interrupts = Interrupts()
 
     def tell(document: dict[str, Any]) -> None:
@@ -53,6 +59,6 @@ def run(options: argparse.Namespace) -> int:
     with interrupts.taken():
         document = commits.conduct(environ, options, interrupts, tell, "step")
         if document["status"] == INFRASTRUCTURE:
-            raise InfrastructureError("the bisection can go on from here when the machinery is well again")
+            raise InfrastructureError("the bisection can go on from here once the machine is fixed")
     options.verdict = EXIT[document["commits"][0]["verdict"]]
     return 0

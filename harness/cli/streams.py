@@ -1,4 +1,4 @@
-"""Standard output and standard error as they may be: closed, full, nobody at the other end, or not UTF-8."""
+"""Makes standard output and error robust: they may be closed, full, a broken pipe, or not UTF-8."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import sys
 from typing import Any, TextIO, cast
 
 CLOSED = 141
-"""The exit status where nobody reads standard output any more: what a shell says of SIGPIPE."""
+"""The exit status if standard output was closed: that of SIGPIPE in a shell."""
 
 
 class _Tolerant:
-    """Standard error on which nothing fails: what cannot be written there is told to nobody."""
+    """Standard error that never fails: what cannot be written is dropped."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -35,7 +35,7 @@ class _Tolerant:
 
 
 def prepare() -> None:
-    """Make both streams safe to write to: a stream that is closed takes all, and no text is beyond an encoding."""
+    """Make both streams safe to write to: a closed one takes everything, and any text can be encoded."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
@@ -46,7 +46,7 @@ def prepare() -> None:
 
 
 def flushed(status: int) -> int:
-    """Flush both streams; what standard output does not take is a failure.
+    """Flush both streams; text that standard output does not take is a failure.
 
     Args:
         status: the exit status so far.
@@ -68,7 +68,7 @@ def flushed(status: int) -> int:
 
 
 def _mute(stream: TextIO) -> None:
-    """Let what is still in a stream's buffer go nowhere: Python's own flush at exit would fail again."""
+    """Discard what is still in a stream's buffer: Python's own flush at exit would fail again."""
     try:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())

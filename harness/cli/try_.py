@@ -29,15 +29,13 @@ from harness.session import End, Session
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress try`."""
     environment.configure(parser)
-    parser.add_argument("patches", metavar="PATCH", type=Path, nargs="+", help="a mail, a series as mbox, or a diff")
+    parser.add_argument("patches", metavar="PATCH", type=Path, nargs="+", help="a mail, a series as an mbox, or a diff")
     parser.add_argument(
-        "--against", metavar="all|A,B", default="", help="try each patch in these scenarios too, or in all there are"
+        "--against", metavar="all|A,B", default="", help="try each patch in these scenarios too, or in all of them"
     )
     parser.add_argument("--tree", metavar="NAME|PATH|URL", help="the kernel tree; default: mainline, else the replay")
     parser.add_argument("--bad", metavar="REV", help="the commit to patch; default: the scenario's bad one")
-    parser.add_argument(
-        "--runs", type=environment.count, default=1, metavar="N", help="boots of each kernel (default: 1)"
-    )
+    parser.add_argument("--runs", type=environment.count, default=1, metavar="N", help="boots per kernel (default: 1)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -68,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _others(options: argparse.Namespace) -> list[str]:
-    """The further scenarios that are asked for, by id, that of SCENARIO left out."""
+    """The other scenarios requested with --against, by id."""
     own = catalog.find(options.scenario, options.scenarios).id
     if options.against == "all":
         found = [one.id for one in catalog.scenarios(options.scenarios)]
@@ -93,13 +91,13 @@ def _base(environ: Environment, options: argparse.Namespace) -> tuple[Tree, Comm
     if known is None or not known.bad:
         trees = ", ".join(environ.scenario.commits) or "no tree"
         raise UserError(
-            f"the scenario knows no bad commit of {tree.name} (it knows {trees}); name the one to patch with --bad"
+            f"the scenario knows no bad commit of {tree.name} (it knows {trees}); name the commit to patch with --bad"
         )
     return tree, tree.resolve(known.bad)
 
 
 def _role(scenario: Scenario, first: Environment, tree: Tree, base: Commit) -> str:
-    """What the base is to a scenario."""
+    """The role of the base in a scenario."""
     if scenario.id == first.scenario.id:
         return "bad"
     known = scenario.commits.get(tree.name)

@@ -21,7 +21,7 @@ COLOUR = {Verdict.GOOD: "green", Verdict.BAD: "red", Verdict.SKIP: "yellow"}
 
 
 def span(seconds: float) -> str:
-    """A time for people: `42 s`, `7 min`, `2 h 05 min`."""
+    """A duration for people: `42 s`, `7 min`, `2 h 05 min`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -29,14 +29,14 @@ def span(seconds: float) -> str:
 
 
 def short(text: str, width: int = 56) -> str:
-    """A subject line that fits."""
+    """A subject line, shortened to fit."""
     return text if len(text) <= width else text[: width - 3] + "..."
 
 
 def time_left(state: State) -> float | None:
-    """Seconds until the culprit is found, by what builds and boots took so far; None where there was none yet.
+    """Seconds until the culprit is found, going by what builds and boots took so far; None if there was none yet.
 
-    The verification of the culprit comes on top.
+    The verification of the culprit is not included.
     """
     if state.rates.boot is None:
         return None
@@ -44,20 +44,20 @@ def time_left(state: State) -> float | None:
 
 
 def where(state: State) -> str:
-    """How far it is, on one line."""
+    """How far the bisection is, on one line."""
     left = time_left(state)
     steps = "this is the last step" if state.left == 0 else f"about {state.left + 1} steps"
     return f"{len(state.suspects)} commits left, {steps}" + (f", {span(left)}" if left is not None else "")
 
 
 def likely(state: State) -> str:
-    """The likeliest commits, on one line; nothing where that is not known."""
+    """The likeliest commits, on one line; empty if unknown."""
     told = ", ".join(f"{sha[:12]} {share:.2f}" for sha, share in state.likely if share >= 0.01)
     return f"likeliest: {told}" if told else ""
 
 
 def drawn(state: State, width: int) -> Text:
-    """The range on one line, oldest first: what is settled, what may still be the one, what was skipped."""
+    """The range on one line, oldest first: settled, still suspected, skipped."""
     bar = Text()
     count = len(state.commits)
     for place in range(min(width, count)):
@@ -97,7 +97,7 @@ class View(Talk):
     def begin(self, scenario: Scenario, tree: Tree, plan: Plan, folder: Path) -> None:
         """Start showing."""
         name = scenario.aliases[0] if scenario.aliases else scenario.id
-        what = "the commit that fixed" if plan.find_fix else "the commit that brought"
+        what = "the commit that fixed" if plan.find_fix else "the commit that introduced"
         self.title = f'{name}: {what} "{scenario.title}" in {tree.description}'
         self.note(self.title)
         self.note(f"results: {folder}/")
@@ -108,7 +108,7 @@ class View(Talk):
             self.live.start()
 
     def end(self) -> None:
-        """Take the screen away; what is printed from now on stays."""
+        """Remove the live screen; what is printed from now on stays."""
         if self.live is not None:
             self.live.stop()
             self.live = None
@@ -126,7 +126,7 @@ class View(Talk):
         if self.live is None:
             super().update(text)
             return
-        # A build tells every file; what it does is one thing all the while.
+        # A build reports every file; one line is enough for all of it.
         if _work(text) != _work(self.doing):
             self.since = time.monotonic()
         self.doing = text
@@ -139,23 +139,23 @@ class View(Talk):
             self.shown_range = line
             self.note(line)
 
-    def tried(self, commit: Commit, role: str, verdict: Judgement) -> None:
+    def tried(self, commit: Commit, role: str, judged: Judgement) -> None:
         """See `harness.bisect.Watcher`."""
-        self.rows.append((role, commit, verdict))
+        self.rows.append((role, commit, judged))
         if self.live is None:
             what = "" if role == "commit" else f"{role}: "
-            self.note(f"  {verdict.word:5}{commit.sha[:12]}  {short(commit.subject):56}  {what}{verdict.reason}")
+            self.note(f"  {judged.verdict:5}{commit.sha[:12]}  {short(commit.subject):56}  {what}{judged.reason}")
 
     def _drawn(self) -> Group:
         table = Table(box=None, show_header=False, padding=(0, 1), expand=True)
         for width in (5, 12, None, None):
             table.add_column(no_wrap=True, overflow="ellipsis", width=width, ratio=None if width else 1)
-        for role, commit, verdict in self.rows[-12:]:
+        for role, commit, judged in self.rows[-12:]:
             table.add_row(
-                Text(verdict.word, style=COLOUR[verdict.word]),
+                Text(judged.verdict, style=COLOUR[judged.verdict]),
                 commit.sha[:12],
                 commit.subject,
-                Text(f"{'' if role == 'commit' else role + ': '}{verdict.reason}", style="dim"),
+                Text(f"{'' if role == 'commit' else role + ': '}{judged.reason}", style="dim"),
             )
         parts: list[Text | Table] = [Text(self.title, style="bold"), table]
         if self.at is not None:
@@ -163,7 +163,7 @@ class View(Talk):
             parts += [Text(line) for line in (where(self.at), likely(self.at)) if line]
             if self.at.in_hand.sha[:12] in self.doing:
                 subject = short(self.at.in_hand.subject)
-                parts.append(Text(f"in hand  {self.at.in_hand.sha[:12]}  {subject}", style="cyan"))
+                parts.append(Text(f"trying  {self.at.in_hand.sha[:12]}  {subject}", style="cyan"))
         now = time.monotonic()
-        parts.append(Text(f"{self.doing}, for {span(now - self.since)} (in all {span(now - self.began)})", style="dim"))
+        parts.append(Text(f"{self.doing}, for {span(now - self.since)} (total {span(now - self.began)})", style="dim"))
         return Group(*parts)

@@ -7,7 +7,7 @@ r"""Crashes in console output.  Pure: bytes in, crashes out.
 
 from harness.console.crash import Crash, Frame
 from harness.console.expect import Expectation, Match, expectation_from, match
-from harness.console.finder import Event, Follower, find_crashes
+from harness.console.finder import Event, Follower, complete, find_crashes
 
 __all__ = [
     "Crash",
@@ -16,6 +16,7 @@ __all__ = [
     "Follower",
     "Frame",
     "Match",
+    "complete",
     "expectation_from",
     "find_crashes",
     "match",

@@ -7,12 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import dropwhile
 
+from harness.console.blame import (
+    first_at_fault,
+    is_common,
+    is_interrupt_entry,
+    looping,
+    names_in_titles,
+    other_names,
+    reports,
+    serves,
+    sleeping,
+)
 from harness.console.crash import Crash, Frame
 from harness.console.frames import Pointer, base_name
-from harness.console.guilt import first_at_fault, is_interrupt_entry, looping, names_in_titles, serves, sleeping
 from harness.console.lines import Line, printable
+from harness.console.places import HELPER_FILES, NAMED
 from harness.console.report import Report, facts, read_report
-from harness.console.rules import MARKS, NO_CRASH, RULES, Blame, Rule
+from harness.console.rules import MARKS, NO_CRASH, NO_HEAD, RULES, Blame, Rule
 from harness.console.signature import signature
 
 # What changes from one crash to the next of the same kind, in titles made of free text.
@@ -26,6 +37,7 @@ _VARIABLE = (
     (re.compile(r"(?<![A-Za-z0-9_])\d+(?![A-Za-z0-9_])"), "NUM"),
 )
 _NO_CODE = re.compile(r"supervisor instruction fetch|NX-protected|execut(?:e|ion) (?:of user|from non-execut)")
+_DIED = re.compile(r"\[#\d+\]")
 _LONGEST_TITLE = 120
 _LONGEST_HEAD = 600
 _MARKED = re.compile("|".join(re.escape(mark.decode()) for mark in MARKS))
@@ -34,9 +46,25 @@ _MARKED = re.compile("|".join(re.escape(mark.decode()) for mark in MARKS))
 def head_rules(text: str) -> list[Rule]:
     """The rules whose head a line is, in order; [] where it opens no crash."""
     text = text[:_LONGEST_HEAD]
-    if not _MARKED.search(text) or NO_CRASH.search(text):
+    if not is_marked(text) or NO_CRASH.search(text):
         return []
-    return [rule for rule in RULES if rule.head.search(text)]
+    rules = [rule for rule in RULES if rule.head.search(text)]
+    return [rule for rule in rules if not rule.catch_all] if NO_HEAD.search(text) else rules
+
+
+def is_marked(text: str) -> bool:
+    """Whether a line has a word that heads have."""
+    return _MARKED.search(text) is not None
+
+
+def before_head(text: str, rule: Rule) -> str:
+    """What stands before a head in its own line."""
+    found = rule.head.search(text[:_LONGEST_HEAD])
+    assert found is not None
+    start = found.start()
+    while start < found.end() and not (text[start].isalnum() or text[start] == "<"):
+        start += 1
+    return text[:start]
 
 
 def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
@@ -51,7 +79,9 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
     blamed = _blame(report, rule, groups)
     told = facts(report)
     function = blamed.function
-    corrupted = cut or rule.cut or _is_cut(report, rule) or ("{f}" in rule.title and function is None)
+    # The head of a report whose rest is missing: only a rule that takes any text has taken it.
+    rest_missing = rule.catch_all and head_rules(report.lines[report.head].text)[:1] not in ([], [rule])
+    corrupted = cut or rule.cut or rest_missing or _is_cut(report, rule) or ("{f}" in rule.title and function is None)
     names = names_in_titles(function) if function else ["corrupted"]
     names += blamed.others
     if blamed.null_ip and told.workqueue:
@@ -67,6 +97,7 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
         alt_titles=tuple(titles[1:]),
         kind=rule.kind,
         function=function,
+        doubt=_doubt(report, rule, function, corrupted=corrupted),
         start_line=lines[0].number,
         end_line=lines[-1].number,
         frames=tuple(report.frames),
@@ -79,7 +110,7 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
         taint=told.taint,
         corrupted=corrupted,
         fatal=rule.fatal or told.panic is not None,
-        notice=rule.notice,
+        notice=rule.notice and not rest_missing,
         signature=signature(
             rule.kind,
             function,
@@ -90,16 +121,38 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
         hardware=told.hardware,
         modules=told.modules,
         registers=told.registers,
+        time=lines[0].time,
     )
+
+
+def _doubt(report: Report, rule: Rule, function: str | None, *, corrupted: bool) -> str:
+    """Why the function at fault is a guess; "" where it is none."""
+    if function is None:
+        return ""
+    if corrupted:
+        return "the report is cut short or mixed with other output"
+    if rule.blame in (Blame.LOOP, Blame.INTERRUPTED):
+        return "a stalled processor is caught anywhere in its loop"
+    if rule.blame is not Blame.FIRST:
+        return ""
+    if not report.pointers and _DIED.search(report.text):
+        return "the instruction pointer is not told: it is the first function of the trace"
+    frames = [frame for frame in report.frames if base_name(frame.function) == function]
+    if frames and not any(frame.reliable for frame in frames):
+        return "the unwinder does not trust the frame"
+    return "it is of common code: its caller may be at fault" if is_common(function) else ""
 
 
 def _classify(report: Report) -> tuple[Rule, dict[str, str]]:
     """The rule for a report, and what its patterns captured."""
-    text = report.lines[0].text[:_LONGEST_HEAD]
+    text = report.lines[report.head].text[:_LONGEST_HEAD]
     rules = head_rules(text)
-    if rules[0].catch_all and len(report.lines) > 1:
+    if not rules:  # the head is cut: only what a symbolizer put before it is there
+        text = report.lines[0].text[:_LONGEST_HEAD]
+        rules = head_rules(text)
+    if rules[0].catch_all and len(report.lines) > report.head + 1:
         # A head may be cut in two, by a printk() in two parts or by a new line in a task's name.
-        whole = f"{text} {report.lines[1].text}"[:_LONGEST_HEAD]
+        whole = f"{text} {report.lines[report.head + 1].text}"[:_LONGEST_HEAD]
         if (joined := head_rules(whole)) and not joined[0].catch_all:
             text, rules = whole, joined
     for rule in rules:
@@ -121,6 +174,18 @@ class _Blamed:
     names: tuple[str, ...] = ()
 
 
+def _skipped(report: Report, rule: Rule) -> re.Pattern[str] | None:
+    """What is not at fault in this kind of crash, nor by the files that a symbolized report names.
+
+    The latter are functions that the tables do not know, of other versions than theirs.
+    """
+    placed = {base_name(frame.function) for frame in report.frames if frame.source and HELPER_FILES.match(frame.source)}
+    unknown = sorted(re.escape(name) for name in placed - NAMED if not serves(name))
+    if not unknown:
+        return rule.skip
+    return re.compile("|".join([*([rule.skip.pattern] if rule.skip else []), *unknown]))
+
+
 def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
     named = [base_name(groups[key]) for key in ("f", "f1", "f2") if key in groups]
     null = bool(report.pointers) and report.pointers[0][1].null
@@ -129,40 +194,50 @@ def _blame(report: Report, rule: Rule, groups: dict[str, str]) -> _Blamed:
     names = report.functions()
     if rule.since:
         start = next((at for at, line in enumerate(report.lines) if at and rule.since.search(line.text)), None)
-        names = report.functions(start) if start is not None else []
+        names = report.functions(start)
+        others = () if start is not None else ("corrupted",)
     elif rule.blame is Blame.INTERRUPTED:
         start, entered = _interrupted(report)
         names = report.functions(start) if start is not None else []
         others = () if entered else ("corrupted",)
+    skip = _skipped(report, rule)
     match rule.blame:
         case Blame.NONE:
             return _Blamed(None, null)
         case Blame.NAMED:
             return _Blamed(named[0] if named else None, null)
         case Blame.LOOP | Blame.INTERRUPTED:
-            found = looping(names, rule.skip)
-            if found is None and not any(frame.reliable for trace in report.traces for frame in trace.frames):
-                found = first_at_fault(names, rule.skip)  # the unwinder was lost at once: all that is known
-            return _Blamed(found, null, others)
+            loop = looping(names, skip)
+            if not loop and not any(
+                frame.reliable for trace in report.traces for frame in trace.frames if not frame.inlined
+            ):
+                loop = [*filter(None, [first_at_fault(names, skip)])]  # the unwinder was lost: all that is known
+            return _Blamed(next(iter(loop), None), null, (*others, *loop[1:]))
         case Blame.SLEEP:
-            return _Blamed(found := sleeping(names), null, _public_name(found, names))
+            slept = sleeping(names)
+            found = next(iter(slept), None)
+            return _Blamed(found, null, (*_public_name(found, names), *slept[1:]))
     jumped, top = _jump(report)
     if jumped:
         # What it jumped to is not at fault, where it has a name at all (data, for one) and the caller is known.
         target = base_name(report.pointers[0][1].function or "")
         callers = list(dropwhile(lambda name: name == target, names))
         if top:
-            others = tuple(filter(None, [first_at_fault(callers, rule.skip)]))
+            others = tuple(filter(None, [first_at_fault(callers, skip)]))
             callers.insert(0, top)
         names = callers or names
         named = []
-    found = first_at_fault([*named, *names], rule.skip)
-    # A helper that the kernel itself names, as the place of the fault, is what many search for.
+    if named and named[0] in names:
+        names = names[names.index(named[0]) :]  # what the trace has before that reports it
+    found = first_at_fault([*named, *names], skip)
+    # Some search for the place of the fault, helper or not, or for what only sometimes is a helper.
     place = [*named, *(pointer.function for _, pointer in report.pointers[:1] if pointer.function and not jumped)][:1]
-    told = tuple(name for name in map(base_name, place) if found not in (None, name) and serves(name))
+    told = tuple(name for name in map(base_name, place) if not reports(name))
+    if found is not None:
+        told = tuple(name for name in (*told, *other_names([*named, *names], found, skip)) if name != found)
     if found is not None and found == report.link:
         # Who goes by the trace alone, as most do, does not know the leaf's caller.
-        told += tuple(filter(None, [first_at_fault([name for name in names if name != found], rule.skip)]))
+        told += tuple(filter(None, [first_at_fault([name for name in names if name != found], skip)]))
     return _Blamed(found, null, (*(others or _public_name(found, names)), *told), tuple(names) if jumped else ())
 
 
@@ -175,7 +250,7 @@ def _jump(report: Report) -> tuple[bool, str | None]:
     pointer = report.pointers[0][1] if report.pointers else None
     if pointer is None or (pointer.function is not None and not _NO_CODE.search(report.text)):
         return False, None
-    first = next((frame for trace in report.traces for frame in trace.frames), None)
+    first = next((frame for trace in report.traces for frame in trace.frames if not frame.inlined), None)
     return True, base_name(first.function) if first and first.named and not first.reliable else None
 
 

@@ -40,9 +40,9 @@ class Frame:
         module: the module that it is in, None for the kernel itself.
         reliable: False where the kernel marked it `?` (or `(unreliable)`).
         stack: which stack it is on, such as `IRQ` or `NMI`; None for the task's own, or where not told.
-        source: file and line, where the log was decoded.
+        source: file and line, where the log was symbolized.
         trace: the heading of its trace, such as `Freed by task 71`; "" for the crash's own call trace.
-        inlined: it stands for a function that was inlined, which only a decoded log shows.
+        inlined: it stands for a function that was inlined, which only a symbolized log shows.
     """
 
     function: str
@@ -69,6 +69,7 @@ class Crash:
         title: by syzbot's convention, such as `BUG: unable to handle kernel NULL pointer dereference in f`.
         alt_titles: other titles that mean the same.
         kind: such as `null-deref`.  function: the function at fault.
+        doubt: why `function` is a guess, in words; "" where it is none.
         frames: the place of the fault, where it is told, and all frames as they were printed; `Frame.trace` tells
             other traces (where memory was freed, where a lock was taken before) from the crash's own.
         start_line, end_line: the lines that it spans, counted from 1.
@@ -83,6 +84,8 @@ class Crash:
         panic: the reason that the kernel gave for the panic that ended it.
         hardware: the machine, as the kernel names it.  modules: those that were loaded.
         registers: by name, as printed; of the first set that was printed.
+        time: when it was told, as its first line says it: seconds since the kernel began, or a date; it makes no two
+            crashes differ, and is not in `to_json`, by which they are compared.
     """
 
     title: str
@@ -91,6 +94,7 @@ class Crash:
     start_line: int
     end_line: int
     alt_titles: tuple[str, ...] = ()
+    doubt: str = ""
     frames: tuple[Frame, ...] = ()
     null_ip: bool = False
     workqueue: str | None = None
@@ -108,7 +112,10 @@ class Crash:
     hardware: str | None = None
     modules: tuple[str, ...] = ()
     registers: dict[str, str] = field(default_factory=dict)
+    time: str | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:
-        """The crash as JSON data."""
-        return asdict(self)
+        """The crash as JSON data, but for the time."""
+        told = asdict(self)
+        del told["time"]
+        return told

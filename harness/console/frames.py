@@ -14,24 +14,33 @@ ADDRESS = r"\[<? {0,20}(?:(?:0x)?[0-9a-f]{8,16}|\(null\))>?\]"
 _OFFSET = r"\+(?:0x)?(?P<offset>[0-9a-f]{1,8})"
 _SIZE = r"/(?:0x)?(?P<size>[0-9a-f]{1,8})"
 _MODULE = r"(?: \[(?P<module>[\w-]+)[^\]]*\])?"
-_SOURCE = r"(?: (?P<source>[\w./+-]+:\d+))?"
+# A file and its line; clang's debug info has -1 for a line that stands for none.
+PLACE = r"[\w./+-]+:-?\d+"
+_SOURCE = rf"(?: (?P<source>{PLACE}))?"
 _LEAD = r"\s*(?:<{1,2}/?[A-Z#][\w#]*>{1,2} *)*(?:\[ *\d+\.\d+\] +)?"
 _FRAME = re.compile(
     rf"{_LEAD}\(?(?P<address>(?:{ADDRESS}\s*){{1,2}})?(?P<mark>\? +)?(?::(?P<old>\w+):)?(?P<function>{SYMBOL})"
-    rf"{_OFFSET}(?:{_SIZE})?\)?{_MODULE}{_SOURCE}(?P<rest>[ .](?:\(.*\)|\[inline\])?)?\s*(?:\d[\d.]*)?$"
+    rf"{_OFFSET}(?:{_SIZE})?\)?{_MODULE}\)?{_SOURCE}(?P<rest>[ .](?:\(.*\)|\[inline\])?)?\s*(?:\d[\d.]*)?$"
 )
 # arm: the callee, then the place that called it.
 _FROM = re.compile(
     rf"\s*(?:{ADDRESS} )?\(?(?P<function>{SYMBOL})(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?{_MODULE}\)? from "
     rf"(?:{ADDRESS} )?\(? *(?:(?P<caller>{SYMBOL}){_OFFSET}{_SIZE}|\(null\)|0x[0-9a-f]+)"
 )
-_BARE = re.compile(rf"\s*(?:{ADDRESS} )?(?P<mark>\? )?(?P<address>0x[0-9a-f]{{8,16}})\s*$")
-_INLINE = re.compile(r"\s*(?:[RE]?IP: (?:0010:)?)?(?P<function>[A-Za-z_]\w*) (?P<source>[\w./+-]+:\d+) \[inline\]\s*$")
+_BARE = re.compile(
+    rf"\s*\(?(?P<at>(?:{ADDRESS} +){{1,2}})?(?P<mark>\? )?(?P<address>0x[0-9a-f]{{1,16}})\)?"
+    r"(?P<rest> \(unreliable\))?\s*$"
+)
+_INLINE = re.compile(
+    r"\s*(?:\[< +inline +>\] |[RE]IP: (?:0010:|0060:)?)?(?P<mark>\? +)?(?P<function>[A-Za-z_][\w.]*) "
+    rf"(?P<source>{PLACE})(?P<said> \[inline\])?\s*$"
+)
+_IS_INLINED = re.compile(rf"(?<![\w.])[\w.]{{1,200}} {PLACE} \[inline\]\s*$")
 _POINTER = re.compile(
     r"\s*(?:"
     r"(?P<x86>[RE]?IP)(?: is at|:)?\s*(?:(?P<segment>[0-9a-f]{4}):)?"
-    r"|PC is at |pc : (?:\[<[0-9a-f]+>\] )?(?!\[)"  # arm, arm64
-    r"|(?:epc|NIP)\s*:? "  # riscv, powerpc
+    r"|(?:PC|pc) is at |T?PC: <|IAOQ\[0\]: |pc : (?:\[<[0-9a-f]+>\] )?(?!\[)"  # arm, alpha, sparc, parisc, arm64
+    r"|(?:epc|NIP|ERA)\s*:? (?:[0-9a-f]{8,16} (?=[A-Za-z_]))?"  # riscv, powerpc, mips, loongarch
     r"|--- interrupt: [0-9a-f]+ at "  # powerpc
     r"|Krnl PSW : [0-9a-f]{16} [0-9a-f]{16} \("  # s390
     rf")\s*(?P<address>(?:{ADDRESS}\s*){{1,2}})?"
@@ -44,7 +53,11 @@ _SUFFIX = re.compile(r"^\.?([^.]+)\..*$")
 
 @dataclass(frozen=True)
 class Pointer:
-    """An instruction pointer: the function that it points into, or that it is null; neither where it is wild."""
+    """An instruction pointer: the function that it points into, or that it is null; neither where it is wild.
+
+    Attributes:
+        frame: the place as a frame, but on powerpc and s390, whose traces begin with it or its caller.
+    """
 
     function: str | None
     null: bool
@@ -58,6 +71,17 @@ def base_name(symbol: str) -> str:
     """
     found = _SUFFIX.match(symbol)
     return demangle(found[1] if found and "::" not in symbol else symbol.removeprefix("."))
+
+
+def is_inlined(text: str) -> bool:
+    """Whether a line is one that a symbolizer has put before a line of the kernel's, for a function inlined there.
+
+    It repeats the kernel's line, with this function in place of the one that holds it:
+
+        BUG: KASAN: use-after-free in word_read include/x.h:7 [inline]
+        BUG: KASAN: use-after-free in queue_drop+0x44/0x90 drivers/x.c:71
+    """
+    return text.rstrip().endswith("[inline]") and _IS_INLINED.search(text) is not None
 
 
 def read_frame(text: str, stack: str | None = None) -> Frame | None:
@@ -74,7 +98,7 @@ def read_frame(text: str, stack: str | None = None) -> Frame | None:
         if found is None or not (found["size"] or found["address"]):
             return None
         return Frame(
-            found["function"],
+            found["function"].removeprefix("."),
             *_extent(found),
             found["module"] or found["old"],
             found["mark"] is None and "(unreliable)" not in (found["rest"] or ""),
@@ -83,13 +107,14 @@ def read_frame(text: str, stack: str | None = None) -> Frame | None:
         )
     if " from " in text and (found := _FROM.match(text)):
         return Frame(found["function"], None, None, found["module"], True, stack)
-    if text.rstrip().endswith("[inline]") and (found := _INLINE.match(text)):
-        return Frame(found["function"], None, None, None, True, stack, found["source"], inlined=True)
+    if "inline" in text and (found := _INLINE.match(text)) and (found["said"] or "[<" in text):
+        sure = found["mark"] is None
+        return Frame(found["function"], None, None, None, sure, stack, found["source"], inlined=True)
     return None
 
 
 def _extent(found: re.Match[str]) -> tuple[int | None, int | None]:
-    """Offset and size, as far as they are told; a decoded frame, which has neither, comes with a size of 0."""
+    """Offset and size, as far as they are told; where decode_stacktrace.sh has put a place for them, the size is 0."""
     size = int(found["size"], 16) if found["size"] else None
     return (None, None) if size == 0 else (int(found["offset"], 16), size)
 
@@ -100,7 +125,7 @@ def read_pointer(text: str) -> Pointer | None:
         if found["x86"] and found["segment"] in USER_SEGMENTS:
             return None
         function, frame = found["function"], None
-        if function:
+        if function and not text.lstrip().startswith(("NIP", "Krnl")):
             frame = Frame(function, *_extent(found), found["module"], True, source=found["source"])
         return Pointer(function, found["null"] is not None, frame)
     if _NULL_ADDRESS.match(text):
@@ -117,4 +142,6 @@ def caller_in(text: str) -> str | None:
 def read_address(text: str, stack: str | None = None) -> Frame | None:
     """The frame that a line of a call trace is which has only an address, or None."""
     found = _BARE.match(text)
-    return Frame(found["address"], None, None, None, found["mark"] is None, stack) if found else None
+    if found is None or not (found["at"] or len(found["address"]) >= len("0x00000000")):
+        return None
+    return Frame(found["address"], None, None, None, found["mark"] is None and found["rest"] is None, stack)

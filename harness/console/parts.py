@@ -51,6 +51,18 @@ OTHER_TRACE = re.compile(
 """A message with a trace of its own that is no crash: it ends what was before."""
 REPLAY = re.compile(r"replaying previous printk message")
 """A head that was cut comes again, whole."""
+SHOWN = re.compile(
+    r"\bCPU: *\d+ |\bPid: \d+, comm|Call [Tt]race:|^Hardware name: |^Modules linked in: "
+    r"|\b[A-Z][A-Z0-9]{1,3}: [0-9a-f]{8}|^Code: [0-9a-f<]{2,8} |0x[0-9a-f]{8}|[0-9a-f]{16}|---\[ "
+)
+"""What a console prints and no person writes."""
+DIED = re.compile(r"---\[ end trace|\[#\d+\]")
+"""The kernel counts this crash as its death: from then on it is tainted `D`."""
+TALK = re.compile(
+    r"(?:^|\s)[a-z']{2,} +[a-z']{2,} +\S*$|(?:^|\s)[`'\"“][\w:-]*\s*$"
+    r"|(?:^|\s)(?:a|the|an|this|of|in|with|was|see) \S* *$"
+)
+"""What stands before the name of a crash in a sentence about it."""
 BOOT = re.compile(r"^(?:Linux version \d|Booting Linux on|Decompressing Linux\.\.\.|Booting the kernel\.)")
 """A kernel begins."""
 REPORTED = re.compile(r"Kerneloops: Reported \d+ kernel oops")

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import takewhile
 
 from harness.console.crash import Frame
 from harness.console.frames import (
@@ -16,6 +17,7 @@ from harness.console.frames import (
     Pointer,
     base_name,
     caller_in,
+    is_inlined,
     read_address,
     read_frame,
     read_pointer,
@@ -23,7 +25,7 @@ from harness.console.frames import (
 from harness.console.lines import Line, printable
 
 _TASK = re.compile(
-    r"CPU: ?(?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>-?\d+) Comm: (?P<comm>.*?)(?: Kdump: loaded)? "
+    r"CPU: ?(?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>-?\d+) Comm: (?P<comm>.*?)(?: [A-Z]\w+: [\w ]{1,20}?)* "
     r"(?:Not tainted|Tainted: (?P<taint>[A-Z ]*[A-Z])(?:,? \[\w+\]=\w+)*)\s+(?P<kernel>\d\S*)"
 )
 _OLD_TASK = re.compile(
@@ -34,8 +36,21 @@ _LOCKDEP = re.compile(
     r"\b(?P<kernel>\d{1,4}\.\d{1,4}\S{0,80}) #\d\S* "
     r"(?:Not tainted|Tainted: (?P<taint>[A-Z](?:[A-Z ]*[A-Z])?))\b"
 )
-_CPU = re.compile(r"(?:CPU:? ?#?|on cpu )(?P<cpu>\d+)\b")
-_BY_TASK = re.compile(r"(?:by task |^INFO: task |Process )(?P<comm>[^:(]{1,40}?)(?:/|:| \(pid: )(?P<pid>\d+)")
+_HUNG = re.compile(
+    r"^\s+(?:Not tainted|Tainted: (?P<taint>[A-Z](?:[A-Z ]*[A-Z])?)(?:,? \[\w+\]=\w+)*)\s+(?P<kernel>\d+\.\d+\S*) #"
+)
+# What kernels of the 2.6 series say: i386, then powerpc.
+_RELEASE = re.compile(r"\bEFLAGS: [0-9a-f]{8}\s+\((?P<kernel>\d[^\s)]*)\)")
+_REGS = re.compile(r"\bTRAP: [0-9a-f]+\s+(?:Not tainted|Tainted: (?P<taint>[A-Z ]*[A-Z]))\s+\((?P<kernel>\d[^\s)]*)")
+_TASK_IS = re.compile(r"^TASK = \w+\[(?P<pid>\d+)\] '(?P<comm>[^']{1,40})'(?:.* CPU: (?P<cpu>\d+))?")
+_CPU = re.compile(r"(?:CPU:? {0,6}#?|on cpu )(?P<cpu>\d+)\b")
+# A task's name may have any sign in it: `kworker/u8:0`, `swapper/0`.
+_BY_TASK = (
+    re.compile(r"by task (?P<comm>\S.{0,40})/(?P<pid>\d+)(?![\w:/])"),
+    re.compile(r"\bINFO: task (?P<comm>\S.{0,40}):(?P<pid>\d+) "),
+    re.compile(r"\bProcess (?P<comm>\S.{0,40}?) \(pid: (?P<pid>\d+)"),
+    re.compile(r"(?:^| )(?P<comm>[^\s()]{1,20})\((?P<pid>\d+)\): (?:Oops\b|[A-Z][\w ]+\[#\d)"),
+)
 _IN_TASK = re.compile(
     r"(?:^|code: |atomic: |, )(?P<comm>[^\s,].{0,30}?)/(?P<pid>\d{1,10})"
     r"(?: is (?:trying|leaving|freeing)| still has| \[HC|/0x[0-9a-f]{8}\b|$)"
@@ -50,7 +65,7 @@ _REGISTER_LINE = re.compile(
 _ANOTHERS = re.compile(r"hard LOCKUP on cpu \d")
 _USERS_POINTER = re.compile(rf"\s*[RE]IP: (?:{'|'.join(USER_SEGMENTS)}):")
 _PANIC = re.compile(r"Kernel panic - not syncing: (?P<reason>.*?)\s*(?:CPU:.*)?$")
-_LINK = re.compile(rf"\s*(?:lr : |epc\s*: .* ra : )(?:{ADDRESS} )?(?P<function>{SYMBOL})\+0x")
+_LINK = re.compile(rf"\s*(?:lr : |ra is at |epc\s*: .* ra : )(?:{ADDRESS} )?(?P<function>{SYMBOL})\+0x")
 _HEADING = re.compile(
     r"^\s*(?:Call [Tt]race ?:|Backtrace ?:|stack backtrace:?|(?P<where>backtrace(?: \(crc \w+\))?|Allocated|Freed"
     r"|(?:Last p|P)otentially related work creation|(?:Allocated|Freed) by task \d+.*|Uninit was [\w ]+at"
@@ -62,6 +77,8 @@ _HEADING = re.compile(
     r"|-> #\d+.*|\.\.\. (?:acquired|key) +at:.*|(?:\(\w+\) )?(?:HARD|SOFT)IRQ-ON-W at.*"
     r"|\{?[\w -]+\}? state was registered at):?)\s*$"
 )
+# s390 names where it last branched from: no frame, and the last of a report.
+_LAST_BRANCH = re.compile(r"^\s*Last Breaking-Event-Address")
 # What cannot be within a trace: after it, frames belong to another one.
 _BREAK = re.compile(r"^\s*(?:Sending NMI|NMI backtrace for|Kernel panic|---\[ end|Memory state|The buggy)")
 _STACK = re.compile(
@@ -101,24 +118,34 @@ class Report:
     link: str | None = None
 
     @cached_property
+    def head(self) -> int:
+        """The index of its first line, as the kernel printed it."""
+        return next((at for at, line in enumerate(self.lines) if not is_inlined(line.text)), 0)
+
+    @cached_property
     def text(self) -> str:
-        """All lines, joined."""
-        return "\n".join(line.text for line in self.lines)
+        """All lines as the kernel printed them, joined."""
+        return "\n".join(line.text for line in self.lines[self.head :] if not is_inlined(line.text))
 
     @cached_property
     def frames(self) -> list[Frame]:
         """Where the fault was, if an instruction pointer tells it before any trace, and all frames as printed."""
         frames = [frame for trace in self.traces for frame in trace.frames]
-        first = self.order[0][1] if self.order else None
+        inlined = list(
+            takewhile(lambda what: isinstance(what, Frame) and what.inlined, (what for _, what in self.order))
+        )
+        first = next((what for _, what in self.order[len(inlined) :]), None)
         if not isinstance(first, Pointer) or first.frame is None:
             return frames
-        again = bool(frames) and base_name(frames[0].function) == first.function
-        return frames if again else [first.frame, *frames]
+        rest = frames[len(inlined) :]
+        after = next((frame for frame in rest if not frame.inlined), None)
+        again = after is not None and base_name(after.function) == first.function
+        return frames if again else [*frames[: len(inlined)], first.frame, *rest]
 
     def functions(self, start: int | None = None) -> list[str]:
         """The functions of instruction pointers and reliable frames, in the order of printing.
 
-        Frames of inlined functions are left out: whether there are any depends on how the log was decoded.
+        Frames of inlined functions are left out: whether there are any depends on how the log was symbolized.
 
         Args:
             start: index of the line from which on all traces count; without it, only the crash's own do.
@@ -157,6 +184,8 @@ def read_report(lines: Sequence[Line]) -> Report:
             shown = any(trace.headed and not trace.name for trace in report.traces)
             if shown or _ANOTHERS.search(lines[0].text):
                 panic = "Kernel panic"  # whoever found the crash panics because of it
+        if _LAST_BRANCH.match(text):
+            break
         if found := _HEADING.match(text):
             current = Trace(at, (found["where"] or panic).strip(" :"), True)
             report.traces.append(current)
@@ -199,7 +228,11 @@ def _add_leafs_caller(report: Report) -> None:
     if link is None or not report.pointers:
         return
     leaf = base_name(report.pointers[0][1].function or "")
-    frames = [(at, base_name(what.function)) for at, (_, what) in enumerate(report.order) if isinstance(what, Frame)]
+    frames = [
+        (at, base_name(what.function))
+        for at, (_, what) in enumerate(report.order)
+        if isinstance(what, Frame) and not what.inlined
+    ]
     outer = next(((at, name) for at, name in frames if name != leaf and not name.startswith("0x")), None)
     # A trace that begins with what reports the crash has this function further down, and its caller there.
     if outer is None or (leaf and frames[0][1] != leaf):
@@ -235,7 +268,10 @@ def facts(report: Report) -> Facts:
     anothers = _ANOTHERS.search(report.lines[0].text)
     for line in report.lines:
         text = line.text
-        for pattern in (_TASK, _OLD_TASK, _LOCKDEP, _BY_TASK, _IN_TASK, _CPU, _TAINT):
+        for pattern in (
+            *(_TASK, _OLD_TASK, _LOCKDEP, _HUNG, _RELEASE, _REGS, _TASK_IS),
+            *(*_BY_TASK, _IN_TASK, _CPU, _TAINT),
+        ):
             if seen := pattern.search(text):
                 for name, value in seen.groupdict().items():
                     who = name in ("comm", "pid", "cpu")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.console.guilt import DISPATCH, canonical, first_at_fault
+from harness.console.blame import DISPATCH, canonical, first_at_fault
 
 _CALLERS = 2
 """Callers that a signature names: enough to tell two ways into one function apart, few enough to survive a merge."""

@@ -1,7 +1,7 @@
-"""Building: a commit becomes an image, or a reason why it does not.
+"""Building: turns a commit into an image, or a reason why it does not build.
 
-One object folder a tree, architecture, configuration and toolchain is kept and built in
-incrementally; finished images are kept by what went into them, so that nothing is built twice.
+Each combination of tree, architecture, configuration and toolchain has an object folder for incremental builds;
+finished images are cached by what went into them, so that nothing is built twice.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ from harness.progress import Progress
 IMAGE = "arch/x86/boot/bzImage"
 
 FIXED = {
-    # What a build writes of its surroundings into the image; fixed, the same source gives the same bytes.
+    # What a build records of its environment in the image; fixed, so that the same source gives the same bytes.
     "KBUILD_BUILD_TIMESTAMP": "1970-01-01 00:00:00 UTC",
     "KBUILD_BUILD_USER": "regress",
     "KBUILD_BUILD_HOST": "regress",
     "KBUILD_BUILD_VERSION": "1",
 }
 
-# The files that a configuration follows from, besides the fragments.
+# The files that decide a configuration, besides the fragments.
 _KCONFIG_INPUT = re.compile(
     r"(^|/)Kconfig[^/]*$|^scripts/(kconfig/|Kconfig|Makefile|.*version)|^Makefile$|tiny[\w-]*\.config$"
 )
@@ -59,8 +59,8 @@ _ERROR = re.compile(
     r"|Makefile:\d+: \*\*\* "
 )
 _SECONDARY = re.compile(r"^make(\[\d+\])?: \*\*\* .*Error \d+$|^make(\[\d+\])?: \*\*\* Waiting")
-# What the machine says when it is at fault, at the end of a line, where an error message has it: a compiler quotes
-# source lines, and those may say anything.
+# Errors of the machine, at the end of a line as in an error message: a compiler quotes source lines, and those may
+# contain anything.
 _MACHINERY = re.compile(
     r"(?:^|[:)] ?)(?:No space left on device|Cannot allocate memory|Read-only file system|Input/output error"
     r"|Disk quota exceeded|Too many open files(?: in system)?|Resource temporarily unavailable|Stale file handle"
@@ -72,27 +72,27 @@ _MACHINERY = re.compile(
     r"|^make(?:\[\d+\])?: \*\*\* .*(?:\] (?:Killed|Terminated|Interrupt|Hangup|Bus error.*)|Error 1(?:29|30|35|37|43))$"
     r"|source directory cannot contain spaces or colons"
 )
-# As gcc and clang quote: a bar after the line's number, or (before gcc 9) the line with a caret below.
+# Source lines quoted by gcc and clang: after a line number and a bar, or (before gcc 9) above a caret.
 _QUOTED = re.compile(r"^\s*\d*\s*\|.*|^ .*\n\s*~*\^.*", re.MULTILINE)
 _DIRECTIVE = re.compile(r"(?:error|warning): (?:#|static assertion)")
 
 ENDED_FROM_OUTSIDE = {
     128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGBUS, signal.SIGTERM)
 }
-"""Exit statuses of a program that somebody ended, or whose memory or disk went away; a shell hands them on."""
+"""Exit statuses of a program that was killed, or lost its memory or disk; a shell passes them on."""
 
 ATTEMPTS = 2
-"""How often a build is tried before it counts as failed: not every failure is the source's."""
+"""How often a build is tried before it counts as failed: not every failure is due to the source."""
 
 TIMEOUT = 2 * 3600.0
-"""Seconds that a build may take; a commit that needs more counts as one that does not build."""
+"""Seconds that a build may take; a commit that needs longer counts as not building."""
 
 
 def first_error(log: str) -> str:
     """The first error in the output of a build, on one line.
 
-    The last lines say only which makefile gave up; with several jobs at once the error
-    stands well above them.
+    The last lines only say which makefile gave up; with parallel jobs the error is well above
+    them.
     """
     lines = [line.strip() for line in log.splitlines()]
     for line in lines:
@@ -105,14 +105,14 @@ def first_error(log: str) -> str:
 
 
 def machinery_fault(log: str, status: int = 1) -> str | None:
-    """What shows that a build failed by the machine's fault, such as a full disk: a line of its output.
+    """The line of output that shows that a build failed because of the machine, such as a full disk.
 
     Args:
         log: the output.
-        status: the exit status of the build's program.
+        status: the exit status of the build.
 
     Returns:
-        None where nothing does.
+        None if there is none.
     """
     for line in _QUOTED.sub("", log).splitlines():
         if _MACHINERY.search(line.strip()) and not _DIRECTIVE.search(line):
@@ -125,14 +125,14 @@ def machinery_fault(log: str, status: int = 1) -> str | None:
 
 
 def failure(log: str, status: int = 1) -> RegressError:
-    """Whose fault a failed build is: the machine's, else the kernel's, with its first error.
+    """The error of a failed build: the machine's fault, or else the kernel's, with its first error.
 
     Args:
         log: the output.
-        status: the exit status of the build's program.
+        status: the exit status of the build.
     """
     if fault := machinery_fault(log, status):
-        return InfrastructureError(f"the build was cut short by this machine: {fault}")
+        return InfrastructureError(f"the build failed because of this machine: {fault}")
     return BuildError(first_error(log))
 
 
@@ -147,21 +147,21 @@ def run_build(
     within: str = "",
     timeout: float = TIMEOUT,
 ) -> None:
-    """Run a build's program; where it fails, once more.
+    """Run the program that builds; if it fails, once more.
 
     Args:
         argv: program and arguments.
-        log: what it prints is appended to this file; only the last attempt's part is judged.
-        lock: the tree's lock, held until all that the build has started has ended.
+        log: the file to append the output to; only that of the last attempt is judged.
+        lock: the tree's lock, held until every process of the build has ended.
         cwd: where to run it.
         env: changes to the environment.
-        on_line: is given each line of the output.
-        within: what to leave out of messages: the path of the tree.
+        on_line: called with each line of the output.
+        within: the path of the tree, to strip from messages.
         timeout: seconds for each attempt.
 
     Raises:
-        BuildError: it failed twice, or did not end in its time.
-        InfrastructureError: it failed by the machine's fault.
+        BuildError: it failed twice, or timed out.
+        InfrastructureError: it failed because of the machine.
     """
     for attempt in range(1, ATTEMPTS + 1):
         before = log.stat().st_size if log.exists() else 0
@@ -180,29 +180,29 @@ def kernel_version(makefile: str) -> str:
     """The version in the text of a kernel's top Makefile, such as `6.1.192` or `4.13-rc1`.
 
     Raises:
-        UserError: this is no kernel's Makefile.
+        UserError: not the Makefile of a kernel.
     """
     pattern = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]*(\S*)", re.MULTILINE)
     got = {found[1]: found[2] for found in pattern.finditer(makefile)}
     if not {"VERSION", "PATCHLEVEL"} <= got.keys():
-        raise UserError("it has no Makefile with VERSION and PATCHLEVEL: this is no kernel tree")
+        raise UserError("no Makefile with VERSION and PATCHLEVEL: not a kernel tree")
     sublevel = "" if got.get("SUBLEVEL", "0") in ("", "0") else f".{got['SUBLEVEL']}"
     return f"{got['VERSION']}.{got['PATCHLEVEL']}{sublevel}{got.get('EXTRAVERSION', '')}"
 
 
 class Builder(Protocol):
-    """Something that makes a kernel of a commit."""
+    """Builds the kernel of a commit."""
 
     def build(self, commit: Commit, folder: Path) -> Kernel:
         """Build a commit.
 
         Args:
             commit: what to build.
-            folder: a result folder, where log and configuration are left whatever happens.
+            folder: the result folder for log and configuration, which are left there whatever happens.
 
         Raises:
             BuildError: the commit does not build.
-            KernelError: the scenario cannot run on it: an option or the version that it wants is not there.
+            KernelError: the scenario cannot run on it: it lacks an option, or is of the wrong version.
             InfrastructureError: the machine failed.
         """
 
@@ -212,12 +212,12 @@ class KernelBuilder:
     """Builds with the kernel's own make.
 
     Args:
-        tree: whose commits are built.
+        tree: the tree to build commits of.
         arch: `x86_64` or `i386`.
-        fragments: the configuration, over tinyconfig.
+        fragments: the configuration, on top of tinyconfig.
         cache: the folder for objects and images.
-        progress: is told what is going on.
-        kernels: the versions that are wanted, such as `>=4.12`; empty for all.
+        progress: shows what is going on.
+        kernels: the versions required, such as `>=4.12`; empty for all.
         jobs: for `make -j`.
     """
 
@@ -230,12 +230,12 @@ class KernelBuilder:
     jobs: int = len(os.sched_getaffinity(0))
 
     def build(self, commit: Commit, folder: Path) -> Kernel:
-        """See `Builder.build`; an image that was built before from the same source is taken as it is."""
+        """See `Builder.build`; an image built before from the same source is reused."""
         options = kconfig.compose(self.fragments)
         version = _version(self.tree.workspace, commit.sha)
         # As in the toolchains' rules, a release candidate counts as its release.
         if release(version) not in SpecifierSet(self.kernels):
-            raise KernelError(f"the scenario wants Linux {self.kernels}, this is {version}")
+            raise KernelError(f"the scenario requires Linux {self.kernels}, this is {version}")
         toolchain = toolchain_for(version)
         flavour = _digest(self.arch, kconfig.render(options), toolchain.identity, *map("=".join, passed().items()))
         kept = self.cache / "kernels" / _digest(commit.tree, flavour)
@@ -261,7 +261,7 @@ class _Work:
     lock: int
 
     def make(self) -> tuple[Path, dict[str, object]]:
-        """Check out, configure and make; returns the object folder and what is to be known of the kernel."""
+        """Check out, configure and make; returns the object folder and the facts about the kernel."""
         self.objects.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
@@ -287,7 +287,7 @@ class _Work:
             "toolchain": self.toolchain.reason,
             "command": self.argv("bzImage"),
             "environment": FIXED,
-            # The names alone: a value may be a secret.
+            # Names only: a value may be secret.
             "passed": list(passed()),
             "lost": [str(one) for one in lost],
             "signature": hashlib.sha256((self.objects / IMAGE).read_bytes()).hexdigest(),
@@ -312,10 +312,10 @@ class _Work:
         run_build(self.argv(target), self.log, self.lock, env=FIXED, on_line=on_line, within=within)
 
     def _configure(self, state: Path) -> list[kconfig.Lost]:
-        """Make `.config` of tinyconfig and the fragments, unless it is up to date.
+        """Make `.config` from tinyconfig and the fragments, unless it is up to date.
 
-        A configuration made at another commit may lack what this commit's Kconfig offers, so it is
-        made anew whenever a file that it follows from differs.
+        A configuration made at another commit may lack options of this commit's Kconfig, so it is
+        remade whenever a file that decides it differs.
         """
         worktree = self.builder.tree.worktree
         final = self.objects / ".config"
@@ -348,7 +348,7 @@ def _version(git: Git, sha: str) -> str:
     """The version of a commit's kernel.
 
     Raises:
-        BuildError: it has no Makefile, or not a kernel's: there is nothing to build.
+        BuildError: it has no Makefile, or not that of a kernel.
     """
     try:
         return kernel_version(git.text("show", f"{sha}:Makefile") if git.text("ls-tree", sha, "Makefile") else "")
@@ -361,7 +361,7 @@ def _digest(*parts: str) -> str:
 
 
 def _keep(made: tuple[Path, dict[str, object]], kept: Path, folder: Path) -> Kernel:
-    """Put image, configuration, log and facts of a finished build where they are found again."""
+    """Store image, configuration, log and facts of a finished build in the cache."""
     objects, facts = made
     with whole_folder(kept) as new:
         shutil.copyfile(objects / IMAGE, new / "bzImage")
@@ -372,7 +372,7 @@ def _keep(made: tuple[Path, dict[str, object]], kept: Path, folder: Path) -> Ker
 
 
 def _load(kept: Path, folder: Path) -> Kernel:
-    """The kernel in a folder of the cache, its artifacts also put into a result folder."""
+    """The kernel in a cache folder, with its artifacts copied to a result folder."""
     facts = json.loads((kept / "kernel.json").read_text(encoding="utf-8"))
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("bzImage", "config", "build.log", "kernel.json"):

@@ -19,13 +19,14 @@ from harness.progress import Progress
 
 @dataclass
 class CommandBuilder:
-    """Builds by a command of the scenario's own; exit status 0 is a kernel, anything else a failed build.
+    """Builds with the scenario's own command; exit status 0 is a kernel, anything else a failed build.
 
-    What was built is the checked-out tree itself, so the tree is held from the first build until the
-    builder, a context manager, is left: nobody else checks out another commit under a running trial.
+    The result is the checked-out tree itself, so the tree is locked from the first build until the
+    builder, a context manager, exits: nobody checks out another commit under a running trial.
 
     Args:
-        tree: whose commits are built.  command: as in a shell, without its special characters.
+        tree: the tree to build commits of.
+        command: split as in a shell, without its special characters.
     """
 
     tree: Tree

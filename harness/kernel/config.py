@@ -1,7 +1,7 @@
-"""Kernel configuration: fragments laid over tinyconfig, and what of them was lost.
+"""Kernel configuration: fragments on top of tinyconfig, and which of their options were lost.
 
-A fragment is a file of `kconfigs/`: lines `CONFIG_X=y` with a comment where the purpose is not
-plain.  `# optional: why` behind an option says that a tree may lack it.
+A fragment is a file of `kconfigs/`: lines `CONFIG_X=y`, with a comment where the purpose is not
+obvious.  `# optional: why` after an option says that a tree may lack it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _UNSET = re.compile(r"# CONFIG_(\w+) is not set$")
 
 @dataclass(frozen=True)
 class Option:
-    """One option that is asked for: name without `CONFIG_`, value as in `.config`, `n` for unset."""
+    """One requested option: name without `CONFIG_`, value as in `.config`, `n` for unset."""
 
     name: str
     value: str
@@ -29,11 +29,11 @@ class Option:
 
 @dataclass(frozen=True)
 class Lost:
-    """An option that was asked for and is otherwise in the final configuration.
+    """A requested option whose value differs in the final configuration.
 
     Attributes:
-        got: the value that it has, `n` for unset.
-        reason: what Kconfig says that it depends on, with the symbols that are missing.
+        got: its final value, `n` for unset.
+        reason: its dependencies in Kconfig, with the missing symbols.
     """
 
     option: Option
@@ -49,10 +49,11 @@ def parse_fragment(text: str, place: str) -> list[Option]:
     """The options of a fragment.
 
     Args:
-        text: the file's text.  place: its name, for errors.
+        text: the file's text.
+        place: its name, for errors.
 
     Raises:
-        UserError: a line is no option and no comment.
+        UserError: a line is neither an option nor a comment.
     """
     options = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -62,12 +63,12 @@ def parse_fragment(text: str, place: str) -> list[Option]:
         elif found := _UNSET.match(line.strip()):
             options.append(Option(found[1], "n", optional=False, place=at))
         elif line.strip() and not line.lstrip().startswith("#"):
-            raise UserError(f"{at}: {line.strip()!r} is no option; write CONFIG_NAME=y")
+            raise UserError(f"{at}: expected CONFIG_NAME=y, got {line.strip()!r}")
     return options
 
 
 def compose(fragments: Iterable[Path]) -> list[Option]:
-    """The options of several fragments; of an option that stands in more than one the last counts.
+    """The options of several fragments; for an option in more than one, the last counts.
 
     Raises:
         UserError: a fragment is missing or malformed.
@@ -92,13 +93,13 @@ def render(options: Sequence[Option]) -> str:
 
 
 def parse_config(text: str) -> dict[str, str]:
-    """The values of a `.config` by option name, without those that are not set."""
+    """The values of a `.config` by option name, without unset ones."""
     pairs = (line.partition("=") for line in text.splitlines() if line.startswith("CONFIG_"))
     return {name.removeprefix("CONFIG_"): value for name, _, value in pairs}
 
 
 def missing(options: Iterable[Option], config: Mapping[str, str]) -> list[Option]:
-    """The options that are not in the final configuration as they were asked for."""
+    """The options that differ in the final configuration from the request."""
     return [o for o in options if config.get(o.name, "n") != o.value]
 
 
@@ -122,26 +123,26 @@ def explain(name: str, config: Mapping[str, str], kconfig_files: Iterable[str]) 
 
 
 def lost(options: Iterable[Option], config: Mapping[str, str], kconfig_files: Iterable[str]) -> list[Lost]:
-    """What was asked for and lost, with the reason that Kconfig gives."""
+    """The requested options that were lost, with the reason from Kconfig."""
     texts = list(kconfig_files)
     return [Lost(o, config.get(o.name, "n"), explain(o.name, config, texts)) for o in missing(options, config)]
 
 
 def check(options: Sequence[Option], final: Path, tree: Path) -> list[Lost]:
-    """What was asked for and lost in a final `.config`, where the kernel will do without it.
+    """The requested options that were lost in a final `.config`, if the kernel works without them.
 
     Args:
         tree: the kernel's source, whose Kconfig files give the reasons.
 
     Raises:
-        KernelError: an option that is not optional is off.
+        KernelError: a required option is off.
     """
     got = parse_config(final.read_text(encoding="utf-8"))
     if not missing(options, got):
         return []
     texts = (path.read_text(encoding="utf-8", errors="replace") for path in tree.rglob("Kconfig*"))
     gone = lost(options, got, texts)
-    # What was to be off and is on costs time only; what was to be on and is off would be missed.
+    # An option that is on against the request only costs time; one that is off would be missed.
     if fatal := [one for one in gone if not one.option.optional and one.option.value != "n"]:
         raise KernelError("; ".join(map(str, fatal)))
     return gone

@@ -1,6 +1,6 @@
-"""Known breakages: a stretch of commits that does not build or boot, and the change that mends it.
+"""Known breakages: a stretch of commits that does not build or boot, and the change that fixes it up.
 
-The mended source is a commit in the program's own repository; the user's is not written to.
+The source with fixups is a commit in the program's own repository; the user's is not written.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class Fixed:
     """A commit as it is built.
 
     Attributes:
-        commit: what to build; the commit itself where nothing was to be mended.
-        by: what was applied, for reports; also what was to be applied and could not be.
+        commit: what to build; the commit itself where it needs no fixup.
+        by: what was applied, for reports, and what did not apply.
     """
 
     commit: Commit
@@ -31,10 +31,11 @@ class Fixed:
 
 @dataclass(frozen=True)
 class Fixups:
-    """Mends commits of one tree.
+    """Applies fixups to the commits of one tree.
 
     Args:
-        tree: the tree.  known: the scenario's mends; those whose commits are not in this tree do not concern it.
+        tree: the tree.
+        known: the scenario's fixups; those whose commits are not in this tree are ignored.
         folder: where the patches are.
     """
 
@@ -44,7 +45,7 @@ class Fixups:
 
     @cached_property
     def _here(self) -> list[tuple[Fixup, str, str | None, str | None]]:
-        """The mends of this tree, with the hashes of `since`, `until` and `pick`."""
+        """The fixups of this tree, with the hashes of `since`, `until` and `pick`."""
         found = []
         for one in self.known:
             try:
@@ -56,22 +57,22 @@ class Fixups:
             found.append((one, since, until, pick))
         return found
 
-    def mended(self, commit: Commit) -> Fixed:
-        """The commit with all that its stretch of history needs."""
+    def apply(self, commit: Commit) -> Fixed:
+        """The commit with the fixups that its stretch of history needs."""
         own, now, by = self.tree.workspace, commit, []
-        for mend, since, until, pick in self._here:
+        for fixup, since, until, pick in self._here:
             if not own.is_ancestor(since, commit.sha) or (until and own.is_ancestor(until, commit.sha)):
                 continue
             if pick:
                 name = pick[:12]
                 tree = own.picked_tree(now.sha, pick, next(iter(own.parents(pick)), None))
             else:
-                assert mend.patch is not None
-                name, tree = mend.patch, own.patched_tree(now.sha, self.folder / mend.patch)
+                assert fixup.patch is not None
+                name, tree = fixup.patch, own.patched_tree(now.sha, self.folder / fixup.patch)
             if isinstance(tree, Conflict):
                 by.append(f"{name} does not apply: {tree}")
             else:
-                # The subject stays, so that whatever names this kernel names the commit it stands for.
-                now = own.make_commit(tree, [now.sha], f"{commit.subject}\n\nMended-by: {name}\n")
-                by.append(f"{name} ({mend.because})")
+                # The subject stays, so that what names this kernel names the commit that it stands for.
+                now = own.make_commit(tree, [now.sha], f"{commit.subject}\n\nFixup: {name}\n")
+                by.append(f"{name} ({fixup.because})")
         return Fixed(now, tuple(by))

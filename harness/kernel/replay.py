@@ -1,7 +1,7 @@
-"""The replay: a small history with a regression and other hazards, laid over a released kernel source.
+"""The replay: a small history with a regression and other hazards, on top of a released kernel source.
 
-It makes everything work where no kernel git tree can be had.  Authors, committers and dates
-are fixed, so one source version gives the same commit ids everywhere.
+With it, everything works without a kernel git tree.  Authors, committers and dates are fixed, so
+one source version gives the same commit ids everywhere.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FIXED = {
     "GIT_COMMITTER_NAME": "regress replay",
     "GIT_COMMITTER_EMAIL": "replay@example.org",
 }
-"""git's surroundings: nothing of the user's configuration (signing, hooks, line endings) reaches a commit."""
+"""The environment of git: the user's configuration (signing, hooks, line endings) does not affect a commit."""
 
 RELEASED = (
     "regress replay <replay@example.org>",
@@ -66,7 +66,8 @@ class Series:
     """A patch series.
 
     Attributes:
-        folder: where the patches are.  kernel: which kernel they are for, such as `6.1`.
+        folder: the folder of the patches.
+        kernel: the kernel that they are for, such as `6.1`.
         refs: the patch that each tag points at.
         steps: patches and merges, in order.
     """
@@ -82,7 +83,7 @@ class Series:
             yield from (step,) if isinstance(step, str) else (*step.side, *step.main)
 
     def digest(self) -> str:
-        """Changes when anything of the series changes."""
+        """Changes when anything in the series changes."""
         names = ("series.yaml", *self.patches())
         return hashlib.sha256(b"".join((self.folder / name).read_bytes() for name in names)).hexdigest()[:8]
 
@@ -97,7 +98,7 @@ def read_series(folder: Path) -> Series:
 
     def patch(node: Node) -> str:
         if not (folder / node.text()).is_file():
-            raise node.error(f"there is no {node.text()}")
+            raise node.error(f"{node.text()}: no such patch")
         return node.text()
 
     def step(node: Node) -> str | Merge:
@@ -129,7 +130,7 @@ def find_source(kernel: str, cache: Path, progress: Progress, kernel_org: str = 
         kernel_org: where to look for `linux-6.1.N.tar.xz` and `sha256sums.asc`.
 
     Raises:
-        Unavailable: none can be had; the message says what was tried.
+        Unavailable: no source was found; the message says what was tried.
     """
     installed = Path(f"/usr/src/linux-source-{kernel}.tar.xz")
     if installed.exists():
@@ -160,7 +161,7 @@ def _numbers(name: str) -> tuple[int, ...]:
 def _from_debian(kernel: str, sources: Path, progress: Progress, _: str) -> Source:
     """Debian's package"""
     if shutil.which("apt-get") is None:
-        raise Unavailable("there is no apt-get here")
+        raise Unavailable("apt-get is not installed")
     progress.note(f"fetching Debian's linux-source-{kernel}")
     with tempfile.TemporaryDirectory(dir=sources) as name:
         run(["apt-get", "download", f"linux-source-{kernel}"], cwd=Path(name), on_line=progress.update)
@@ -182,7 +183,7 @@ def _from_kernel_org(kernel: str, sources: Path, progress: Progress, top: str) -
     name = max(listed, key=_numbers)
     data = _get(f"{top}/{name}", progress)
     if hashlib.sha256(data).hexdigest() != listed[name]:
-        raise Unavailable(f"{top}/{name}: its SHA-256 is not the one in sha256sums.asc; it was not used")
+        raise Unavailable(f"{top}/{name}: its SHA-256 does not match sha256sums.asc; not used")
     part = sources / f".{name}.part"
     part.write_bytes(data)
     part.replace(sources / name)
@@ -203,24 +204,25 @@ def _get(url: str, progress: Progress | None = None) -> bytes:
 
 
 def lay(series: Series, source: Source, cache: Path, progress: Progress) -> Tree:
-    """The series over a source, as a git repository with its work tree; made once and then kept.
+    """The series on top of a source, as a git repository with its work tree; made once, then kept.
 
     Args:
-        series: what to lay.  source: over what.
+        series: the patches.
+        source: the source to put them on.
         cache: the tree is kept in its `worktrees/`.
-        progress: is told what takes long.
+        progress: shows what takes long.
 
     Returns:
         A tree named `replay-6.1` (by the series' kernel).
 
     Raises:
-        UserError: the source is another kernel, or a patch does not apply.
+        UserError: the source is not of that kernel, or a patch does not apply.
     """
     stat = source.path.stat()
     over = hashlib.sha256(f"{source.path.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:8]
     target = cache / "worktrees" / f"replay-{series.kernel}-{series.digest()}-{over}"
     if not target.exists():
-        # Whoever builds in the tree holds this lock too: a tree that is there is not waited for.
+        # A build in the tree holds this lock too: do not wait for a tree that exists.
         with locked(target.with_name(f"{target.name}.lock"), progress):
             _lay_once(series, source, target, progress)
     repository = Workspace(target)
@@ -234,7 +236,7 @@ def _lay_once(series: Series, source: Source, target: Path, progress: Progress) 
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     for left in target.parent.glob(f".{target.name}.*"):
-        shutil.rmtree(left)  # what a killed run left: the lock is ours
+        shutil.rmtree(left)  # left by a killed run: we hold the lock
     new = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
         new.chmod(0o755)
@@ -247,7 +249,7 @@ def _lay_once(series: Series, source: Source, target: Path, progress: Progress) 
 
 @dataclass
 class _Laying:
-    """Lays a series in a new folder."""
+    """Makes a replay in a new folder."""
 
     series: Series
     source: Source
@@ -259,7 +261,7 @@ class _Laying:
         self.made: dict[str, str] = {}
 
     def lay(self) -> None:
-        self.progress.note(f"laying the replay over {self.source.name} (about a minute, once)")
+        self.progress.note(f"making the replay on top of {self.source.name} (about a minute, once)")
         self.progress.update("unpacking")
         if self.source.path.is_dir():
             run(["cp", "-a", f"{self.source.path}/.", str(self.new)])
@@ -279,7 +281,7 @@ class _Laying:
         makefile = self.new / "Makefile"
         version = kernel_version(makefile.read_text(encoding="utf-8") if makefile.exists() else "")
         if not re.match(rf"{re.escape(self.series.kernel)}(\.|$)", version):
-            raise UserError(f"{self.source.path} is Linux {version}; the replay is laid over {self.series.kernel}.y")
+            raise UserError(f"{self.source.path} is Linux {version}; the replay is for {self.series.kernel}.y")
         self.progress.update("adding the source to git")
         self._git("init", "--quiet", "--initial-branch=replay")
         # One pack of whole files instead of 80,000 loose objects; -f, as Debian's .gitignore hides everything.

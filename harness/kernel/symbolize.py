@@ -1,4 +1,4 @@
-"""Frames of a call trace to files and lines, through the kernel's own scripts."""
+"""Symbolizes frames of a call trace to files and lines, with the kernel's own scripts."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from harness import process
 from harness.errors import UserError
 
 _ARGUMENTS = 200
-"""Frames that one start of the script is given."""
+"""Frames per run of the script."""
 
 
 def decode(source: Path, frames: Sequence[str]) -> dict[str, list[str]]:
-    """The places in the source that frames stand for.
+    """The places in the source of some frames.
 
     Args:
         source: a kernel tree with its built `vmlinux`, the folder of a build out of tree (`O=`), or a `vmlinux` in one,
-            of any architecture: binutils read the debug info of all.
+            of any architecture: binutils reads the debug info of all.
         frames: such as `bio_integrity_process+0xd4/0x128`, of the kernel itself, not of modules.  The place of a call
             is a byte before the address that it returns to: that may be another line, or another function.
 
@@ -31,7 +31,7 @@ def decode(source: Path, frames: Sequence[str]) -> dict[str, list[str]]:
     """
     vmlinux = source / "vmlinux" if source.is_dir() else source
     if not vmlinux.is_file():
-        raise UserError(f"{source}: no vmlinux is there; build the kernel in that tree, or name its vmlinux")
+        raise UserError(f"{source}: no vmlinux there; build the kernel in that tree, or name its vmlinux")
     # A build out of tree has a link to its source.
     scripts = [vmlinux.parent / folder / "scripts" / "faddr2line" for folder in (".", "source")]
     script = next((path for path in scripts if path.is_file()), None)
@@ -51,7 +51,7 @@ def decode(source: Path, frames: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _read(text: str, wanted: set[str], tree: str) -> dict[str, list[str]]:
-    """What the script printed: a frame with a colon, then its places, each on a line."""
+    """Parses the output of the script: a frame with a colon, then its places, one per line."""
     places: dict[str, list[str]] = {}
     frame = None
     for line in text.splitlines():

@@ -22,7 +22,7 @@ DATA = Path(__file__).with_name("toolchains.yaml")
 
 @dataclass(frozen=True)
 class Compiler:
-    """An installed compiler: the command, its version such as `12.2.0`, and the first line it prints of itself."""
+    """An installed compiler: the command, its version such as `12.2.0`, and its own version line."""
 
     command: str
     version: str
@@ -41,7 +41,7 @@ class Rule:
     because: str
 
     def applies(self, kernel: str, compiler: Compiler) -> bool:
-        """Whether this rule is about these two versions."""
+        """Whether this rule applies to these two versions."""
         return self.kernel.contains(kernel, prereleases=True) and self.compiler.contains(compiler.version)
 
 
@@ -50,9 +50,10 @@ class Toolchain:
     """A compiler chosen for a kernel.
 
     Attributes:
-        cc: the whole `CC` command.  make: further arguments of make.
+        cc: the whole `CC` command.
+        make: further arguments of make.
         linker: the linker's own version line.
-        reason: why this one, and what each flag is for.
+        reason: why it was chosen, and what each flag is for.
     """
 
     compiler: Compiler
@@ -63,13 +64,13 @@ class Toolchain:
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """What make is given for it; through ccache, where there is one."""
+        """Its arguments for make; with ccache, if installed."""
         cc = f"ccache {self.cc}" if shutil.which("ccache") else self.cc
         return (f"CC={cc}", *self.make, "LOCALVERSION=")
 
     @property
     def identity(self) -> str:
-        """All that may change the image: two equal identities build the same from the same source."""
+        """Everything that may change the image: equal identities build the same image from the same source."""
         return "\n".join((self.compiler.banner, self.cc, *self.make, self.linker))
 
 
@@ -77,11 +78,11 @@ def _specifiers(node: Node) -> SpecifierSet:
     try:
         return SpecifierSet(node.text())
     except InvalidSpecifier as error:
-        raise node.error(f"{node.text()!r} is no version range; write it like '>=5.18,<6.14'") from error
+        raise node.error(f"expected a version range such as '>=5.18,<6.14', got {node.text()!r}") from error
 
 
 def rules(path: Path = DATA) -> tuple[tuple[str, ...], list[Rule]]:
-    """The compilers to look for, in order, and the rules about them.
+    """The compilers to look for, in order, and their rules.
 
     Raises:
         harness.errors.UserError: the file is wrong; the message names the line.
@@ -108,7 +109,7 @@ def rules(path: Path = DATA) -> tuple[tuple[str, ...], list[Rule]]:
 
 @cache
 def installed(commands: tuple[str, ...]) -> tuple[Compiler, ...]:
-    """Those of the compilers that are installed, in the order given."""
+    """The compilers that are installed, in the order given."""
     found = []
     for command in commands:
         if shutil.which(command) is None:
@@ -121,7 +122,7 @@ def installed(commands: tuple[str, ...]) -> tuple[Compiler, ...]:
 
 
 def release(kernel: str) -> str:
-    """The release that a version belongs to: `4.13` for `4.13-rc1`, `6.1.192` as it is."""
+    """The release that a version belongs to: `4.13` for `4.13-rc1`, `6.1.192` unchanged."""
     return str(Version(re.sub(r"^(\d+(?:\.\d+)*).*$", r"\1", kernel)))
 
 
@@ -130,7 +131,7 @@ def choose(kernel: str, compilers: Sequence[Compiler], known: Sequence[Rule], li
 
     Args:
         kernel: its version, such as `4.13.9`.
-        compilers: what is installed, the preferred first.
+        compilers: the installed ones, in order of preference.
         known: the rules.
         linker: the linker's version line.
 

@@ -1,7 +1,7 @@
-"""Source trees: a name, a path or a URL becomes a repository to ask and a worktree to build in.
+"""Source trees: a name, a path or a URL becomes a repository to query and a worktree to build in.
 
-A user's repository is only read: it knows what revisions are called.  History is asked of a workspace of the
-program's own (`harness.workspace`), and builds happen in it.
+A user's repository is only read: it resolves revisions.  History comes from a workspace of the program's own
+(`harness.workspace`), and builds happen there.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ ANSWER_TIME = 10.0
 """Seconds that a server has to answer before the default falls back to the replay."""
 
 REPLAY = "replay"
-"""What the trees made of a scenario's own patches are named by: `replay`, or in full `replay-6.1`."""
+"""Prefix of the names of trees made from a scenario's own patches: `replay`, or in full `replay-6.1`."""
 
 _RELEASE = re.compile(r"refs/tags/v(\d+)\.(\d+)$")
 
@@ -36,9 +36,9 @@ class Tree:
 
     Attributes:
         name: its name in scenarios' `commits`, or the path or URL given.
-        description: for people, with the version where that says more.
-        repository: the user's, which knows what revisions are called.
-        workspace: the program's own, which is asked for history and is built in.
+        description: for people, with the version if it adds anything.
+        repository: the user's, which resolves revisions.
+        workspace: the program's own, for history and builds.
     """
 
     name: str
@@ -48,44 +48,42 @@ class Tree:
 
     @property
     def worktree(self) -> Path:
-        """The folder that is built in."""
+        """The folder to build in."""
         return self.workspace.path
 
     @property
     def lock(self) -> Path:
-        """Is held by whoever uses the worktree."""
+        """The lock file of the worktree."""
         return self.worktree.with_name(f"{self.worktree.name}.lock")
 
     def resolve(self, revision: Revision, since: str | None = None) -> Commit:
-        """The commit that a scenario means: by its name, else by its subject.
+        """The commit that a scenario means: by its name, or else by its subject.
 
         Args:
-            since: a commit that it comes after, where that is known: a backport on another branch, which has
-                the same subject, is not meant.
+            since: a commit that it comes after, if known: by subject, a commit that does is preferred
+                to a backport on another branch.
 
         Raises:
-            UserError: neither is in this tree, or the subject is that of several commits.
+            UserError: neither is in this tree, or several commits have the subject.
         """
         if sha := self.repository.sha(revision.name):
             return self.workspace.commit(sha)
-        named = self._with_subject(revision.subject, since) if revision.subject else []
+        ranges = ((["--ancestry-path", f"^{since}"],) if since else ()) + ([],)
+        found = (self._with_subject(revision.subject, range_) for range_ in ranges if revision.subject)
+        named = next(filter(None, found), [])
         if len(named) == 1:
             return self.workspace.commit(named[0])
         what = f" (nor a commit {revision.subject!r})" if revision.subject else ""
         if named:
             several = ", ".join(sha[:12] for sha in named)
-            what = f", and {revision.subject!r} is the subject of several commits ({several}): name one by its hash"
+            what = f", and several commits have the subject {revision.subject!r} ({several}): name one by its hash"
         raise UserError(f"revision {revision.name!r}{what} is not in {self.description}")
 
-    def _with_subject(self, subject: str, since: str | None) -> list[str]:
-        """The commits of a subject: those of what is checked out, else those of any branch or tag."""
-        after = ["--ancestry-path", f"^{since}"] if since else []
-        for where in (HEAD, "--all"):
-            if where == HEAD and not self.workspace.has(HEAD):
-                continue
-            if found := self.workspace.with_subject(subject, where, *after):
-                return found
-        return []
+    def _with_subject(self, subject: str | None, range_: Sequence[str]) -> list[str]:
+        """The commits with a subject in a range: on what is checked out, or else on any branch or tag."""
+        places = ([HEAD] if self.workspace.has(HEAD) else []) + ["--all"]
+        found = (self.workspace.with_subject(subject or "", place, *range_) for place in places)
+        return next(filter(None, found), [])
 
 
 def from_path(
@@ -95,10 +93,10 @@ def from_path(
 
     Args:
         name: what the user calls it; by default its path.
-        kernel: it has to hold a kernel.
+        kernel: whether it has to hold a kernel.
 
     Raises:
-        UserError: there is no git repository, or it holds no kernel.
+        UserError: not a git repository, or not of a kernel.
     """
     if not path.is_dir():
         raise UserError(f"--tree {path}: no such folder")
@@ -106,7 +104,7 @@ def from_path(
         str(path.resolve()).encode()
     except UnicodeEncodeError:
         raise UserError(
-            f"--tree {os.fsencode(path)!r}: its name is not UTF-8; rename it, or name a link to it"
+            f"--tree {os.fsencode(path)!r}: its name is not UTF-8; rename it, or use a link to it"
         ) from None
     return from_repository(Git(path.resolve()), name or str(path), str(path), cache, progress, kernel=kernel)
 
@@ -132,21 +130,21 @@ def from_repository(
 def _assert_kernel(workspace: Workspace, name: str) -> None:
     head = workspace.run("show", f"{HEAD}:Makefile", check=False)
     if head.returncode != 0 or "KERNELRELEASE" not in head.stdout:
-        raise UserError(f"--tree {name}: its HEAD has no Makefile of a Linux kernel: not a kernel tree")
+        raise UserError(f"--tree {name}: no Makefile of a Linux kernel at HEAD: not a kernel tree")
 
 
 def lower_bound(good: str, tags: Iterable[str]) -> str | None:
-    """The tag to leave history off at, so that a fetch has `good` and all above it.
+    """The tag at which to cut history, so that a fetch has `good` and all after it.
 
-    A shallow fetch leaves out the tag that it is given and all below; so the release before
-    `good` is what bounds it.
+    A shallow fetch excludes the given tag and everything before it, so the release before
+    `good` is the bound.
 
     Args:
         good: the good end, such as `v4.12` or `v4.12-rc3`.
         tags: the server's refs, such as `refs/tags/v4.11`.
 
     Returns:
-        The newest plain release tag below `good`, or None where that cannot be told.
+        The newest plain release tag before `good`, or None if unknown.
     """
     wanted = re.match(r"v(\d+)\.(\d+)", good)
     if wanted is None:
@@ -160,7 +158,7 @@ def refs(url: str, timeout: float) -> list[str]:
     """The names of a server's tags.
 
     Raises:
-        Unavailable: it does not answer in `timeout` seconds, or not as a git server does.
+        Unavailable: it does not answer within `timeout` seconds, or not like a git server.
     """
     try:
         out = Git(Path("/")).run("ls-remote", "--tags", "--refs", url, timeout=timeout).stdout
@@ -173,12 +171,13 @@ def refs(url: str, timeout: float) -> list[str]:
 def from_url(
     name: str, url: str, commits: Range | None, cache: Path, progress: Progress, timeout: float, *, kernel: bool = True
 ) -> Tree:
-    """A server's tree, fetched only over the range that is needed.
+    """A tree on a server; only the range needed is fetched.
 
     Args:
-        name: for people.  url: what git fetches from.
-        commits: the range that is needed; None for all.
-        timeout: seconds that the server has for its first answer.
+        name: its name, for people.
+        url: the URL to fetch from.
+        commits: the range needed; None for all.
+        timeout: seconds to wait for the server's first answer.
 
     Raises:
         Unavailable: the server cannot be reached.
@@ -221,7 +220,7 @@ def _fetch(repository: Git, url: str, revisions: list[Revision], tags: list[str]
         wanted.append("HEAD:refs/heads/fetched")
     progress.note(f"fetching {url}" + (f" from {bound} on" if bound else ", all of it"))
     try:
-        # Where all is fetched, the tags are asked for too: a bisection may look for a good release.
+        # A full fetch includes the tags: a bisection may search for a good release.
         tags_too = "--no-tags" if revisions else "--tags"
         repository.run("fetch", "--progress", tags_too, "--force", *shallow, url, *wanted, on_line=progress.update)
         head = "refs/heads/fetched" if repository.has("refs/heads/fetched") else wanted[0].partition(":")[2]
@@ -243,16 +242,18 @@ def find(
     """The tree to work on.
 
     Args:
-        wanted: what `--tree` said: a name, a path, a URL or `replay`; None for the default.
+        wanted: the value of `--tree`: a name, a path, a URL or `replay`; None for the default.
         scenario_commits: the ranges that the scenario knows, by tree.
-        named: URLs (or paths) by name.  default: the user's default among them.
-        kernel: a local tree has to hold a kernel.
+        named: URLs (or paths) by name.
+        default: the user's default among them.
+        kernel: whether a local tree has to hold a kernel.
 
     Returns:
-        The tree, or None where it is the replay that is to be used.
+        The tree, or None if the replay is to be used.
 
     Raises:
-        UserError, Unavailable: the tree asked for cannot be had.
+        UserError: no such tree.
+        Unavailable: the requested tree is unavailable.
     """
     if wanted is None and default is None:
         if "mainline" not in scenario_commits:
@@ -260,7 +261,7 @@ def find(
         try:
             return _at("mainline", named["mainline"], scenario_commits, cache, progress, ANSWER_TIME, kernel=kernel)
         except InfrastructureError as error:
-            progress.note(f"mainline: {error}; going on with the replay")
+            progress.note(f"mainline: {error}; using the replay instead")
             return None
     name = wanted or default
     assert name is not None
@@ -288,7 +289,7 @@ def _at(
     *,
     kernel: bool,
 ) -> Tree:
-    """The tree of a name at its place, a URL or a path."""
+    """The tree of a name and its URL or path."""
     if _is_url(place):
         return from_url(name, place, commits.get(name), cache, progress, timeout, kernel=kernel)
     return from_path(Path(place).expanduser(), cache, progress, name=name, kernel=kernel)

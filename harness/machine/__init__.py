@@ -1,4 +1,4 @@
-"""Machines: what boots a kernel and lets its console and its word be read."""
+"""Machines: boot a kernel, and give access to its console and status channel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.model import Boot
 
 @dataclass(frozen=True)
 class Chunk:
-    """What came from a running guest since the last look: bytes of its console and of its status channel."""
+    """New output of a running guest: bytes of its console and of its status channel."""
 
     console: bytes = b""
     status: bytes = b""
@@ -21,10 +21,10 @@ class Guest(Protocol):
     """A machine that was powered on."""
 
     def read(self, timeout: float) -> Chunk | None:
-        """What came, waiting for it no longer than `timeout` seconds.
+        """New output, waiting for it at most `timeout` seconds.
 
         Returns:
-            An empty `Chunk` when nothing came in time, None when the machine has ended and all was read.
+            An empty `Chunk` if there was none in time, None if the machine has ended and everything was read.
 
         Raises:
             harness.errors.InfrastructureError: the machine did not end by itself.
@@ -32,12 +32,12 @@ class Guest(Protocol):
 
 
 class Machine(Protocol):
-    """Something that boots kernels."""
+    """Boots kernels."""
 
     def boot(self, boot: Boot) -> AbstractContextManager[Guest]:
-        """Power a machine on; when the block is left it is off, whatever happened.
+        """Power a machine on; when the block ends it is off, whatever happened.
 
         Raises:
-            harness.errors.InfrastructureError: the machine cannot be had.
-            harness.errors.KernelError: this kernel or tree cannot be booted on it.
+            harness.errors.InfrastructureError: the machine is unavailable.
+            harness.errors.KernelError: it cannot boot this kernel or tree.
         """

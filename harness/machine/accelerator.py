@@ -1,4 +1,4 @@
-"""KVM or software emulation: decided by booting something, because /dev/kvm can open and still not work."""
+"""KVM or software emulation: decided by a test boot, because /dev/kvm can open and still not work."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ from harness.process import run
 from harness.progress import Progress
 
 PATIENCE = 5.0
-"""Seconds that the probe has under KVM; where KVM works it takes a fraction of one."""
+"""Seconds that the probe may take under KVM; a working KVM takes a fraction of one."""
 
 KEPT = 3600.0
-"""Seconds that a "no" of the probe is kept: a host that is busy now may answer in time later."""
+"""Seconds to cache a "no" of the probe: a host that is busy now may be in time later."""
 
 PASSED = 0x2A * 2 + 1
-"""QEMU's exit status for what the probe writes to isa-debug-exit."""
+"""QEMU's exit status when the probe writes to isa-debug-exit."""
 
 
 @dataclass(frozen=True)
 class Accelerator:
-    """What QEMU is to run guests with: `kvm` or `tcg`, and why."""
+    """How QEMU runs guests: `kvm` or `tcg`, and why."""
 
     name: str
     reason: str
 
 
 def probe(cache: Path, progress: Progress, qemu: str = "qemu-system-x86_64") -> Accelerator:
-    """Decide between KVM and TCG; the answer is kept by machine, running kernel and QEMU version, a "no" for an hour.
+    """Decide between KVM and TCG; the answer is cached by machine, running kernel and QEMU version, a "no" for an hour.
 
     Args:
-        cache: the answer is kept there.
+        cache: the folder to cache the answer in.
 
     Raises:
-        ProgramMissing: there is no QEMU.
+        ProgramMissing: QEMU is not installed.
     """
     version = run([qemu, "--version"]).stdout.partition("\n")[0]
     device = Path("/dev/kvm")
     if not device.exists():
-        return Accelerator("tcg", "there is no /dev/kvm")
+        return Accelerator("tcg", "no /dev/kvm")
     if not os.access(device, os.R_OK | os.W_OK):
-        return Accelerator("tcg", "/dev/kvm may not be opened by this user (is the group kvm missing?)")
+        return Accelerator("tcg", "this user may not open /dev/kvm (not in the group kvm?)")
     key = hashlib.sha256("\0".join((_machine(), *os.uname()[1:4], version)).encode()).hexdigest()[:16]
     kept = cache / "accelerator" / f"{key}.json"
     if kept.exists():
         known = Accelerator(**json.loads(kept.read_text(encoding="utf-8")))
         if known.name == "kvm" or time.time() - kept.stat().st_mtime < KEPT:
             return known
-    progress.note("booting a probe to see whether KVM works")
+    progress.note("booting a probe to check whether KVM works")
     found = boot_probe(qemu, "kvm")
     write_atomically(kept, json.dumps(asdict(found)))
     return found
@@ -72,10 +72,10 @@ def boot_probe(qemu: str, accelerator: str) -> Accelerator:
         accelerator: `kvm` or `tcg`.
 
     Returns:
-        That accelerator where the probe ran to its end; else `tcg`, with what went wrong.
+        That accelerator if the probe ran to its end; else `tcg`, with what went wrong.
 
     Raises:
-        ProgramMissing: QEMU, or the assembler that the probe is made with, is not installed.
+        ProgramMissing: QEMU, or the assembler for the probe, is not installed.
     """
     with tempfile.TemporaryDirectory(prefix="regress-probe-") as name:
         sector, made = Path(name, "probe.img"), Path(name, "probe.o")

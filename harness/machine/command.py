@@ -1,4 +1,4 @@
-"""A machine for `machine: {command: ...}`: any program whose output is the console (a lab's board, LAVA, UML)."""
+"""A machine for `machine: {command: ...}`: any program whose output is the console (a board in a lab, LAVA, UML)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Running:
     ended: bool = False
 
     def read(self, timeout: float) -> Chunk | None:
-        """See `Guest.read`; the last line of the output is the guest's word."""
+        """See `Guest.read`; the last line of the output is the guest's status."""
         assert self.job.process.stdout is not None
         if self.ended:
             return None
@@ -44,7 +44,7 @@ class _Running:
         return self._word()
 
     def _word(self) -> Chunk | None:
-        """What the command's last line and its exit status say.
+        """Interpret the command's last line and its exit status.
 
         Raises:
             InfrastructureError: the machine has failed.
@@ -62,23 +62,23 @@ class _Running:
 
 @dataclass(frozen=True)
 class CommandMachine:
-    """Runs a command in place of a machine.
+    """Runs a command instead of a machine.
 
-    Its output is the console, and its last line the guest's word, whatever the exit status:
+    Its output is the console, and its last line the guest's status, whatever the exit status:
 
         regress: passed [TEXT]      the scenario ran to its end and found nothing wrong
         regress: failed REASON      it found something wrong
-        regress: skipped REASON     this kernel lacks something that it needs
-        regress: error REASON       the test itself went wrong: nothing can be said of this kernel
-        regress: broken REASON      the machine went wrong: it is tried again
+        regress: skipped REASON     this kernel lacks something that the scenario needs
+        regress: error REASON       the test itself went wrong: nothing can be said about this kernel
+        regress: broken REASON      the machine failed: it is tried again
 
-    Without a word and without a crash on the console, exit status 0 is a machine that was lost, and any other
-    one that went wrong.  The command finds what to boot in its environment: `REGRESS_IMAGE` (the kernel
+    Without such a line and without a crash on the console, exit status 0 means that the machine was lost, any other
+    that it failed.  The command finds what to boot in its environment: `REGRESS_IMAGE` (the kernel
     image, or the checked-out tree where a command built it), `REGRESS_INITRD`, `REGRESS_APPEND`
     (words for the kernel command line) and `REGRESS_FOLDER` (for what it wants to keep).
 
     Args:
-        command: as in a shell, without its special characters.
+        command: split as in a shell, without its special characters.
     """
 
     command: str
@@ -88,7 +88,7 @@ class CommandMachine:
         """See `harness.machine.Machine.boot`.
 
         Raises:
-            KernelError: the command is a program of the tree, which has none of this name.
+            KernelError: the command is a program of the tree, which does not have it.
         """
         argv = shlex.split(self.command)
         if not argv:

@@ -1,6 +1,6 @@
 """The guest's root file system: an initramfs with a few programs, their libraries and the scenario.
 
-Nothing else is in it, and the guest sees nothing of the host besides.
+Nothing else is in it, and the guest sees nothing else of the host.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _program(root: Path, name: str) -> Path:
 
 
 def _elf(path: Path) -> tuple[str, list[str]]:
-    """The ELF class of a file (`""` where it is no ELF file) and the shared objects that it needs."""
+    """The ELF class of a file (`""` if it is not an ELF file) and the shared objects that it needs."""
     told = run(["readelf", "--wide", "-h", "-l", "-d", str(path)], check=False).stdout
     elf = re.search(r"Class:\s+(\S+)", told)
     needed = re.findall(r"\(NEEDED\)\s+Shared library: \[(.*?)\]", told)
@@ -53,19 +53,19 @@ def _library(root: Path, name: str, elf: str) -> Path:
         for path in (top / name, *sorted(top.glob(f"*-linux-gnu*/{name}"))):
             if path.is_file() and _elf(path)[0] == elf:
                 return path
-    raise InfrastructureError(f"{name} is in none of the library folders of {root}")
+    raise InfrastructureError(f"{name} is not in any library folder of {root}")
 
 
 def closure(root: Path, programs: Iterable[str]) -> Iterator[Path]:
-    """The files that some programs are made of: themselves, and the shared objects that they load.
+    """The files that some programs need: themselves, and the shared objects that they load.
 
     Args:
         root: the file system to look in.
         programs: their names.
 
     Raises:
-        UserError: a program is not there.
-        InfrastructureError: a shared object is not there.
+        UserError: a program is missing.
+        InfrastructureError: a shared object is missing.
     """
     pending = [(_program(root, name), "") for name in programs]
     seen: set[Path] = set()
@@ -80,11 +80,11 @@ def closure(root: Path, programs: Iterable[str]) -> Iterator[Path]:
 
 
 def i386_root(cache: Path, progress: Progress) -> Path:
-    """A root file system with 32-bit x86 programs, unpacked from Debian packages once and then kept.
+    """A root file system with 32-bit x86 programs, unpacked once from Debian packages, then kept.
 
     Raises:
         ProgramMissing: mmdebstrap is not installed.
-        ProgramFailed: the packages cannot be had.
+        ProgramFailed: the packages are unavailable.
     """
     root = cache / "rootfs" / f"i386-{hashlib.sha256(' '.join(I386_PACKAGES).encode()).hexdigest()[:8]}"
     with locked(root.with_suffix(".lock"), progress):
@@ -93,7 +93,7 @@ def i386_root(cache: Path, progress: Progress) -> Path:
             with whole_folder(root) as new:
                 tarball, suite = new.parent / f"{new.name}.tar", _suite()
                 try:
-                    # Unpacked only: nothing of the foreign architecture is run, and no root is needed.
+                    # Only unpack: nothing of the foreign architecture runs, and no root is needed.
                     run(
                         [
                             *("mmdebstrap", "--mode=auto", "--variant=extract", "--architectures=i386"),
@@ -108,9 +108,9 @@ def i386_root(cache: Path, progress: Progress) -> Path:
 
 
 def _mirror(suite: str) -> list[str]:
-    """The mirror that this machine's own apt has for a release; without one mmdebstrap knows where to look.
+    """The mirror that this machine's own apt uses for a release; without one, mmdebstrap picks its own.
 
-    mmdebstrap's choice would take in the security archive, which the guest has no need of.
+    mmdebstrap's choice would include the security archive, which the guest does not need.
     """
     if shutil.which("apt-get") is None:
         return []
@@ -133,11 +133,11 @@ def initramfs(scenario: Scenario, root: Path, target: Path) -> None:
 
     Args:
         scenario: its `needs` and its folder go in.
-        root: where programs are taken from, `/` or an unpacked file system.
+        root: where programs come from, `/` or an unpacked file system.
         target: the file to write.
 
     Raises:
-        UserError: a program that the scenario needs is not there.
+        UserError: a program that the scenario needs is missing.
     """
     with tempfile.TemporaryDirectory(prefix="regress-initramfs-") as name:
         stage = Path(name)
@@ -169,7 +169,7 @@ def initramfs(scenario: Scenario, root: Path, target: Path) -> None:
 
 
 def pack(stage: Path, target: Path) -> None:
-    """Write a folder as a cpio archive; all its times become 0, so that the same files give the same bytes."""
+    """Write a folder as a cpio archive, with all times 0, so that the same files give the same bytes."""
     paths = sorted(str(path.relative_to(stage)) for path in stage.rglob("*"))
     for path in paths:
         os.utime(stage / path, (0, 0), follow_symlinks=False)

@@ -1,6 +1,6 @@
-"""virtme-ng: makes the machine and runs QEMU; the guest's root file system is an initramfs of ours.
+"""virtme-ng sets up the machine and runs QEMU; the guest's root file system is our own initramfs.
 
-With an initramfs that has an `/init` of its own, the kernel never looks at the file systems that
+With an initramfs that has its own `/init`, the kernel never looks at the file systems that
 virtme-ng offers, so neither 9p nor virtio is needed in the kernel, and only an empty folder is exported.
 """
 
@@ -30,19 +30,19 @@ APPEND = (
     # (panic_on_oops=1 is a sysctl and does nothing on the command line.)
     "oops=panic",
     "panic=-1",
-    # Without ACPI the TSC is the only good clock; an emulated one runs too unevenly for its watchdog.
+    # Without ACPI the TSC is the only good clock; an emulated one is too uneven for its watchdog.
     "tsc=reliable",
     # On a busy host an emulated timer may tick too late for the kernel's check of it ("IO-APIC + timer doesn't
-    # work!"), which would pass for a kernel that does not boot.
+    # work!"), which would look like a kernel that does not boot.
     "no_timer_check",
 )
 
 
 def disk_options(image: Path | str) -> list[str]:
-    """QEMU's options for a disk image, which the guest sees as `/dev/vda`.
+    """QEMU's options for a disk image, seen by the guest as `/dev/vda`.
 
-    What QEMU has written is in the host's page cache, and so outlives QEMU, which is all that is ended; that happens
-    by SIGKILL, so that QEMU writes nothing more.
+    What QEMU has written is in the host's page cache, so it survives a power cut, which kills only QEMU; it is killed
+    with SIGKILL, so that it writes nothing more.
     """
     drive = f"file={str(image).replace(',', ',,')},if=none,id=image,format=raw,cache=writeback"
     return ["-drive", drive, "-device", "virtio-blk-pci,drive=image"]
@@ -53,8 +53,8 @@ def command(boot: Boot, accelerator: str, status: Path, empty: Path) -> list[str
 
     Args:
         accelerator: `kvm` or `tcg`.
-        status: what the guest's second serial port is written to.
-        empty: a folder without anything, for virtme-ng to export.
+        status: the file that the guest's second serial port writes to.
+        empty: an empty folder for virtme-ng to export.
     """
     qemu = f"-no-reboot -initrd {shlex.quote(str(boot.initrd))} -serial file:{shlex.quote(str(status))}"
     if boot.disk is not None:
@@ -85,7 +85,7 @@ class _Running:
         ready = {key.fd for key, _ in self.selector.select(timeout)}
         console = _read(self.console) if self.console in ready else None
         status = (_read(self.status) or b"") if self.status in ready or console == b"" else b""
-        # Either channel may be the first to speak: a pty hands on what it is given a little later than a fifo does.
+        # Either channel may speak first: a pty delivers a little later than a fifo.
         if (console or status) and not self.noted:
             self.noted = _note_qemu(self.job.process.pid, self.folder)
         if console:
@@ -96,7 +96,7 @@ class _Running:
         return Chunk(console or b"", status)
 
     def _assert_ended_well(self) -> None:
-        """Tell a machine that never came to be, or was ended from outside, from one that ended by itself."""
+        """Tell a machine that did not start, or was killed, from one that ended by itself."""
         for line in self.first.decode(errors="replace").splitlines():
             if line.startswith(("qemu-system", "qemu:", "virtme-run: error", "vng: error", "Traceback")):
                 raise InfrastructureError(f"the machine did not start: {line.strip()}")
@@ -105,7 +105,7 @@ class _Running:
 
 
 def _read(descriptor: int) -> bytes:
-    """What is there to read; nothing at the end, which a pty tells by an error."""
+    """What is there to read; nothing at the end, which a pty signals with an error."""
     try:
         return os.read(descriptor, 65536)
     except BlockingIOError:
@@ -115,7 +115,7 @@ def _read(descriptor: int) -> bytes:
 
 
 def _note_qemu(pid: int, folder: Path) -> bool:
-    """Write down the command of the QEMU among a process's descendants, as it was run."""
+    """Save the command line of the QEMU among a process's descendants."""
     with contextlib.suppress(OSError):
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
             words = Path(f"/proc/{child}/cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
@@ -145,7 +145,7 @@ class Vng:
             ProgramMissing: vng or QEMU is not installed.
             InfrastructureError: QEMU does not start.
         """
-        # vng calls its other half, virtme-run, by name.
+        # vng runs its other half, virtme-run, by name.
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         for program in ("vng", "qemu-system-x86_64"):
             if shutil.which(program, path=path) is None:
@@ -158,7 +158,7 @@ class Vng:
             (boot.folder / "vng.command").write_text(shlex.join(argv) + "\n", encoding="utf-8")
             status = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
             stack.callback(os.close, status)
-            # A writer of our own keeps the fifo from reporting its end before QEMU has opened it.
+            # Our own writer keeps the fifo from reporting end of file before QEMU has opened it.
             stack.callback(os.close, os.open(fifo, os.O_WRONLY))
             console, terminal = os.openpty()
             stack.callback(os.close, console)

@@ -141,7 +141,7 @@ class Loop:
             self._take(sha, role, Trial(Outcome.INFRASTRUCTURE, _line(error), 0.0, folder))
 
     def _trial(self, runner: Runner, subject: Subject, folder: Path) -> None:
-        kernel: Kernel = runner.kernel(subject, folder, runner.mend(subject.commit))
+        kernel: Kernel = runner.kernel(subject, folder, runner.fix_up(subject.commit))
         built = {"signature": kernel.signature, "seconds": kernel.seconds, "built": kernel.built, "mended": []}
         if subject.commit.sha not in self.run.kernels():
             self.run.add("kernel", {"sha": subject.commit.sha, **built})

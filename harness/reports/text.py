@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from harness.assessment import Document
 from harness.reports import bisect, night, patch_table, summary
+from harness.reports.safe import terminal
 
 
 def render(document: Document) -> str:
     """What `run`, `step`, `try`, `bisect` or `nightly` printed, without the progress."""
     if document["kind"] == "bisect":
-        return bisect.render(document)
+        return terminal(bisect.render(document))
     if document["kind"] == "nightly":
-        return night.render(document)
+        return terminal(night.render(document))
     parts = [summary.head(document)]
     if document["kind"] == "try":
-        return "\n".join([*parts, *patch_table.base(document), patch_table.conclusion(document)])
-    return "\n".join([*parts, *map(summary.row, document["commits"]), summary.conclusion(document)])
+        return terminal("\n".join([*parts, *patch_table.base(document), patch_table.conclusion(document)]))
+    return terminal("\n".join([*parts, *map(summary.row, document["commits"]), summary.conclusion(document)]))

@@ -1,7 +1,7 @@
-"""Which commit to try next, or: this is the culprit, or: it can't be told, because ...  Pure.
+"""Decides which commit to try next, or which one is the culprit, or why that is inconclusive.  Pure.
 
-A search is asked again and again with all that is known by then; it keeps nothing between two
-questions, so a search that is taken up from a journal decides as one that never stopped.
+A search is asked repeatedly with everything known so far.  It keeps no state in between, so a search resumed
+from a journal decides as one that was never interrupted.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class History:
-    """The commits that a search is about: a set that git would call `OLD..NEW`.
+    """The commits to search: what git would call `OLD..NEW`.
 
     Attributes:
         commits: full hashes of all commits reachable from the new end and from no old end, parents
             before children; the new end is the last.
         parents: of each of `commits`, its parents that are in `commits` too, the first parent first.
         old: the old ends; they are not in `commits`.
-        fix: whether the old ends have the crash, and the commit that ended it is looked for.
+        fix: whether the old ends have the crash, and the commit that fixed it is the culprit.
     """
 
     commits: tuple[str, ...]
@@ -35,33 +35,33 @@ class History:
 
     @property
     def crashing(self) -> tuple[str, ...]:
-        """The ends that have to show the crash."""
+        """The ends that must show the crash."""
         return self.old if self.fix else (self.new,)
 
     @property
     def quiet(self) -> tuple[str, ...]:
-        """The ends that have to be without it."""
+        """The ends that must not show the crash."""
         return (self.new,) if self.fix else self.old
 
     def name(self, end: str) -> str:
-        """An end as people call it, such as `the bad end 0123456789ab`."""
+        """An end in words, such as `the bad end 0123456789ab`."""
         new, old = ("fixed", "broken") if self.fix else ("bad", "good")
         return f"the {new if end == self.new else old} end {end[:12]}"
 
 
 GIVE_UP = 4
-"""A commit is given up after so many trials in a row that could not be told."""
+"""A commit is given up after so many inconclusive trials in a row."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the trials of one commit have shown.
+    """What the trials of one commit showed.
 
     Attributes:
         bad: trials that showed the expected crash.
         quiet: trials that ran to their end without it.
-        skip: why the commit cannot be tried (it does not build or boot, it crashes elsewhere); None where it can.
-        untold: the trials since the last one that could be told; 0 where another trial would be the same.
+        skip: why the commit cannot be tested (it does not build or boot, it crashes elsewhere); None if it can.
+        untold: inconclusive trials since the last conclusive one; 0 if another trial would be the same.
     """
 
     bad: int = 0
@@ -71,13 +71,13 @@ class Evidence:
 
     @property
     def hopeless(self) -> bool:
-        """Whether it is no use to try it again."""
+        """Whether trying it again is useless."""
         return self.untold >= GIVE_UP or (self.skip is not None and not self.untold)
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Try this commit, `runs` times unless the crash comes before; `left` is about how many more commits will be."""
+    """Try this commit, `runs` times unless it crashes first; `left` estimates how many more commits follow."""
 
     commit: str
     runs: int
@@ -86,7 +86,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Culprit:
-    """The commit that is looked for, and how probable that is, between 0 and 1."""
+    """The culprit, and how probable that is, between 0 and 1."""
 
     commit: str
     confidence: float
@@ -94,13 +94,13 @@ class Culprit:
 
 @dataclass(frozen=True)
 class Inconclusive:
-    """It can't be told.
+    """There is no single culprit.
 
     Attributes:
         reason: why, on one line.
-        candidates: the commits between which it can't be told, the likeliest first; empty where it is none
-            of the range (`not_reproduced`).
-        not_reproduced: an end that has to show the crash does not, or one that has to be without it does.
+        candidates: the commits among which it is, the likeliest first; empty if it is not in the range
+            (`not_reproduced`).
+        not_reproduced: an end that must show the crash does not, or one that must not does.
     """
 
     reason: str
@@ -118,6 +118,6 @@ class Search(Protocol):
         """What to do next.
 
         Args:
-            evidence: by commit, the ends included; what is not in it was not tried.
+            evidence: by commit, ends included; commits not in it were not tried.
             built: the commits that have a finished image, whose next trial costs a boot and no build.
         """

@@ -1,6 +1,6 @@
-"""For crashes that come only sometimes: the trial that tells most for its time, until one commit is probable enough.
+"""For intermittent crashes: makes the most informative trial for its time until one commit is probable enough.
 
-What is believed after all trials is in `harness.search.posterior`; docs/search.md has the maths.
+The probabilities are in `harness.search.posterior`; docs/search.md has the maths.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from harness.search.graph import Graph, as_set, flagged, members
 from harness.search.halving import never_seen, once_more, refuted
 from harness.search.posterior import NOTHING, Posterior, known, posterior
 
-# So many crashes of the bad end are waited for, to learn how often they come, unless that takes too long.
+# Wait for so many crashes of the bad end, to learn how often they come, unless that takes too long.
 LEARN = 3
-# Commits are weighed that have about this much of the probability in themselves and their ancestors, some for each.
+# Weigh commits that have about this much of the probability in themselves and their ancestors.
 SPLITS = (0.3, 0.36, 0.42, 0.48, 0.54, 0.6)
-# Bits: what tells less than this tells nothing.
+# Bits: less than this is nothing.
 LEAST = 1e-9
-# Nor is a boot worth it that takes away less than this part of the uncertainty: thousands would be needed.
+# A boot that removes less than this part of the uncertainty is not worth it: thousands would be needed.
 TOO_LITTLE = 3e-4
-# A commit is tried at most so many times as often as a bad end that stays quiet.
+# A commit is tried at most so many times as often as a quiet bad end.
 MOST_PATIENCE = 4
-# How probable it is that a commit can be tried, between two others that can, and between two that cannot.
+# The probability that a commit can be tested, between two others that can, and between two that cannot.
 OPEN, SHUT = 0.95, 0.1
 
 
 class Bayes:
-    """Weigh every commit by all trials, and try what tells most a second.
+    """Weigh every commit by all trials, and make the trial with the most information per second.
 
     Args:
-        history: what to search.
+        history: the range to search.
         confidence: how probable one commit has to be to be named, between 0.5 and 1.
         build_seconds: what a commit without an image costs on top of its boots.
         boot_seconds: what each trial costs.
-        rarest: a crash that comes less often than with this probability may be missed on the bad end.
+        rarest: a crash with a lower probability than this may be missed on the bad end.
     """
 
     def __init__(
@@ -50,14 +50,14 @@ class Bayes:
         rarest: float = 0.05,
     ) -> None:
         if not 0.5 < confidence < 1:
-            raise ValueError("the confidence must be between 0.5 and 1")
+            raise ValueError(f"the confidence must be between 0.5 and 1, got {confidence}")
         if build_seconds < 0 or boot_seconds <= 0 or not 0 < rarest < 1:
-            raise ValueError("a boot takes time, and the rarest crash has a probability between 0 and 1")
+            raise ValueError("boot_seconds must be positive, and rarest between 0 and 1")
         self.history = history
         self.confidence = confidence
         self.build_seconds = build_seconds
         self.boot_seconds = boot_seconds
-        # After so many quiet runs, a crash of that probability would have shown, with the confidence asked for.
+        # After so many quiet runs, a crash of that probability would have shown, with the requested confidence.
         self.patience = math.ceil(math.log(1 - confidence) / math.log(1 - rarest))
         self._graph = Graph(history)
 
@@ -70,7 +70,7 @@ class Bayes:
         return decision
 
     def _ends(self, evidence: Mapping[str, Evidence]) -> Decision | None:
-        """What the ends say, or how often to try those that have to crash; None when those are as they should be."""
+        """The decision from the ends, or how often to try those that must crash; None if they are as they should be."""
         history = self.history
         if wrong := refuted(history, evidence, 1):
             return wrong
@@ -82,20 +82,33 @@ class Bayes:
             if seen.quiet >= self.patience:
                 return never_seen(history, end, evidence)
             if seen.hopeless:
-                return Inconclusive(f"{history.name(end)} cannot be tried: {seen.skip}")
+                return Inconclusive(f"{history.name(end)} cannot be tested: {seen.skip}")
             return Probe(end, self.patience - seen.quiet, left)
         first = evidence[history.crashing[0]]
+        if first.bad == 1 and first.quiet >= self.patience:
+            return self._too_seldom(history.crashing[0], first)
         if first.bad < LEARN and first.quiet < self.patience and not first.hopeless:
             return Probe(history.crashing[0], MOST_RUNS, left)
         return None
 
+    def _too_seldom(self, end: str, seen: Evidence) -> Inconclusive:
+        """Give up on a crash that is too rare to tell commits apart in reasonable time."""
+        boots = seen.bad + seen.quiet
+        each = math.ceil(math.log(1 - self.confidence) / math.log(1 - seen.bad / boots))
+        return Inconclusive(
+            f"{self.history.name(end)} crashed once in {boots} boots: too rarely to tell commits apart, "
+            f"as each would take about {each} boots; is there a way to make it crash more often?"
+        )
+
     def _between(self, evidence: Mapping[str, Evidence], built: Set[str]) -> Decision:
-        """What to do once the crash was seen."""
+        """The decision once the crash was seen."""
         history = self.history
         belief = posterior(history, self._graph, evidence)
         if belief is None:
             shown = ", ".join(sha[:12] for sha, seen in evidence.items() if seen.bad)
-            return Inconclusive(f"no one commit can have brought it: those that show it have none in common ({shown})")
+            return Inconclusive(
+                f"no single commit can be the culprit: those that show the crash have none in common ({shown})"
+            )
         left = len(history.commits).bit_length() + len(history.quiet)
         for number, end in enumerate(history.quiet):
             if not evidence.get(end, NOTHING).quiet:
@@ -103,7 +116,7 @@ class Bayes:
                 runs = gain.best(end, [belief.already[number]], end in built).runs
                 return Probe(end, runs, left - number - 1)
         seen = known(self._graph, evidence)
-        # What could be told before may be told again.
+        # A commit that was conclusive once may be again.
         shut = ((place, one.hopeless or not one.quiet) for place, one in seen if one.skip is not None or one.hopeless)
         skipped = as_set(place for place, closed in shut if closed)
         if decision := self._end(belief, skipped, evidence):
@@ -111,39 +124,40 @@ class Bayes:
         best = self._best(belief, skipped, evidence, built)
         if best is None:
             return Inconclusive(
-                f"no trial that can still be made tells enough to be {self.confidence:g} sure",
+                f"no further trial is informative enough to reach a confidence of {self.confidence:g}",
                 self._names(belief.likeliest(self.confidence)),
             )
         return Probe(best.commit, best.runs, max(0, math.ceil(belief.entropy() - best.bits)))
 
     def _end(self, belief: Posterior, skipped: int, evidence: Mapping[str, Evidence]) -> Decision | None:
-        """The culprit, or the commits between which nothing can decide, where they are probable enough."""
+        """The culprit, or the commits that cannot be told apart, if probable enough."""
         level = max(belief.levels, key=lambda level: level.weight * level.commits.bit_count())
         together = self._together(level.commits, self._graph.everything & ~skipped, self.confidence / level.weight)
         if not together:
             return None
         places = members(together)
         if len(places) > 1:
-            reason = f"it is one of {len(places)} commits, and what lies between them cannot be tried"
+            reason = f"it is one of {len(places)} commits, and those between them cannot be tested"
             return Inconclusive(reason, self._names(places[::-1]))
         sha = self.history.commits[places[0]]
         seen = evidence.get(sha, NOTHING)
         if seen.quiet if self.history.fix else seen.bad:
             return Culprit(sha, level.weight)
-        # All that showed the crash have it in common, and it has not shown it itself: nobody is blamed unheard.
+        # All that showed the crash contain it, but it has not shown the crash itself: no blame without a trial.
         if skipped >> places[0] & 1:
             what = "ended" if self.history.fix else "brought"
-            return Inconclusive(f"the one commit that can have {what} it cannot be tried", (sha,))
+            return Inconclusive(f"the only commit that can have {what} it cannot be tested", (sha,))
         return Probe(sha, MOST_RUNS, 0)
 
     def _together(self, commits: int, free: int, least: float) -> int:
-        """Of equally probable commits, those that no trial can tell apart; 0 if there are fewer than `least`.
+        """The equally probable commits that no trial can tell apart; 0 if fewer than `least`.
 
         Args:
-            commits: the set of all of them.  free: the commits that can be tried.
+            commits: the set of all of them.
+            free: the commits that can be tested.
             least: more than half of them.
         """
-        # Whatever can be tried parts its ancestors from the others; those that stay together are the larger part.
+        # A commit that can be tested separates its ancestors from the others; follow the larger part.
         inside = members(commits & free) if commits.bit_count() > 1 else []
         middle = [inside[len(inside) * part // 8] for part in (4, 2, 6, 3, 5)] if inside else []
         for place in middle:
@@ -161,7 +175,7 @@ class Bayes:
     def _best(
         self, belief: Posterior, skipped: int, evidence: Mapping[str, Evidence], built: Set[str]
     ) -> Choice | None:
-        """The trial that tells most a second; None if nothing that can be tried tells anything."""
+        """The trial with the most information per second; None if no trial has any."""
         history = self.history
         gain = Gain(belief.bad, self.build_seconds, self.boot_seconds)
         choices = [
@@ -169,9 +183,9 @@ class Bayes:
             for number, end in enumerate(history.quiet)
             if evidence[end].skip is None and not self._tired(evidence[end])
         ]
-        # Their trials count, but they get no further ones.
+        # Their trials count, but they get no more.
         skipped |= as_set(place for place, seen in known(self._graph, evidence) if self._tired(seen))
-        # What is not in all that showed the crash is looked at only where nothing else tells a thing.
+        # Commits not in all that showed the crash are considered only if nothing else is informative.
         pools = (self._graph.everything,) if history.fix else (belief.candidates, self._graph.everything)
         for pool in pools:
             odds = Odds(self._graph, pool, evidence)
@@ -187,13 +201,13 @@ class Bayes:
         return None
 
     def _tired(self, seen: Evidence) -> bool:
-        """Whether a commit had so many trials that a crash for which they are too few is too rare to be searched."""
+        """Whether a commit had so many trials that a crash not seen in them is too rare to search for."""
         return seen.bad + seen.quiet >= MOST_PATIENCE * self.patience
 
     def _shortlist(self, masses: Mapping[int, float], skipped: int, odds: Odds, built: Set[str]) -> set[int]:
-        """The places that are worth weighing, of those with this much of the probability in and before them."""
+        """The places worth weighing, given how much of the probability is in and before each."""
         open_ = [(mass, place) for place, mass in masses.items() if not skipped >> place & 1]
-        # Near either side little is to be learned; they are looked at only where there is nothing else.
+        # Near either end there is little to learn; look there only if there is nothing else.
         open_ = sorted(item for item in open_ if 0.05 < item[0] < 0.95) or sorted(open_)
         short = {self._graph.place[sha] for sha in built if sha in self._graph.place}
         short = {place for place in short if place in masses and not skipped >> place & 1}
@@ -212,10 +226,10 @@ class Bayes:
 
 
 class Odds:
-    """How probable it is of a commit that it can be tried, by what happened to those around it.
+    """The probability that a commit can be tested, from what happened to those around it.
 
-    What breaks a build or a boot lasts from one commit to another. On the way from a commit that could be tried to
-    one that could not, the break may be anywhere.
+    What breaks a build or a boot lasts for a stretch of commits. Between a commit that could be tested and one that
+    could not, the stretch may begin anywhere.
 
     Args:
         graph: the history.
@@ -223,7 +237,7 @@ class Odds:
         evidence: what was tried.
 
     Attributes:
-        all_open: whether nothing is known that cannot be tried.
+        all_open: whether no commit is known that cannot be tested.
     """
 
     def __init__(self, graph: Graph, pool: int, evidence: Mapping[str, Evidence]) -> None:

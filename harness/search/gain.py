@@ -1,4 +1,4 @@
-"""What a trial would tell about the culprit, and what it would cost.  The maths is in docs/search.md."""
+"""The information gain of a trial, and its cost.  The maths is in docs/search.md."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import dataclass
 
 from harness.search.posterior import stays_quiet
 
-# The most runs that are asked for at once.
+# The most runs to ask for at once.
 MOST_RUNS = 40
-# Runs at a stretch are worth that much of a second's bits: fewer stretches, and fewer decisions.
+# Prefer more runs at once if the rate is at least this part of the best: fewer decisions.
 NEARLY = 0.97
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A commit and a number of runs, and what they would tell.
+    """A number of runs of a commit, and their information gain.
 
     Attributes:
         commit: its hash.
-        runs: how often to try it, unless the crash comes before.
+        runs: how often to try it, unless it crashes first.
         bits: by how much the uncertainty about the culprit shrinks, on average.
-        rate: bits a second.
+        rate: bits per second.
     """
 
     commit: str
@@ -36,8 +36,8 @@ class Gain:
 
     Args:
         bad: how often the crash was seen.
-        build_seconds: what a commit costs that has no image yet.
-        boot_seconds: what each of its trials costs.
+        build_seconds: cost of a commit without an image.
+        boot_seconds: cost of each trial.
     """
 
     def __init__(self, bad: int, build_seconds: float, boot_seconds: float) -> None:
@@ -47,14 +47,14 @@ class Gain:
         self._quiet: dict[int, list[tuple[float, float]]] = {}
 
     def best(self, commit: str, under: Sequence[tuple[float, int]], built: bool, odds: float = 1.0) -> Choice:
-        """The number of runs of a commit that tells most a second, or the highest that tells nearly as much.
+        """The number of runs of a commit with the best rate, or the highest number that is nearly as good.
 
         Args:
             commit: its hash.
             under: the hypotheses under which it has the crash: the probability of each, and how many quiet
                 trials speak against it.
             built: whether its image is there.
-            odds: how probable it is that it can be tried at all.
+            odds: the probability that it can be tested at all.
         """
         tables = [(mass, self._table(quiet)) for mass, quiet in under]
         best = Choice(commit, 1, 0.0, 0.0)
@@ -78,7 +78,7 @@ class Gain:
         return best
 
     def _table(self, quiet: int) -> list[tuple[float, float]]:
-        """By the number of runs: how probable it is that all stay quiet on a commit with the crash, and its entropy."""
+        """By number of runs: the probability that all are quiet on a commit with the crash, and its entropy."""
         if quiet not in self._quiet:
             chances = [stays_quiet(self.bad, quiet, runs) for runs in range(MOST_RUNS + 1)]
             self._quiet[quiet] = [(chance, entropy(chance)) for chance in chances]
@@ -86,5 +86,5 @@ class Gain:
 
 
 def entropy(chance: float) -> float:
-    """How uncertain a thing of this probability is, in bits."""
+    """The entropy of an event with this probability, in bits."""
     return -sum(part * math.log2(part) for part in (chance, 1 - chance) if part > 0)

@@ -19,7 +19,7 @@ class Graph:
     A commit is its place in `History.commits`; bit i of a set says whether the commit at place i is in it.
 
     Args:
-        history: what to search.
+        history: the range to search.
 
     Attributes:
         everything: the set of all commits.
@@ -46,7 +46,7 @@ class Graph:
     def reach(self, place: int) -> int:
         """The set of a commit and its ancestors.
 
-        It is computed where it is asked for: all of them together would take n * n / 16 bytes.
+        It is computed on demand: all of them together would take n * n / 16 bytes.
         """
         if place not in self._reach:
             flags, todo = bytearray(len(self.parents)), [place]
@@ -60,13 +60,13 @@ class Graph:
         return self._reach[place]
 
     def crashing(self, place: int) -> int:
-        """The commits each of which, if it is the one that is looked for, makes the commit at this place crash."""
+        """The commits that, if they are the culprit, make the commit at this place crash."""
         return self.everything & ~self.reach(place) if self.fix else self.reach(place)
 
     def sweep(self, pool: int, within: int) -> Iterator[tuple[int, int]]:
-        """What each commit of a set reaches of another set, parents before children.
+        """What each commit of a set reaches in another set, parents before children.
 
-        Only what is still needed is kept in memory: as many sets as there are branches at a time.
+        Only what is still needed is in memory: one set per branch that is open at a time.
 
         Args:
             pool: the commits to go through.  The way from one to another must not lead out of it.

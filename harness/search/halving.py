@@ -1,7 +1,7 @@
-"""git's own halving: the commit that splits what is left most evenly, one verdict a commit.
+"""git's own halving: the commit that splits the rest most evenly, one verdict per commit.
 
-The rules are those of git's bisect.c, told in docs/search.md; where the commits of a history come in
-the order of `git rev-list --reverse`, the choice is the very one that `git bisect` makes.
+The rules are those of git's bisect.c, described in docs/search.md; if the commits of a history are in the
+order of `git rev-list --reverse`, the choice is exactly that of `git bisect`.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ from harness.search.graph import Graph, as_set, flagged, members
 from harness.search.posterior import NOTHING, known, posterior
 
 FEW = 4
-"""So many commits that could not be told are tried again where nothing else is left."""
+"""At most so many inconclusive commits are tried again when nothing else is left."""
 
 
 class Halving:
     """Halve the range: a commit that crashed is bad, one that was quiet `runs` times is good (or fixed).
 
     Args:
-        history: what to search.
+        history: the range to search.
         runs: after how many quiet trials a commit counts as good.
-        deterministic: the user's word that the crash comes at every trial of every bad commit. A culprit's
-            confidence is then 1; without that word it is computed from how often the crash came
+        deterministic: the crash is known to come at every trial of every bad commit. A culprit's
+            confidence is then 1; otherwise it is computed from how often the crash came
             (`harness.search.posterior`), and is never 1. Evidence to the contrary overrules it.
     """
 
     def __init__(self, history: History, runs: int = 1, *, deterministic: bool = False) -> None:
         if runs < 1:
-            raise ValueError("a commit needs at least one run")
+            raise ValueError(f"runs must be at least 1, got {runs}")
         self.history = history
         self.runs = runs
         self.deterministic = deterministic
         self._graph = Graph(history)
 
     def decide(self, evidence: Mapping[str, Evidence], built: Set[str] = frozenset()) -> Decision:  # noqa: ARG002
-        """See `harness.search.Search.decide`; what is built makes no difference here."""
+        """See `harness.search.Search.decide`; `built` makes no difference."""
         return self._ends(evidence) or self._between(evidence)
 
     def _ends(self, evidence: Mapping[str, Evidence]) -> Decision | None:
-        """What the ends say, or which of them to try; None when they are as they should be."""
+        """The decision from the ends, or which of them to try; None if they are as they should be."""
         history = self.history
         if wrong := refuted(history, evidence, self.runs):
             return wrong
@@ -80,10 +80,10 @@ class Halving:
             return Probe(again, self._missing(again, evidence), 0)
         ends = "broken and fixed" if self.history.fix else "good and bad"
         untestable = (candidates & skipped).bit_count()
-        return Inconclusive(f"only commits that cannot be tried are left between {ends} ({untestable} of them)", left)
+        return Inconclusive(f"only commits that cannot be tested are left between {ends} ({untestable} of them)", left)
 
     def _known(self, seen: Evidence) -> bool:
-        """Whether a commit is bad or good by now."""
+        """Whether a commit is known to be bad or good."""
         return seen.bad > 0 or seen.quiet >= self.runs
 
     def _missing(self, sha: str, evidence: Mapping[str, Evidence]) -> int:
@@ -91,7 +91,7 @@ class Halving:
         return self.runs - evidence.get(sha, NOTHING).quiet
 
     def _middle(self, candidates: int, proven: int, skipped: int) -> int | None:
-        """The candidate to try next; None if those left are proven bad or cannot be tried."""
+        """The candidate to try next; None if those left are bad or cannot be tested."""
         if not candidates & ~proven & ~skipped:
             return None
         if not skipped:
@@ -141,7 +141,7 @@ class Halving:
             yield place, weights[place]
 
     def _contradiction(self, new: list[int], old: list[int]) -> str:
-        """Why no commit is left that could be the one."""
+        """Why no commit is left that could be the culprit."""
         names, fix = self.history.commits, self.history.fix
         for older in new:
             for newer in old:
@@ -150,20 +150,20 @@ class Halving:
                 if fix:
                     return (
                         f"{names[older][:12]} ran {times(self.runs)} without the crash, but {names[newer][:12]}, which "
-                        "descends from it, shows it: the crash comes only sometimes, or it came back"
+                        "descends from it, crashes: the crash is intermittent, or it came back"
                     )
                 return (
                     f"{names[older][:12]} shows the crash, but {names[newer][:12]}, which descends from it, "
-                    f"ran {times(self.runs)} without it: the crash comes only sometimes, or it was fixed between"
+                    f"ran {times(self.runs)} without it: the crash is intermittent, or was fixed in between"
                 )
         what, state = ("fixed", "broken") if fix else ("bad", "good")
         return (
-            f"no one commit accounts for it: {', '.join(names[place][:12] for place in new)} are {what}, and every "
+            f"no single commit explains it: {', '.join(names[place][:12] for place in new)} are {what}, and every "
             f"commit that all of them have is also in one that is {state}, if there is one at all"
         )
 
     def _confidence(self, culprit: int, evidence: Mapping[str, Evidence]) -> float:
-        """How probable it is that this is the culprit."""
+        """The probability that this is the culprit."""
         if self.deterministic and not any(seen.bad and seen.quiet for seen in evidence.values()):
             return 1.0
         belief = posterior(self.history, self._graph, evidence)
@@ -171,10 +171,10 @@ class Halving:
 
 
 def refuted(history: History, evidence: Mapping[str, Evidence], runs: int) -> Inconclusive | None:
-    """Why the ends rule a search out: the crash on an end that has to be without it, or an end that cannot be tried.
+    """Why the ends rule out a search: an end crashes that must not, or an end cannot be tested.
 
     Args:
-        runs: quiet trials after which an end needs no further ones.
+        runs: how many quiet trials of an end are enough.
     """
     for end in history.quiet:
         if evidence.get(end, NOTHING).bad:
@@ -182,18 +182,18 @@ def refuted(history: History, evidence: Mapping[str, Evidence], runs: int) -> In
     for end in (history.new, *history.old):
         seen = evidence.get(end, NOTHING)
         if seen.skip is not None and seen.hopeless and seen.quiet < runs:
-            return Inconclusive(f"{history.name(end)} cannot be tried: {seen.skip}")
+            return Inconclusive(f"{history.name(end)} cannot be tested: {seen.skip}")
     return None
 
 
 def never_seen(history: History, end: str, evidence: Mapping[str, Evidence]) -> Inconclusive:
-    """An end that has to show the crash ran without it."""
+    """An end that must show the crash ran without it."""
     quiet = evidence[end].quiet
     return Inconclusive(f"{history.name(end)} ran {times(quiet)} without the crash", not_reproduced=True)
 
 
 def once_more(left: Sequence[str], evidence: Mapping[str, Evidence]) -> str | None:
-    """One of the few commits that are left to try again, although its last trials could not be told; None for none."""
+    """One of the few inconclusive commits that are left to try again, or None."""
     skipped = [sha for sha in left if evidence.get(sha, NOTHING).skip is not None]
     again = [sha for sha in skipped if not evidence[sha].hopeless]
     return min(again, key=lambda sha: evidence[sha].untold) if again and len(again) <= FEW else None
@@ -205,7 +205,7 @@ def times(count: int) -> str:
 
 
 def steps(candidates: int) -> int:
-    """About how many more commits a halving tries after the next, as `git bisect` puts it."""
+    """About how many more commits halving tries after the next, as `git bisect` counts them."""
     if candidates < 3:
         return 0
     whole = candidates.bit_length() - 1
@@ -213,7 +213,7 @@ def steps(candidates: int) -> int:
 
 
 def far(count: int) -> int:
-    """Which of so many commits, the most even split first, git tries when the best of all cannot be tried.
+    """Which of so many commits, the most even split first, git tries if the best cannot be tested.
 
     It draws a number from the count, so that the same question gets the same answer; the square root draws it
     towards the even splits. See `skip_away` in git's bisect.c.
@@ -224,7 +224,7 @@ def far(count: int) -> int:
 
 
 def root(number: int) -> int:
-    """The integer square root as git takes it: Newton's, until a step is less than a half."""
+    """The integer square root as git computes it: Newton's method, until a step is less than a half."""
     if not number:
         return 0
     guess, step = float(number), 1.0

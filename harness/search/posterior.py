@@ -1,8 +1,8 @@
-"""How probable it is of each commit that it is the one that is looked for.  The maths is in docs/search.md.
+"""The probability of each commit to be the culprit.  The maths is in docs/search.md.
 
-The model: one commit brings the crash; it and its descendants crash with the same probability at each trial,
-and nothing else ever shows that crash. Where a fix is looked for, one commit ends the crash; all but it and its
-descendants crash. How probable the crash is is not known; it is integrated out.
+The model: one commit introduces the crash; it and its descendants crash with the same probability at each trial,
+and nothing else ever shows that crash. For a fix, one commit ends the crash; all but it and its descendants
+crash. The probability of the crash is unknown; it is integrated out.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from harness.search import Evidence, History
 from harness.search.graph import Graph, members
 
-# How probable it is, before the first trial, that an end that ought to be quiet has the crash as well.
+# The prior probability that an end that should be quiet has the crash as well.
 ALREADY = 0.05
-# How probable it is that a crash is one of those that come at every trial. If it is not, its probability is anything
-# between 0 and 1, with Jeffreys' prior, a beta distribution of these two parameters.
+# The prior probability that the crash comes at every trial. If not, its probability is anything between 0 and 1,
+# with Jeffreys' prior, a beta distribution of these two parameters.
 ALWAYS = 0.2
 OFTEN, SELDOM = 0.5, 0.5
 NOTHING = Evidence()
@@ -36,7 +36,7 @@ def log_beta(a: float, b: float) -> float:
 
 
 def stays_quiet(bad: int, quiet: int, runs: int) -> float:
-    """How probable it is that a commit with the crash does not show it in `runs` further trials."""
+    """The probability that a commit with the crash does not show it in `runs` further trials."""
     return math.exp(log_likelihood(bad, quiet + runs) - log_likelihood(bad, quiet))
 
 
@@ -48,7 +48,8 @@ def enough(bad: int, quiet: int, confidence: float) -> int:
     """How many quiet trials make it as improbable as asked for that a commit has the crash.
 
     Args:
-        bad, quiet: how often commits that have it showed it, and did not.
+        bad: how often commits that have it showed it.
+        quiet: how often they did not.
         confidence: between 0 and 1.
     """
     return next((runs for runs in range(1, MOST) if stays_quiet(bad, quiet, runs) <= 1 - confidence), MOST)
@@ -61,7 +62,7 @@ class Level:
     Attributes:
         commits: the set of them, in the words of `harness.search.graph`.
         quiet: how many quiet trials speak against each of them.
-        weight: how probable it is of each that it is the one that is looked for.
+        weight: the probability of each to be the culprit.
     """
 
     commits: int
@@ -71,12 +72,12 @@ class Level:
 
 @dataclass(frozen=True)
 class Posterior:
-    """What is believed after all trials; the probabilities add up to 1.
+    """The probabilities after all trials; they add up to 1.
 
     Attributes:
         bad: how often the crash came.
-        levels: the commits that may be the one that is looked for, the likeliest first.
-        already: for each end that ought to be quiet, how probable it is that it has the crash as well, and how many
+        levels: the commits that may be the culprit, the likeliest first.
+        already: for each end that should be quiet, the probability that it has the crash as well, and how many
             quiet trials speak against that.
     """
 
@@ -86,7 +87,7 @@ class Posterior:
 
     @property
     def candidates(self) -> int:
-        """The set of commits that may be the one that is looked for."""
+        """The set of commits that may be the culprit."""
         return functools.reduce(int.__or__, (level.commits for level in self.levels))
 
     def within(self, commits: int) -> list[tuple[float, int]]:
@@ -99,7 +100,7 @@ class Posterior:
         return [*self.already, *self.within(graph.crashing(place))]
 
     def masses(self, graph: Graph, pool: int) -> dict[int, float]:
-        """For each place in a set that holds the ancestors of all in it: how probable it is that it has the crash."""
+        """The probability of the crash for each place in a set that includes all ancestors."""
         already = sum(chance for chance, _ in self.already)
         own = dict.fromkeys(members(pool), 0.0)
         for level in self.levels:
@@ -121,7 +122,7 @@ class Posterior:
         return -math.fsum(count * weight * math.log2(weight) for count, weight in parts if weight > 0)
 
     def of(self, place: int) -> float:
-        """How probable it is that the commit at this place is the one that is looked for."""
+        """The probability that the commit at this place is the culprit."""
         return sum(level.weight for level in self.levels if level.commits >> place & 1)
 
     def likeliest(self, mass: float) -> list[int]:
@@ -137,15 +138,15 @@ class Posterior:
 
 
 def posterior(history: History, graph: Graph, evidence: Mapping[str, Evidence]) -> Posterior | None:
-    """What to believe of a range, one of whose ends has shown the crash.
+    """The belief about a range, one of whose ends showed the crash.
 
     Args:
         history: the range.
         graph: the same as numbers.
-        evidence: what was seen; of commits outside the range and its ends nothing is made.
+        evidence: what was seen; commits outside the range and its ends are ignored.
 
     Returns:
-        None if no commit of the range can be the one that is looked for.
+        None if no commit of the range can be the culprit.
     """
     seen = known(graph, evidence)
     candidates, bad, quiet = graph.everything, 0, 0

@@ -6,20 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.console import Crash, find_crashes
+from harness.thread.crashes import Found, crashes
 from harness.thread.facts import Facts, gather
-from harness.thread.message import Message, printable, quoted
+from harness.thread.message import Message, printable
 from harness.thread.patch import Patch, patches
 from harness.thread.read import Kind, Thread
-
-
-@dataclass(frozen=True)
-class Found:
-    """A crash, the message that shows it, and the line of the file that it begins at (0: not known)."""
-
-    crash: Crash
-    message: Message
-    line: int
 
 
 @dataclass(frozen=True)
@@ -51,10 +42,10 @@ def draft(thread: Thread, source: str) -> Draft:
         source: the file's name, for people.
     """
     facts = gather(thread.messages)
-    crashes = tuple(_crashes(thread.messages))
-    if thread.kind is Kind.TEXT and crashes:
+    shown = tuple(_crashes(thread.messages))
+    if thread.kind is Kind.TEXT and shown:
         facts.claims = []  # a console log has no sentences, only lines
-    title = _title(thread, facts, crashes)
+    title = _title(thread, facts, shown)
     ids = list(facts.ids)
     name = _slug(ids[0] if ids else title or "draft")
     return Draft(
@@ -64,19 +55,21 @@ def draft(thread: Thread, source: str) -> Draft:
         aliases=tuple(one for one in ids if one != name),
         title=title or "(the thread has no subject)",
         facts=facts,
-        crashes=crashes,
+        crashes=shown,
         patches=tuple(patch for message in thread.messages for patch in patches(message)),
-        unsure=tuple(_unsure(thread, facts, crashes, title)),
+        unsure=tuple(_unsure(thread, facts, shown, title)),
     )
 
 
-def _unsure(thread: Thread, facts: Facts, crashes: Sequence[Found], title: str) -> Iterator[str]:
+def _unsure(thread: Thread, facts: Facts, shown: Sequence[Found], title: str) -> Iterator[str]:
     if not facts.ids:
         yield "the id is made of the title: there is no tracker's id in the thread"
     if not title:
         yield "there is nothing to make a title of"
-    if not crashes:
+    if not shown:
         yield "no crash was found: `expect` is left out, so only the script's own word counts"
+    if facts.bisection and facts.bisection.first_bad is None:
+        yield "the bisection in the thread did not come to its end: the range is what it left"
     if facts.introduced is None and any(one.blamed for one in facts.suspects):
         yield "which commit is to blame is what the thread says, not what was tried"
     if facts.introduced is None and any(one.good is not None for one in facts.versions):
@@ -90,24 +83,18 @@ def _slug(text: str) -> str:
     return words[:50].strip("-") or "draft"
 
 
-def _title(thread: Thread, facts: Facts, crashes: Sequence[Found]) -> str:
+def _title(thread: Thread, facts: Facts, shown: Sequence[Found]) -> str:
     if facts.title:
         return facts.title.text
+    if facts.syzbot and facts.syzbot.title:
+        return printable(facts.syzbot.title, 120)
     subjects = (printable(message.title, 120) for message in thread.messages)
-    return next(filter(None, subjects), printable(crashes[0].crash.title) if crashes else "")
+    return next(filter(None, subjects), printable(shown[0].crash.title) if shown else "")
 
 
-def _crashes(messages: Sequence[Message]) -> Iterator[Found]:
-    """The crashes that messages show, each once: quoted ones only where nobody shows them himself."""
-    seen: set[tuple[str, str | None]] = set()
-    for own in (True, False):
-        for message in messages:
-            for number, lines in enumerate(message.texts()):
-                kept = [line if not own or not quoted(line) else "" for line in lines]
-                for crash in find_crashes("\n".join(kept).encode("utf-8", "surrogateescape")):
-                    if (crash.title, crash.workqueue) not in seen:
-                        seen.add((crash.title, crash.workqueue))
-                        line = message.line + crash.start_line - 1 if message.line and number == 0 else 0
-                        yield Found(crash, message, line)
-        if seen:
-            return
+def _crashes(messages: Sequence[Message]) -> list[Found]:
+    """The crashes that messages show, each title once: quoted ones only where nobody shows them himself."""
+    first: dict[tuple[str, str | None], Found] = {}
+    for found in crashes(messages, own=True) or crashes(messages):
+        first.setdefault((found.crash.title, found.crash.workqueue), found)
+    return list(first.values())

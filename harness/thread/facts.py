@@ -6,9 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from harness.thread.bisection import Bisection, bisection_in
 from harness.thread.message import Message, printable
 from harness.thread.prose import Said, claims, prose, sentence
 from harness.thread.suspects import Suspect, suspects
+from harness.thread.syzbot import Syzbot, syzbot_in
 from harness.thread.versions import Version, versions
 
 
@@ -27,6 +29,7 @@ class Facts:
 
     Attributes:
         ids: of trackers, such as `lr#35498d`, the one that is surest first.
+        bisection: what a `git bisect log` in it says.  syzbot: what a report of that robot does.
         title: what a tracker calls it.  fixed_by: the commit that a tracker knows to fix it.
     """
 
@@ -34,6 +37,8 @@ class Facts:
     title: Said | None = None
     links: dict[str, Said] = field(default_factory=dict)
     introduced: Introduced | None = None
+    bisection: Bisection | None = None
+    syzbot: Syzbot | None = None
     fixed_by: Said | None = None
     suspects: list[Suspect] = field(default_factory=list)
     versions: list[Version] = field(default_factory=list)
@@ -63,7 +68,19 @@ def gather(messages: Sequence[Message]) -> Facts:
     Quoted lines, diffs and register dumps are left aside: what is quoted was said elsewhere.
     """
     facts = Facts()
-    proses = [(message, prose(message)) for message in messages]
+    proses: list[tuple[Message, str]] = []
+    logs: list[tuple[Bisection, Message]] = []
+    for message in messages:
+        log, text = bisection_in(prose(message))
+        proses.append((message, text))
+        logs += [(log, message)] if log else []
+    log_said = None
+    if logs:
+        facts.bisection, author = max(logs, key=lambda log: log[0].reached)
+        log_said = Said(_told(facts.bisection), author)
+    facts.syzbot = syzbot_in(messages)
+    undecided = [sha for sha, _ in facts.syzbot.candidates] if facts.syzbot else []
+    undecided += [one.revision for one in facts.bisection.possible] if facts.bisection else []
     for pattern, form in _IDS:
         for message, text in proses:
             for found in pattern.finditer(f"{text}\n\n{message.subject}"):
@@ -75,10 +92,16 @@ def gather(messages: Sequence[Message]) -> Facts:
                 facts.links.setdefault(printable(found[1].rstrip(">.,)")), said)
         for found in _REGZBOT.finditer(text):
             _regzbot(facts, found[1], found[2].strip(), Said(printable(found[0]), message))
-    facts.suspects = suspects(proses)
+    facts.suspects = suspects(proses, facts.bisection, log_said, undecided)
     facts.versions = versions(proses)
     facts.claims = [claim for message, text in proses for claim in claims(message, text)]
     return facts
+
+
+def _told(log: Bisection) -> str:
+    """A bisection's log in a line."""
+    end = f"first bad commit {log.first_bad.revision}" if log.first_bad else "not come to its end"
+    return f"git bisect log: {len(log.good)} good, {len(log.bad)} bad, {len(log.skipped)} skipped, {end}"
 
 
 def _regzbot(facts: Facts, command: str, value: str, said: Said) -> None:

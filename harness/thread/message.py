@@ -16,6 +16,7 @@ class Attachment:
 
     name: str
     lines: tuple[str, ...]
+    numbers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Message:
     Attributes:
         author: the name.  address: the mail address, where it is told.
         sent: when, where it is told.
-        lines: the text.  line: the number of its first line in the file, 0 where the file's lines are others.
+        lines: the text.  numbers: for each of them, the line of the file that it begins in.
         squeezed: the page that it was saved from has lost white space.
         notes: what could not be read.
     """
@@ -37,7 +38,7 @@ class Message:
     sent: datetime | None
     subject: str
     lines: tuple[str, ...]
-    line: int = 0
+    numbers: tuple[int, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     message_id: str | None = None
     squeezed: bool = False
@@ -57,6 +58,10 @@ class Message:
     def texts(self) -> list[tuple[str, ...]]:
         """The body, then each attachment."""
         return [self.lines, *(attachment.lines for attachment in self.attachments)]
+
+    def places(self) -> list[tuple[int, ...]]:
+        """For each of these texts, the lines of the file that its lines begin in."""
+        return [self.numbers, *(attachment.numbers for attachment in self.attachments)]
 
 
 def quoted(line: str) -> bool:

@@ -58,7 +58,7 @@ def parse(lines: Sequence[str]) -> list[Message]:
                 sent=_time(found["sent"]),
                 subject=_subject(lines, start),
                 lines=body,
-                line=first + 1,
+                numbers=tuple(range(first + 1, last + 1)),
                 squeezed=squeezed,
             )
         )

@@ -55,9 +55,10 @@ def prose(message: Message) -> str:
 
 def sentence(message: Message, text: str, start: int, end: int) -> Said:
     """The sentence around a place in a message's text."""
-    before = [text.rfind(mark, 0, start) + len(mark) for mark in ("\n\n", ". ") if text.rfind(mark, 0, start) >= 0]
-    after = [place + 1 for mark in ("\n\n", ". ") if (place := text.find(mark, end)) >= 0]
-    begin = max([*before, start - 300, 0])
+    first = max(0, start - 300)
+    before = [place + len(mark) for mark in ("\n\n", ". ") if (place := text.rfind(mark, first, start)) >= 0]
+    after = [place + 1 for mark in ("\n\n", ". ") if (place := text.find(mark, end, end + 200)) >= 0]
+    begin = max([*before, first])
     return Said(printable(text[begin : min([*after, end + 200])], 300), message)
 
 

@@ -7,19 +7,22 @@ import email.header
 import email.message
 import email.utils
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from harness.thread import page
 from harness.thread.message import Attachment, Message, printable
+from harness.thread.transport import Text, from_html, lines_of, text_of
 
 # lore writes "From mboxrd@z Thu Jan  1 00:00:00 1970", git "From HASH Mon Sep 17 00:00:00 2001".
 _ENVELOPE = re.compile(rb"^From \S+ +\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}[^\n]*\n", re.MULTILINE)
 _ESCAPED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _HEADERS = re.compile(rb"\A(?:[\w-]+:[^\n]*\n(?:[ \t][^\n]*\n)*)*?(?:From|Subject|Message-ID):", re.IGNORECASE)
 _TEXT_NAME = re.compile(r"\.(?:patch|diff|txt|log|dmesg|mbox)$", re.IGNORECASE)
+
+_HTML = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<(?:!doctype html|html)\b", re.IGNORECASE)
 
 LONGEST = 64 << 20
 """Bytes of a thread: far more than any has, and a limit for what a compressed one may become."""
@@ -41,31 +44,45 @@ class Thread:
     messages: tuple[Message, ...]
 
 
+def is_thread(data: bytes) -> bool:
+    """Whether a file is a mail, an mbox, a saved page of an archive or HTML, by its beginning; else it is text."""
+    data = data.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n").replace(b"\r\n", b"\n")
+    return is_mail(data) or _HTML.match(data) is not None or b" UTC (permalink / raw)" in data
+
+
+def is_mail(data: bytes) -> bool:
+    """Whether a file begins as a mail does, or an mbox; its lines end as in Unix."""
+    return (_ENVELOPE.match(data) or _HEADERS.match(data)) is not None
+
+
 def read(data: bytes) -> Thread:
     """The messages in a file, whatever it is.
 
     Args:
         data: the file, not compressed.
     """
-    data = data.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+    kept = data.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+    first = 1 + data[: len(data) - len(kept)].count(b"\n")
+    data = kept
     if data.count(b"\r\n") == data.count(b"\n"):  # mail's own line ends; a patch to a file that has such has both
         data = data.replace(b"\r\n", b"\n")
-    if _ENVELOPE.match(data) or _HEADERS.match(data):
-        return Thread(Kind.MAIL, tuple(_mail(part) for part in _split(data)))
-    lines = _lines(data)
+    if is_mail(data):
+        return Thread(Kind.MAIL, tuple(_mail(part, line) for part, line in _split(data, first)))
+    lines = lines_of(data)
     if page.is_page(lines):
         return Thread(Kind.PAGE, tuple(page.parse(lines)))
-    return Thread(Kind.TEXT, (Message("", None, None, "", lines, line=1),))
+    text = from_html(lines, first) if _HTML.match(data) else Text.plain(lines, first)
+    return Thread(Kind.TEXT, (Message("", None, None, "", text.lines, text.numbers),))
 
 
-def _split(data: bytes) -> Iterator[bytes]:
-    """The messages of an mbox, without their envelopes; a lone message is itself."""
+def _split(data: bytes, first: int) -> Iterator[tuple[bytes, int]]:
+    """The messages of an mbox, without their envelopes, with the numbers of their first lines; a lone one is itself."""
     places = [found for found in _ENVELOPE.finditer(data) if _begins(data, found)]
     if not places:
-        yield data
+        yield data, first
     for number, found in enumerate(places):
         end = places[number + 1].start() if number + 1 < len(places) else len(data)
-        yield _ESCAPED.sub(rb"\1", data[found.end() : end])
+        yield _ESCAPED.sub(rb"\1", data[found.end() : end]), first + data.count(b"\n", 0, found.end())
 
 
 def _begins(data: bytes, found: re.Match[bytes]) -> bool:
@@ -75,38 +92,40 @@ def _begins(data: bytes, found: re.Match[bytes]) -> bool:
     return data[: found.start()].endswith(b"\n\n") and re.match(rb"[\w-]+:", data[found.end() :]) is not None
 
 
-def _mail(data: bytes) -> Message:
+def _mail(data: bytes, first: int) -> Message:
     try:
-        return _parsed(email.message_from_bytes(data))
+        return _parsed(email.message_from_bytes(data), data, first)
     except Exception as error:  # the email package has no list of what it raises on what is not mail
         note = f"this message is not well-formed ({type(error).__name__}); it was read as plain text"
-        return Message("", None, None, "", _lines(data), notes=(note,))
+        text = Text.plain(lines_of(data), first)
+        return Message("", None, None, "", text.lines, text.numbers, notes=(note,))
 
 
-def _parsed(mail: email.message.Message) -> Message:
+def _parsed(mail: email.message.Message, data: bytes, first: int) -> Message:
     author, address = email.utils.parseaddr(_header(mail, "From"))
-    body: list[str] = []
+    body = Text()
     attachments: list[Attachment] = []
     notes: list[str] = []
-    for part in mail.walk():
-        if part.is_multipart():
-            continue
+    parts = [part for part in mail.walk() if not part.is_multipart()]
+    plain = any(part.get_content_type() == "text/plain" and not part.get_filename() for part in parts)
+    for part in parts:
         name, kind = printable(part.get_filename() or "", 80), part.get_content_type()
-        if not (kind in ("text/plain", "text/x-patch", "text/x-diff") or _TEXT_NAME.search(name)):
+        html = kind == "text/html" and not plain and not name
+        if not (html or kind in ("text/plain", "text/x-patch", "text/x-diff") or _TEXT_NAME.search(name)):
             notes.append(f"a part of type {printable(kind, 80)} {name} was not read".replace("  ", " "))
             continue
-        payload = part.get_payload(decode=True)
-        lines = _lines(payload if isinstance(payload, bytes) else b"", part.get_content_charset())
+        text = text_of(part, data, first)
         if name or part.get_content_disposition() == "attachment":
-            attachments.append(Attachment(name, lines))
+            attachments.append(Attachment(name, text.lines, text.numbers))
         else:
-            body += lines
+            body += text
     return Message(
         author=printable(author or address, 120),
         address=printable(address, 120) or None,
         sent=_date(_header(mail, "Date")),
         subject=printable(_header(mail, "Subject")),
-        lines=tuple(body),
+        lines=body.lines,
+        numbers=body.numbers,
         attachments=tuple(attachments),
         message_id=printable(_header(mail, "Message-ID")).strip("<>") or None,
         notes=tuple(notes),
@@ -128,28 +147,3 @@ def _date(text: str) -> datetime | None:
         return sent if sent.tzinfo else sent.replace(tzinfo=UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-
-
-def _lines(data: bytes, charset: str | None = None) -> tuple[str, ...]:
-    """Text as lines; see `Message` for bytes that are not UTF-8."""
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        text = data.decode("utf-8", "surrogateescape")
-        # What a patch changes may be in several encodings: only prose is brought to one.
-        if charset and not re.search(r"^@@ -\d", text, re.MULTILINE):
-            text = _in_charset(data, charset) or text
-    return tuple(_trimmed(text.split("\n")))
-
-
-def _in_charset(data: bytes, charset: str) -> str | None:
-    try:
-        return data.decode(charset)
-    except (UnicodeDecodeError, LookupError, ValueError):
-        return None
-
-
-def _trimmed(lines: Sequence[str]) -> list[str]:
-    """Without the emptiness after the last newline, and without mail's own line ends."""
-    kept = [*lines[:-1], *filter(None, lines[-1:])]
-    return [line[:-1] for line in kept] if all(line.endswith("\r") for line in kept) else kept

@@ -7,11 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import yaml
 
-from harness.thread.draft import Draft, Found
+from harness.thread.bisection import Tried
+from harness.thread.crashes import Found
+from harness.thread.draft import Draft
 from harness.thread.facts import Facts
 from harness.thread.message import printable
 from harness.thread.prose import Said
 from harness.thread.suspects import Suspect
+from harness.thread.syzbot import Syzbot
 from harness.thread.versions import Version
 
 RUN = """\
@@ -56,6 +59,8 @@ def scenario(draft: Draft, fragments: Iterable[str]) -> str:
         "",
         *_commits(facts, draft.crashes),
         "",
+        *_comment("Bisection", _bisection(facts)),
+        *_comment("By syzbot", _syzbot(facts.syzbot, draft.crashes)),
         *_comment("Commits named", (line for one in facts.suspects for line in _suspect(one))),
         *_comment("Versions named", (line for one in facts.versions for line in _version(one))),
         *_comment("Patches", (f"{p.file_name(n)}: {_notes(p.notes)}" for n, p in enumerate(draft.patches, 1))),
@@ -143,8 +148,12 @@ def _bad(facts: Facts, crashes: Sequence[Found]) -> tuple[str | None, str]:
         told, message = facts.introduced.bad, facts.introduced.said.message
         same = (one for one in facts.suspects if one.sha and len(told) > 6 and one.sha.startswith(told))
         return _revision(told, next(same, None)), f"by #regzbot introduced, {printable(message.name)}"
+    if facts.bisection and facts.bisection.ends:
+        return _tried(facts.bisection.ends[1]), "unsure, by the bisection in the thread"
     if (blamed := _blamed(facts)) and blamed.sha:
         return _revision(blamed.sha[:12], blamed), "unsure, the commit blamed"
+    if facts.syzbot and facts.syzbot.head:
+        return _tried(Tried(facts.syzbot.head, facts.syzbot.head_subject)), "the commit that syzbot tested"
     kernel = next((found.crash.kernel for found in crashes if found.crash.kernel), "")
     if release := re.match(r"(\d{1,2}\.\d{1,3})(?:\.0|(\.\d{1,3}))?(-rc\d{1,2})?", kernel):
         version = "".join(part or "" for part in release.groups())
@@ -160,9 +169,50 @@ def _revision(name: str, suspect: Suspect | None) -> str:
     return f"{{sha: {_scalar(name)}, subject: {_scalar(suspect.subject)}}}"
 
 
+def _tried(one: Tried) -> str:
+    """A commit that somebody tried, with its subject where that is whole."""
+    name = one.revision[:12] if re.fullmatch(r"[0-9a-f]{13,40}", one.revision) else one.revision
+    if one.subject is None or one.subject.endswith(".."):
+        return _scalar(name)
+    return f"{{sha: {_scalar(name)}, subject: {_scalar(one.subject)}}}"
+
+
+def _bisection(facts: Facts) -> Iterator[str]:
+    log = facts.bisection
+    if log is None:
+        return
+    for word, tried in (("good", log.good), ("bad", log.bad), ("skipped", log.skipped), ("possible", log.possible)):
+        yield from (f"{word}: {one.revision[:12]} {one.subject or ''}".rstrip() for one in tried)
+    yield f"first bad commit: {log.first_bad.revision[:12]}" if log.first_bad else "it did not come to its end"
+
+
+def _syzbot(report: Syzbot | None, crashes: Sequence[Found]) -> Iterator[str]:
+    if report is None:
+        return
+    others = [title for found in crashes[:1] for title in (found.crash.title, *found.crash.alt_titles)]
+    told = {
+        "HEAD commit": " ".join(filter(None, (report.head, report.head_subject))),
+        "git tree": report.tree,
+        "compiler": report.compiler,
+        "architecture of user space": report.arch,
+        "other titles": ", ".join(title for title in others if title != report.title),
+        "config": report.config,
+        "console": report.console,
+        "syz reproducer": report.syz_repro,
+        "C reproducer": report.c_repro,
+        **report.assets,
+        "bisected to": " ".join(filter(None, (report.culprit, report.culprit_subject))),
+        "bisection": report.conclusion,
+        **{f"candidate {sha}": subject for sha, subject in report.candidates},
+    }
+    yield from (f"{name}: {value}" for name, value in told.items() if value)
+
+
 def _good(facts: Facts) -> tuple[str | None, str]:
     if facts.introduced is not None and facts.introduced.good is not None:
         return _scalar(facts.introduced.good), "by #regzbot introduced"
+    if facts.introduced is None and facts.bisection and facts.bisection.ends:
+        return _tried(facts.bisection.ends[0]), "unsure, the last that the bisection in the thread calls good"
     bads = [one.key for one in facts.versions if one.good is False]
     below = [one for one in facts.versions if one.good and (not bads or one.key < bads[0])]
     if below:

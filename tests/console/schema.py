@@ -12,6 +12,7 @@ _CRASH: dict[str, tuple[type, ...]] = {
     "start_line": (int,),
     "end_line": (int,),
     "alt_titles": (list,),
+    "doubt": (str,),
     "frames": (list,),
     "null_ip": (bool,),
     "workqueue": (str, type(None)),

@@ -170,3 +170,97 @@ def test_running_what_is_no_code_is_the_callers_fault_on_arm64() -> None:
     trace = "lr : take_one+0xb8/0xd4\nCall trace:\n 0xffffab81e000\n take_all+0x24/0x30\n"
     crash = find_crashes((head + trace).encode())[0]
     assert (crash.kind, crash.function, crash.signature) == ("paging", "take_one", "paging:take_one<take_all")
+
+
+OTHERS = r"""
+@ BUG: unable to handle kernel NULL pointer dereference in queue_drop
+Unable to handle kernel NULL pointer dereference
+tsk->{mm,active_mm}->context = 0000000000000120
+dd(71): Oops [#1]
+CPU: 0 PID: 71 Comm: dd Not tainted 5.13.0 #257
+TSTATE: 0000004411001601 TPC: 0000000000a1b2c4 TNPC: 0000000000a1b2c8 Y: 00000000    Not tainted
+TPC: <queue_drop+0x24/0xc0>
+RPC: <lock_acquire+0x1bc/0x200>
+I7: <queue_all+0x1ec/0x5e0>
+Call Trace:
+[<000000000069e4ac>] queue_all+0x1ec/0x5e0
+@ Dax in queue_drop
+dd(71): Dax [#1]
+TPC: <queue_drop+0x24/0xc0>
+Call Trace:
+[<000000000069e4ac>] queue_all+0x1ec/0x5e0
+@ kernel BUG in queue_drop
+kernel BUG at mm/queue.c:472!
+CPU: 0 PID: 71 Comm: dd Not tainted 6.3.1 #1
+IASQ: 00000000 00000000 IAOQ: 10559284 10559288
+ IAOQ[0]: queue_drop+0x254/0x274
+ IAOQ[1]: queue_drop+0x258/0x274
+ RP(r2): queue_all+0x64/0x6c
+Backtrace:
+ [<105c6408>] queue_all+0x64/0x6c
+@ BUG: unable to handle kernel paging request in queue_drop
+Page fault: bad address: Code=6 (Instruction TLB miss fault) at addr 6b6b6b6b
+CPU: 0 PID: 71 Comm: dd Not tainted 6.3.1 #1
+ IAOQ[0]: queue_drop+0x254/0x274
+Backtrace:
+ [<105c6408>] queue_all+0x64/0x6c
+@ BUG: spinlock trashed in queue_drop
+dd (pid 71): Spinlock was trashed (code 1)
+CPU: 0 PID: 71 Comm: dd Not tainted 6.3.1 #1
+ IAOQ[0]: queue_drop+0x254/0x274
+Backtrace:
+ [<105c6408>] queue_all+0x64/0x6c
+@ BUG: unable to handle kernel NULL pointer dereference in queue_drop
+Unable to handle kernel paging request at virtual address 0000000000000004
+dd(71): Oops -1
+pc = [<0000000000000004>]  ra = [<fffffc0001218aa0>]  ps = 0000    Tainted: G      D     E
+pc is at 0x4
+ra is at queue_drop.constprop.0+0x80/0xf0
+Trace:
+[<fffffc0001219d2c>] queue_all+0xdc/0x250
+@ Machine check in queue_drop
+Got mcheck at 800104ec
+CPU: 0 PID: 71 Comm: dd Not tainted 6.6.35 #0
+epc   : 800104ec queue_drop+0xdc/0x108
+ra    : 80017678 queue_all+0x24c/0x29c
+Call Trace:
+[<80008108>] do_mcheck+0x2c/0xa0
+[<80003d34>] handle_mcheck_int+0x3c/0x48
+Kernel panic - not syncing: Caught Machine Check exception - caused by multiple matching entries in the TLB.
+@ SError Interrupt in queue_drop
+SError Interrupt on CPU2, code 0x00000000bf000002 -- SError
+CPU: 2 PID: 71 Comm: dd Not tainted 6.6.0 #1
+pc : queue_drop+0x14c/0x1f4
+lr : queue_all+0x20/0x30
+Kernel panic - not syncing: Asynchronous SError Interrupt
+CPU: 2 PID: 71 Comm: dd Not tainted 6.6.0 #1
+Call trace:
+ el1h_64_error+0x64/0x68
+ queue_drop+0x14c/0x1f4
+SMP: stopping secondary CPUs
+---[ end Kernel panic - not syncing: Asynchronous SError Interrupt ]---
+@ Bad mode in Error handler in queue_drop
+Bad mode in Error handler detected on CPU1, code 0xbf000000 -- SError
+CPU: 1 PID: 71 Comm: dd Not tainted 4.19.0 #1
+pc : queue_drop+0x14c/0x1f4
+lr : queue_all+0x20/0x30
+Kernel panic - not syncing: bad mode
+@ Data bus error in queue_drop
+Data bus error, epc == 80123456, ra == 80123600
+Oops[#1]:
+CPU: 0 PID: 71 Comm: dd Not tainted 6.6.0 #1
+epc   : 80123456 queue_drop+0x17/0x40
+ra    : 80123600 queue_all+0x20/0x30
+Call Trace:
+[<80123456>] queue_drop+0x17/0x40
+"""
+
+
+@pytest.mark.parametrize("stamp", ["", "[   12.345678] ", "<4>[   12.345678] ", "okt 27 14:08:03 box kernel: "])
+@pytest.mark.parametrize("case", OTHERS.split("\n@ ")[1:], ids=lambda case: case.splitlines()[1][:30])
+def test_rarer_architectures_and_errors(case: str, stamp: str) -> None:
+    title, *log = case.splitlines()
+    [crash] = find_crashes("".join(f"{stamp}{line}\n" for line in log).encode())
+    assert (crash.title, crash.function, crash.start_line) == (title, "queue_drop", 1)
+    assert (crash.comm, crash.pid) in (("dd", 71), (None, None))
+    assert (crash.pid == 71) == any("71" in line for line in log)

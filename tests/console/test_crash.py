@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from harness.console import Crash, Follower, find_crashes
 from tests.support import ROOT
 
@@ -251,3 +253,30 @@ def test_without_one_reliable_frame_the_instruction_pointer_is_what_is_known() -
         "RIP: 0010:recurse+0x23/0x9b\nCall Trace:\n ? recurse+0x65/0x9b\n ? do_syscall_64+0x6d/0xc9\n"
     )
     assert find_crashes(log.encode())[0].function == "recurse"
+
+
+@pytest.mark.parametrize(
+    ("log", "doubt"),
+    [
+        ("BUG: kernel NULL pointer dereference\nRIP: 0010:queue_drop+0x1/0x2\nCall Trace:\n queue_all+0x1/0x2\n", ""),
+        (
+            "BUG: kernel NULL pointer dereference\nOops: 0000 [#1] SMP\nCall Trace:\n queue_all+0x1/0x2\n",
+            "the instruction pointer is not told: it is the first function of the trace",
+        ),
+        (
+            "BUG: kernel NULL pointer dereference\nRIP: 0010:0x0\nCall Trace:\n ? queue_all+0x1/0x2\n main+0x1/0x2\n",
+            "the unwinder does not trust the frame",
+        ),
+        (
+            "kernel BUG at fs/x.c:7!\nRIP: 0010:filemap_read+0x1/0x2\nCall Trace:\n queue_all+0x1/0x2\n",
+            "it is of common code: its caller may be at fault",
+        ),
+        (
+            "BUG: soft lockup - CPU#0 stuck for 22s!\nCall Trace:\n queue_all+0x1/0x2\n do_syscall_64+0x1/0x2\n",
+            "a stalled processor is caught anywhere in its loop",
+        ),
+    ],
+)
+def test_a_guess_is_called_one(log: str, doubt: str) -> None:
+    (crash,) = find_crashes(log.encode())
+    assert crash.doubt == doubt

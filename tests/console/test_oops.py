@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.console import find_crashes
 from harness.errors import UserError
 from harness.kernel.symbolize import decode
 from harness.paths import cache
@@ -34,9 +35,43 @@ def test_crashes_are_no_failure(regress: Regress) -> None:
     done = regress("oops", str(BAD), str(GOOD))
     assert done.returncode == 0
     assert "x86_64-6.1-replay-bad.log: 1 crash" in done.stdout
-    assert "bio_integrity_process, which called a null pointer" in done.stdout
+    assert "bio_integrity_process, which called a NULL pointer" in done.stdout
     assert "running work bio_integrity_verify_fn" in done.stdout
     assert "x86_64-6.1-replay-good.log: no crash" in done.stdout
+
+
+def test_crashes_of_one_signature_are_shown_once(regress: Regress, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    oops = (
+        "[{0}.5] WARNING: CPU: {1} PID: 7{0} at fs/x.c:71 queue_drop+0x17/0x40\n"
+        "[{0}.5] CPU: {1} PID: 7{0} Comm: dd Not tainted 6.1.0 #1\n[{0}.5] Call Trace:\n[{0}.5]  queue_all+0x20/0x30\n"
+        "[{0}.5] ---[ end trace 0000000000000000 ]---\n"
+    )
+    log.write_text("".join(oops.format(number, number % 2) for number in range(1, 13)))
+    done = regress("oops", str(log))
+    assert f"{log}: 12 crashes\n" in done.stdout
+    assert done.stdout.count("\nWARNING in queue_drop") == 1
+    assert "again      11 more times, on CPUs 0 1, first at 1.5, last at 12.5; lines 6, 11, 16, 21" in done.stdout
+    crashes = json.loads(regress("oops", "--json", str(log)).stdout)["crashes"]
+    assert [crash["time"] for crash in crashes][:2] == ["1.5", "2.5"]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "time"),
+    [
+        ("[   12.345678] ", "12.345678"),
+        ("Jul 28 14:08:03 box kernel: ", "Jul 28 14:08:03"),
+        ("Jul 28 14:08:03 box kernel: [   12.345678] ", "12.345678"),
+        ("2024-07-28T14:08:03,123456+02:00 ", "2024-07-28T14:08:03,123456+02:00"),
+        ("[Sun Jul 28 14:08:03 2024] ", "Jul 28 14:08:03 2024"),
+        ("dic 27 14:08:03 box kernel: ", "dic 27 14:08:03"),
+        ("04179 ", None),
+        ("", None),
+    ],
+)
+def test_when_it_was(prefix: str, time: str | None) -> None:
+    [crash] = find_crashes(f"{prefix}BUG: soft lockup - CPU#0 stuck for 22s! [dd:71]\n".encode())
+    assert crash.time == time
 
 
 def test_standard_input(regress: Regress) -> None:
@@ -168,7 +203,7 @@ def test_a_call_is_found_before_the_address_it_returns_to(cross: str, tmp_path: 
 
 
 def test_a_source_that_cannot_decode_says_why(tmp_path: Path, regress: Regress) -> None:
-    with pytest.raises(UserError, match="no vmlinux is there"):
+    with pytest.raises(UserError, match="no vmlinux there"):
         decode(tmp_path, ["f+0x1/0x2"])
     (tmp_path / "vmlinux").touch()
     with pytest.raises(UserError, match="no scripts/faddr2line"):

@@ -59,6 +59,7 @@ def test_titles_name_only_what_is_captured() -> None:
         "dd[71]: segfault at 0 ip 000055911b28dba3 sp 00007ffea558a3e0 error 4 in dd[55911728a000+6a0b000]",
         "Mar  3 01:02:03 host test[12]: BUG: KASAN: use-after-free in f+0x1/0x2",
         "WARNING: the mand mount option is being deprecated and will be removed in v5.15!",
+        "WARNING: The mand mount option has been deprecated and",
         "mce: CPU0: Thermal monitoring enabled (TM1)",
         "Oopsla is a conference",
         "xfs: Unknown parameter 'BUG: KASAN: use-after-free in f+0x1/0x2'",
@@ -82,3 +83,35 @@ def test_titles_name_only_what_is_captured() -> None:
 )
 def test_words_that_only_sound_like_a_crash(line: str) -> None:
     assert find_crashes(f"{line}\n".encode(), notices=True) == []
+
+
+NOTICE = b"WARNING: the driver's support is incomplete\n"
+CRASH = b"kernel BUG at fs/x.c:71!\nRIP: 0010:queue_drop+0x44/0x90\nCall Trace:\n queue_all+0x44/0x90\n"
+
+
+@pytest.mark.parametrize("log", [NOTICE + CRASH, CRASH + NOTICE, CRASH[:25] + NOTICE + CRASH[25:]])
+def test_a_notice_neither_hides_a_crash_nor_stands_beside_it(log: bytes) -> None:
+    (crash,) = find_crashes(log, notices=True)
+    assert (crash.title, crash.corrupted) == ("kernel BUG in queue_drop", False)
+    assert [crash.notice for crash in find_crashes(NOTICE, notices=True)] == [True]
+
+
+def test_the_head_of_a_report_without_the_rest_is_no_notice() -> None:
+    (crash,) = find_crashes(b"WARNING: possible circular locking dependency detected\n6.1.0 #1 Not tainted\n")
+    assert (crash.notice, crash.corrupted) == (False, True)
+
+
+def test_a_report_in_which_another_one_begins_has_the_trace_of_both() -> None:
+    first, second = find_crashes(b"""\
+BUG: spinlock bad magic on CPU#0, dd/71
+==================================================================
+BUG: KASAN: slab-out-of-bounds in spin_bug+0x1/0x2
+Read of size 4 at addr ffff888028b23dd8 by task dd/71
+Call Trace:
+ kasan_report+0x1/0x2
+ spin_bug+0x1/0x2
+ do_raw_spin_lock+0x1/0x2
+ queue_drop+0x1/0x2
+""")
+    assert (first.title, first.corrupted) == ("BUG: spinlock bad magic in queue_drop", True)
+    assert second.title == "KASAN: slab-out-of-bounds Read in queue_drop"

@@ -8,7 +8,7 @@ import pytest
 from harness.console import find_crashes
 
 LOGS = r"""
-@ BUG: unable to handle kernel paging request in queue_drop
+@ BUG: unable to handle kernel NULL pointer dereference in queue_drop
 CPU 0 Unable to handle kernel paging request at virtual address 00000010, epc == 80123456, ra == 80123600
 Oops[#1]:
 CPU: 0 PID: 71 Comm: dd Not tainted 6.6.0 #1
@@ -29,7 +29,7 @@ Call Trace:
 [<ffffffff80123600>] queue_all+0x20/0x30
 Code: 00000000  8c820010
 ---[ end trace 0000000000000000 ]---
-@ BUG: unable to handle kernel paging request in queue_drop
+@ BUG: unable to handle kernel NULL pointer dereference in queue_drop
 CPU 0 Unable to handle kernel paging request at virtual address 00000010, era == 90000000002234, ra == 90000000002236
 Oops[#1]:
 CPU: 0 PID: 71 Comm: dd Not tainted 6.6.0 #1

@@ -90,21 +90,6 @@ def test_damaged_journal(toy: Toy, tree: Repo) -> None:
             done.is_culprit(shas[4])
 
 
-def test_disk_that_turns_read_only(toy: Toy, tree: Repo) -> None:
-    """It pauses, and goes on when the disk is well again."""
-    with disk(toy.results, "20m"):
-        toy.machine(
-            f"n=$(cat {toy.top}/n 2>/dev/null || echo 0); echo $((n+1)) >{toy.top}/n\n"
-            f"[ $n != 4 ] || mount -o remount,ro {toy.results}\nsh console.sh\n"
-        )
-        shas = tree.line("good*8 bad same")
-        done = toy.bisect(tree, shas[0], shas[-1])
-        assert done.status == 3, done.err
-        assert "read-only" in done.said
-        assert not mounted("-o", "remount,rw", str(toy.results))
-        toy.resume().is_culprit(shas[8])
-
-
 def test_journal_that_cannot_be_written(toy: Toy, tree: Repo) -> None:
     """It belongs to somebody else, say, since the first run was made with sudo."""
     shas = tree.line("good bad")

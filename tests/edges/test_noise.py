@@ -154,10 +154,10 @@ def test_old_line_in_a_build_log_says_nothing(toy: Toy, tree: Repo) -> None:
     """A full disk cut a build short; there is room now, and it fails for a reason of its own: skipped."""
     room = toy.top / "room"
     says = f"if [ -e {room} ]; then echo 'x.c:1: error: no such thing'; else echo 'x.o: No space left on device'; fi"
-    good = tree.line("good*4")[0]
+    good = tree.line("good*7")[0]
     tree.commit(files={"build.sh": f"{says}; exit 1\n"})
     tree.commit(files={"build.sh": "true\n"})
-    culprit = tree.line("good bad same*3")[1]
+    culprit = tree.line("good bad same*5")[1]
     paused = toy.bisect(tree, good, "HEAD")
     assert (paused.status, paused["status"]) == (3, "infrastructure")
     room.touch()

@@ -91,4 +91,4 @@ def test_each_hazard_of_the_replay_is_told_apart(tmp_path: Path) -> None:
     seen = [(commit["verdict"], commit["trials"][0]["outcome"]) for commit in result["commits"]]
     assert seen == [("skip", outcome) for outcome in wanted.values()]
     for commit in result["commits"][-len(truth["crashes_elsewhere"]) :]:
-        assert "which is not the crash expected" in commit["reason"]
+        assert "which is not the expected crash" in commit["reason"]

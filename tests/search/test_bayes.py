@@ -283,7 +283,7 @@ def test_commits_that_nothing_can_tell_apart() -> None:
     }
     decision = Bayes(range_).decide(seen)
     assert decision == Inconclusive(
-        "it is one of 3 commits, and what lies between them cannot be tried",
+        "it is one of 3 commits, and those between them cannot be tested",
         (range_.commits[6], range_.commits[5], range_.commits[4]),
     )
 
@@ -314,3 +314,12 @@ def test_nobody_is_blamed_unheard() -> None:
 def test_arguments_out_of_range(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="between"):
         Bayes(line(3), **wrong)
+
+
+def test_a_crash_that_came_once_in_very_many_boots_is_not_waited_for() -> None:
+    history = line(20)
+    search = Bayes(history)
+    decision = search.decide({history.new: Evidence(1, search.patience)})
+    assert isinstance(decision, Inconclusive)
+    assert f"crashed once in {search.patience + 1} boots" in decision.reason
+    assert isinstance(search.decide({history.new: Evidence(2, search.patience)}), Try)

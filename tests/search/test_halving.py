@@ -122,7 +122,7 @@ def test_an_end_that_cannot_be_tried(which: str) -> None:
     decision = Halving(range_).decide({**ends(range_), end: SKIP})
     assert isinstance(decision, Inconclusive)
     assert not decision.not_reproduced
-    assert f"the {which} end {end[:12]} cannot be tried: does not build" in decision.reason
+    assert f"the {which} end {end[:12]} cannot be tested: does not build" in decision.reason
 
 
 def test_contrary_evidence_names_nobody() -> None:
@@ -138,7 +138,7 @@ def test_two_crashes_that_share_no_commit() -> None:
     range_ = History(tuple(names), {names[0]: (), names[1]: (), names[2]: (names[0], names[1])}, ("d" * 40,))
     decision = Halving(range_).decide({**ends(range_), names[0]: BAD, names[1]: BAD})
     assert isinstance(decision, Inconclusive)
-    assert "no one commit accounts for it" in decision.reason
+    assert "no single commit explains it" in decision.reason
 
 
 def test_a_common_ancestor_of_crashes_is_tried_before_it_is_blamed() -> None:

@@ -35,6 +35,12 @@ MARKS = (
     b"Internal error",
     b"Oops",
     b"Machine ",
+    b"Got mcheck",
+    b"SError Interrupt",
+    b"Bad mode in",
+    b" bus error, ",
+    b": Code=",
+    b"Spinlock was trashed",
     b"LOCKUP",
     b"page allocation failure",
     b"nobody cared",
@@ -54,11 +60,10 @@ None is shorter than three bytes: one of two bytes makes that pass take two and 
 
 # Messages that begin like a crash and are none.
 NO_CRASH = re.compile(
-    r"INFO: (?:lockdep is turned off|(?:Expedited s|S)tall ended|NMI handler|recovery required on"
+    r"---\[ end |INFO: (?:lockdep is turned off|(?:Expedited s|S)tall ended|NMI handler|recovery required on"
     r"|task .* (?:is )?blocked on an? |.*took too long|Slab 0x|Object 0x|0x"
     r"|.*is not present in /proc/kallsyms|NMI watchdog|rcu_.*kthread)"
-    r"|[\w:](?:DEBUG|BUG|INFO|WARNING):|DEBUG:"
-    r"|WARNING: (?:[`'].*|the mand mount option|workqueue cpumask|/etc/ssh/moduli|fbcon: Driver|Unsupported flag"
+    r"|WARNING: (?:[`'].*|[Tt]he mand mount option|workqueue cpumask|/etc/ssh/moduli|fbcon: Driver|Unsupported flag"
     r"|.*(?:is deprecated|will be removed|mitigation|data leaks possible|data leak\b)"
     r"|(?:See http|kernel not compiled with|Unprivileged eBPF|Spectre ))"
     r"|(?:[Ff]irmware|FIRMWARE|BIOS|HW) BUG:|BUG: (?:no syscalls|.* messages suppressed)|FAULT_INJECTION"
@@ -67,4 +72,7 @@ NO_CRASH = re.compile(
     r"|(?:Unknown parameter|Bad value for|[Uu]nrecognized mount option) ['\"])"
 )
 
-__all__ = ["MARKS", "NO_CRASH", "RULES", "Blame", "Rule"]
+# What stands before the words of a rule that takes any text, where they are no head.
+NO_HEAD = re.compile(r"[\w:](?:DEBUG|BUG|INFO|WARNING):|DEBUG:")
+
+__all__ = ["MARKS", "NO_CRASH", "NO_HEAD", "RULES", "Blame", "Rule"]

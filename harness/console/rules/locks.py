@@ -225,6 +225,20 @@ Call Trace:
         fatal=False,
     ),
     rule(
+        # parisc
+        "spinlock",
+        r"\(pid \d+\): Spinlock was trashed",
+        "BUG: spinlock trashed in {f}",
+        """\
+dd (pid 71): Spinlock was trashed (code 1)
+CPU: 0 PID: 71 Comm: dd Not tainted 6.6.0 #1
+ IAOQ[0]: queue_drop+0x17/0x40
+Backtrace:
+ [<105c6408>] queue_all+0x20/0x30
+""",
+        "BUG: spinlock trashed in queue_drop",
+    ),
+    rule(
         "spinlock",
         r"BUG: (?P<what>(?:spinlock|rwlock) (?:lockup suspected|lockup|already unlocked|(?:cpu )?recursion"
         r"|bad magic|wrong owner|wrong CPU|trylock failure on UP))",

@@ -47,7 +47,7 @@ Call trace:
     ),
     rule(
         "null-deref",
-        r"Unable to handle kernel pointer dereference in virtual kernel address space",
+        r"Unable to handle kernel pointer dereference (?:in|at) virtual kernel address",
         _NULL,
         """\
 Unable to handle kernel pointer dereference in virtual kernel address space
@@ -66,11 +66,11 @@ Last Breaking-Event-Address:
 """,
         "BUG: unable to handle kernel NULL pointer dereference in queue_drop",
         also=_ACCESS,
-        body=r"Failing address: 0{12}",
+        body=r"(?:Failing address:|at virtual kernel address) 0{12}",
     ),
     rule(
         "paging",
-        r"Unable to handle kernel pointer dereference in virtual kernel address space",
+        r"Unable to handle kernel pointer dereference (?:in|at) virtual kernel address",
         _PAGE,
         """\
 Unable to handle kernel pointer dereference in virtual kernel address space
@@ -79,6 +79,40 @@ Oops: 0038 ilc:2 [#1] SMP
 Krnl PSW : 0704c00180000000 00000000001123f2 (queue_drop+0x2a/0x60)
 Call Trace:
  [<00000000001123f2>] queue_drop+0x2a/0x60
+""",
+        "BUG: unable to handle kernel paging request in queue_drop",
+        also=_ACCESS,
+    ),
+    rule(
+        # MIPS, loongarch, and powerpc of 2.6 call any address so.
+        "null-deref",
+        r"Unable to handle kernel paging request (?:at virtual|for data at) address (?:0x)?0{5,13}[0-9a-f]{3}\b",
+        _NULL,
+        """\
+CPU 0 Unable to handle kernel paging request at virtual address 00000018, epc == 80123456, ra == 80123600
+Oops[#1]:
+CPU: 0 PID: 71 Comm: dd Not tainted 6.6.0 #1
+epc   : ffffffff80123456 queue_drop+0x17/0x40
+ra    : ffffffff80123600 queue_all+0x20/0x30
+Call Trace:
+[<ffffffff80123456>] queue_drop+0x17/0x40
+""",
+        "BUG: unable to handle kernel NULL pointer dereference in queue_drop",
+        also=_ACCESS,
+    ),
+    rule(
+        # parisc
+        "paging",
+        r"(?:Kernel Fault|Page fault: [\w ]{3,30}): Code=\d+ \(",
+        _PAGE,
+        """\
+Kernel Fault: Code=26 (Data memory access rights trap) at addr 6b6b6b6b
+CPU: 0 PID: 71 Comm: dd Not tainted 6.6.0 #1
+ IAOQ[0]: queue_drop+0x17/0x40
+ IAOQ[1]: queue_drop+0x1b/0x40
+ RP(r2): queue_all+0x20/0x30
+Backtrace:
+ [<105c6408>] queue_all+0x20/0x30
 """,
         "BUG: unable to handle kernel paging request in queue_drop",
         also=_ACCESS,
@@ -175,9 +209,9 @@ Call Trace:
 """,
         "BUG: Bad page state in metapage_get",
         also=("BUG: Bad page state",),
-        since=r"^page (?:last )?allocated via",
+        since=r"^page (?:last )?allocated via",  # without page_owner, the trace of who frees it
         skip=r"\w*page_(?:pool|frag)_\w+ \w*filemap_get_folio\w* \w*pagecache_get_page\w*"
-        r" \w*grab_cache_\w+ \w*page_alloc\w*",
+        r" \w*grab_cache_\w+ \w*page_alloc\w* bad_page\w* \w*free_\w*page\w*",
         fatal=False,
     ),
     rule(
@@ -260,7 +294,7 @@ Call Trace:
     ),
     rule(
         "slub",
-        r"BUG (?:kmalloc-|\w+ \().*: Object already free",
+        r"BUG (?:kmalloc-|[\w:.()-]+ \().*: Object already free",
         "BUG: Object already free",
         """\
 BUG kmalloc-64 (Not tainted): Object already free
@@ -271,7 +305,7 @@ INFO: Allocated in buffer_get+0x31/0x70 age=12 cpu=0 pid=71
     ),
     rule(
         "slub",
-        r"BUG [\w:.-]+ \((?:Not tainted|Tainted: [\w ]*?)\s*\): (?!kasan:)(?P<rest>[A-Z][\w' ]+)",
+        r"BUG [\w:.()-]+ \((?:Not tainted|Tainted: [\w ]*?)\s*\): (?!kasan:)(?P<rest>[A-Z][\w' ]+)",
         "BUG: slab: {rest}",
         """\
 BUG kmalloc-64 (Not tainted): Right Redzone overwritten

@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from harness.console.frames import ADDRESS, SYMBOL
-from harness.console.guilt import matcher
+from harness.console.blame import matcher
+from harness.console.frames import ADDRESS, PLACE, SYMBOL
 
-FUNCTION = rf"(?P<f>{SYMBOL})\+0x"
-"""In a rule's patterns: a function with an offset."""
+FUNCTION = rf"(?P<f>{SYMBOL})(?:\+0x| {PLACE})"
+"""In a rule's patterns: a function with an offset, or with its place."""
 AT = rf"at: (?:{ADDRESS} )?(?P<f>[\w$]+)(?:\.[\w.]+)?\+0x"
 """In a rule's patterns: where a lock was taken, as lockdep says it."""
 

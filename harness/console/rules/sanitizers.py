@@ -87,10 +87,10 @@ BUG: KMSAN: uninit-value in frame_send+0x8b3/0x1c50
     ),
     rule(
         "kcsan",
-        r"BUG: KCSAN: (?P<type>[a-z -]+|assert: race) in (?P<one>[\w.]+) / (?P<two>[\w.]+)",
+        r"BUG: KCSAN: (?P<type>[a-z -]+|assert: race) in (?P<one>\w+)(?:\.[\w.]+)? / (?P<two>\w+)",
         "KCSAN: {type} in {one} / {two}",
         """\
-BUG: KCSAN: data-race in generic_permission / inode_refresh
+BUG: KCSAN: data-race in generic_permission.part.0 / inode_refresh
 write to 0xffff9c9a01f1d218 of 2 bytes by task 71 on cpu 1:
  inode_refresh+0x80/0x110
 read to 0xffff9c9a01f1d218 of 2 bytes by task 72 on cpu 0:

@@ -103,7 +103,7 @@ Call Trace:
 """,
         "INFO: task can't die in answer_get",
         also=_HANG,
-        blame=Blame.SLEEP,
+        skip=r"\w*schedule\w*",
     ),
     rule(
         "workqueue-lockup",

@@ -77,7 +77,7 @@ Call Trace:
     ),
     rule(
         "bug",
-        r"Kernel BUG (?P<rest>.*)",
+        r"Kernel BUG (?P<rest>at .*)",
         "kernel BUG {rest}",
         "Kernel BUG at unmap_one+0x12/0x20 [verbose debug info unavailable]\n",
         "kernel BUG at unmap_one [verbose debug info unavailable]",
@@ -207,7 +207,7 @@ Call trace:
     ),
     rule(
         "trap",
-        r"^(?:Oops: )?(?!Oops)(?P<what>[A-Za-z#][\w ()/#'-]{2,60}?)"
+        r"(?:(?:^\s*|(?<=[\])>|:\d] ))(?:Oops: )?|\b\S{1,40}\(\d+\): )(?!Oops)(?P<what>#?[A-Za-z][\w ()/#'-]{2,60}?)"
         r"(?:(?:: [0-9a-f]{4}| \[SEGMENT|: sig: \d+)[^\[]{0,80}?)?\s?\[#\d+\](?::?\s*$| [A-Z])",
         "{what} in {f}",
         """\
@@ -231,6 +231,59 @@ Call Trace:
  delay_all+0x22/0x30
 """,
         "Oops in delay_one",
+        joins=True,
+    ),
+    rule(
+        "machine-check",
+        r"\bGot mcheck at ",  # MIPS
+        "Machine check in {f}",
+        """\
+Got mcheck at 800104ec
+CPU: 0 PID: 71 Comm: dd Not tainted 6.6.0 #1
+epc   : 800104ec queue_drop+0xdc/0x108
+ra    : 80017678 queue_all+0x24c/0x29c
+Call Trace:
+[<80008108>] do_mcheck+0x2c/0xa0
+[<80003d34>] handle_mcheck_int+0x3c/0x48
+""",
+        "Machine check in queue_drop",
+        skip=r"\w*mcheck\w*",
+        joins=True,
+    ),
+    rule(
+        "serror",
+        r"(?P<what>SError Interrupt) on CPU ?\d+, code|(?P<mode>Bad mode in Error handler) detected on CPU",
+        "{what}{mode} in {f}",
+        """\
+SError Interrupt on CPU7, code 0xbe000411 -- SError
+CPU: 7 PID: 71 Comm: dd Not tainted 4.19.113 #1
+pc : queue_drop+0x14c/0x1f4
+lr : queue_all+0x20/0x30
+Kernel panic - not syncing: Asynchronous SError Interrupt
+CPU: 7 PID: 71 Comm: dd Not tainted 4.19.113 #1
+Call trace:
+ dump_backtrace+0x0/0x198
+ el1_error+0x8c/0xec
+ queue_drop+0x14c/0x1f4
+ queue_all+0x20/0x30
+""",
+        "SError Interrupt in queue_drop",
+        trace=False,
+        joins=True,
+    ),
+    rule(
+        "bus-error",
+        r"(?P<what>(?:Data|Instruction) bus error), e(?:pc|ra) ==",  # MIPS, loongarch
+        "{what} in {f}",
+        """\
+Data bus error, epc == 80123456, ra == 80123600
+Oops[#1]:
+CPU: 0 PID: 71 Comm: dd Not tainted 6.6.0 #1
+epc   : 80123456 queue_drop+0x17/0x40
+Call Trace:
+[<80123456>] queue_drop+0x17/0x40
+""",
+        "Data bus error in queue_drop",
         joins=True,
     ),
     rule(

@@ -4,7 +4,9 @@ import re
 
 import pytest
 
-from harness.console.guilt import first_at_fault, looping
+from harness.console import find_crashes
+from harness.console.blame import CERTAIN, first_at_fault, looping, other_names, sleeping
+from harness.console.places import NAMED, common, helpers
 
 HELPERS = """\
 reports: dump_stack_lvl show_regs __warn warn_slowpath_fmt report_bug die_kernel_fault arm64_notify_die
@@ -62,4 +64,57 @@ def test_what_only_sounds_like_a_helper_is(name: str) -> None:
     ],
 )
 def test_a_loop_is_named_by_who_was_called_from_a_dispatcher(outwards: str) -> None:
-    assert looping(["_raw_spin_lock", "queue_step", "queue_all", *outwards.split()]) == "queue_all"
+    assert looping(["_raw_spin_lock", "queue_step", "queue_all", *outwards.split()])[0] == "queue_all"
+
+
+@pytest.mark.parametrize(
+    ("outwards", "found", "others"),
+    [
+        ("xa_find queue_drop", "queue_drop", ["xa_find"]),  # at times it is at fault
+        ("filemap_read queue_drop", "filemap_read", ["queue_drop"]),  # common code: at times its caller is
+        ("filemap_read vfs_read", "filemap_read", []),  # where the kernel was entered is none
+        ("x_read_lock queue_drop", "queue_drop", ["x_read_lock"]),
+        ("x_list_add_it queue_drop", "x_list_add_it", ["queue_drop"]),  # it only sounds like a helper
+        ("queue_drop queue_all", "queue_drop", []),
+    ],
+)
+def test_other_names_that_a_crash_may_go_by(outwards: str, found: str, others: list[str]) -> None:
+    names = outwards.split()
+    assert first_at_fault(names) == found
+    assert other_names(names, found) == others
+
+
+def test_a_stall_goes_by_its_system_call_too() -> None:
+    names = ["queue_step", "queue_write", "vfs_write", "ksys_write", "__x64_sys_write", "do_syscall_64"]
+    assert looping(names) == ["queue_write", "sys_write"]
+
+
+@pytest.mark.parametrize(
+    ("outwards", "found"),
+    [
+        ("__schedule schedule __mutex_lock unregister_netdev queue_remove", ["queue_remove", "unregister_netdev"]),
+        ("__schedule schedule usb_kill_urb usb_start_wait_urb queue_read", ["queue_read", "usb_kill_urb"]),
+        ("__schedule schedule folio_wait_bit __filemap_get_folio queue_flush", ["queue_flush"]),
+        ("__schedule schedule __synchronize_srcu queue_flush", ["__synchronize_srcu"]),
+    ],
+)
+def test_what_a_task_waits_in(outwards: str, found: list[str]) -> None:
+    assert sleeping(outwards.split()) == found
+
+
+def test_the_tables_hold_nothing_that_patterns_of_names_have() -> None:
+    assert not [name for name in helpers() | common() if CERTAIN.fullmatch(name)]
+    assert not helpers() & common()
+    assert not helpers() & NAMED
+    assert {"vsnprintf", "mutex_lock"} & helpers() == set()
+    assert "ip6_addr_string" in helpers()
+    assert "usb_get_descriptor" in common()
+
+
+def test_the_files_that_a_report_names_tell_helpers_of_other_versions() -> None:
+    trace = "Call Trace:\n kasan_report+0x1/0x2 mm/kasan/report.c:7\n {}+0x1/0x2 {}:8\n queue_drop+0x1/0x2 a.c:9\n"
+    head = "BUG: KASAN: invalid-free in {}+0x1/0x2 {}:8\n"
+    log = (head + trace).format(*("poison_it", "mm/kasan/common.c") * 2)
+    assert find_crashes(log.encode())[0].function == "queue_drop"
+    log = (head + trace).format(*("poison_it", "drivers/x/common.c") * 2)
+    assert find_crashes(log.encode())[0].function == "poison_it"

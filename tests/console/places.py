@@ -1,0 +1,106 @@
+"""The tables of functions by where they live: `harness/console/helpers.txt` and `common.txt`.
+
+    python -m tests.console.places TREE...
+
+TREE is a kernel source tree; of several, the tables have the functions of all.  It needs universal-ctags.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import textwrap
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.console.blame import CERTAIN
+from harness.console.places import HELPER_FILES, NAMED
+from harness.kernel.build import kernel_version
+
+TABLES = Path(__file__).parents[2] / "harness" / "console"
+
+COMMON = re.compile(
+    r"""
+    (?P<whole>drivers/(?:base/[\w-]+|usb/core/(?:urb|message|hcd|driver)|tty/tty_io)|lib/[\w-]+
+    |fs/(?:read_write|seq_file|libfs|ioctl|open|file_table|(?:kernfs|sysfs|debugfs)/\w+|proc/(?:generic|inode))
+    |kernel/(?:workqueue|kthread|softirq|smp|notifier|time/(?:timer|hrtimer))|mm/(?:page_alloc|vmalloc)
+    |net/(?:socket|core/skbuff)|block/(?:bdev|fops))\.c
+    |(?:drivers/(?:i2c/i2c-core-base|char/hw_random/core|tty/tty_(?:port|ldisc)|base/power/[\w-]+)
+    |fs/(?:inode|dcache|buffer|super|attr|mpage|xattr|namei|namespace|splice|direct-io|fs-writeback|char_dev)
+    |mm/(?:filemap|truncate|readahead|page-writeback|swap|folio-compat|mempool|percpu|mempolicy|highmem|gup|memory|mmap
+    |rmap|shmem)
+    |kernel/(?:resource|task_work|sched/(?:core|wait|swait)|rcu/(?:tree|update|srcutree))|block/(?:genhd|bio)
+    |net/(?:core/(?:sock|dev|dst|datagram|stream|rtnetlink)|netlink/(?:af_netlink|genetlink))
+    |crypto/(?:api|algapi|skcipher|ahash|shash|scatterwalk|lskcipher))\.c
+    """,
+    re.VERBOSE,
+)
+"""Where common code lives; of the files that are not `whole` only what others can call."""
+
+# What does not run in a kernel, or runs apart from it, and code of these folders of another kind.
+ELSEWHERE = re.compile(
+    r"arch/(?!(?:x86|arm64|arm|riscv|powerpc|s390|mips|loongarch)/)"  # those that hardly anybody tests
+    r"|arch/\w+/(?:boot|um|tools|kvm/hyp|purgatory|vdso|kernel/vdso\w*|entry/vdso)/|drivers/firmware/efi/libstub/"
+    r"|(?:tools|samples|scripts|Documentation)/|.*(?:test|torture)[\w-]*\.c"
+    r"|arch/powerpc/lib/(?:crtsavres|sstep|feature|code-patching)|arch/x86/lib/(?:insn|inat)"
+)
+
+
+def definitions(tree: Path) -> Iterator[tuple[str, str, bool]]:
+    """Functions, the files that define them, and whether others can call them."""
+    command = ["ctags", "-R", "--languages=C,Asm", "--langmap=C:.c.h,Asm:.S", "--kinds-C=f", "--kinds-Asm=l", "-f", "-"]
+    assembly = r"--regex-Asm=/^SYM_(FUNC|CODE)_(START|ALIAS)\w*\((\w+)/\3/l/"
+    with subprocess.Popen(
+        [*command, assembly, "."], cwd=tree, stdout=subprocess.PIPE, text=True, errors="replace"
+    ) as run:
+        assert run.stdout
+        for line in run.stdout:
+            name, file, rest = line.split("\t", 2)
+            if re.fullmatch(r"[a-z_]\w{2,}", name) and not ELSEWHERE.match(file := file.removeprefix("./")):
+                yield name, file, "\tfile:" not in rest
+
+
+def tables(tree: Path) -> dict[str, dict[str, set[str]]]:
+    """Names by table and folder: of functions that are defined there alone, and that no pattern of names has."""
+    found: dict[str, dict[str, set[str]]] = {"helpers.txt": defaultdict(set), "common.txt": defaultdict(set)}
+    elsewhere: dict[str, set[str]] = {"helpers.txt": set(NAMED), "common.txt": set()}
+    for name, file, public in definitions(tree):
+        folder = str(Path(file).parent)
+        helper, common = HELPER_FILES.fullmatch(file), COMMON.fullmatch(file)
+        if helper:
+            found["helpers.txt"][folder].add(name)
+        elif not file.endswith(".h"):
+            elsewhere["helpers.txt"].add(name)
+        if common and (public or common["whole"]):
+            found["common.txt"][folder].add(name)
+        elif not common and file.endswith(".c"):
+            elsewhere["common.txt"].add(name)
+    for table, folders in found.items():
+        for names in folders.values():
+            names -= elsewhere[table] | {name for name in names if CERTAIN.fullmatch(name)}
+    return found
+
+
+def main() -> None:
+    """Write the tables."""
+    folders: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    versions = []
+    for tree in map(Path, sys.argv[1:]):
+        versions.append(kernel_version((tree / "Makefile").read_text()))
+        for table, found in tables(tree).items():
+            for folder, names in found.items():
+                folders[table][folder] |= names
+    for table, found in folders.items():
+        lines = [f"# Made of Linux {', '.join(versions)} by `python -m tests.console.places TREE`; do not edit."]
+        seen = set().union(*folders["helpers.txt"].values()) if table != "helpers.txt" else set()
+        for folder, names in sorted(found.items()):
+            if fresh := sorted(names - seen):
+                lines += [f"# {folder}", *textwrap.wrap(" ".join(fresh), 118, break_on_hyphens=False)]
+            seen |= names
+        (TABLES / table).write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

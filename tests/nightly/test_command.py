@@ -103,7 +103,7 @@ def test_suspects_that_are_wrong_name_no_wrong_commit(lab: Lab, monkeypatch: pyt
         told = lab.night(day)
     [one] = told.document["night"]["new"]
     assert one["bisection"]["subject"] == "usb: free the urb at once"
-    assert any("going on outside of the suspects" in note for note in one["bisection"]["notes"])
+    assert any("searching on outside of the suspects" in note for note in one["bisection"]["notes"])
 
 
 def test_the_command_is_told_what_is_new(lab: Lab) -> None:

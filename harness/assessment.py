@@ -5,7 +5,8 @@ A document is a run as JSON data (`result.json`).  Well means:
 - a commit whose verdict is known: it gave that verdict;
 - a commit named by hand: the regression does not show on it, or the claim holds;
 - a patch: the scenario passes with it;
-- a bisection: a culprit was found and verified.
+- a bisection: a culprit was found and verified;
+- a night: nothing is new.
 
 True, False, or None where it is unknown.  The exit status is 0 if and only if all is well.
 """
@@ -26,6 +27,8 @@ _WANTED = {"good": "good", "bad": "bad", "fixed": "good", "claim": "good", "comm
 """The verdict that is well, by the role of the commit in the scenario."""
 
 _BISECTED = {"culprit": True, "not-reproduced": False}
+
+_NIGHTS = {"nothing new": True, "something new": False}
 
 
 def lost(answer: Document) -> bool:
@@ -49,6 +52,8 @@ def of_cell(cell: Document) -> bool | None:
 
 def of(document: Document) -> bool | None:
     """Whether a run is well as a whole.  A part that is not outweighs parts that are unknown."""
+    if "night" in document:
+        return _NIGHTS.get(document["status"])
     if "steps" in document:
         return _BISECTED.get(document["status"])
     if "cells" in document:

@@ -177,7 +177,7 @@ def load(folder: Path) -> Scenario:
     document = read_yaml(folder / "scenario.yaml")
     got = document.entries(
         (
-            *("id", "aliases", "title", "claim", "links", "kconfig", "kernels", "machine", "disks", "append"),
+            *("id", "aliases", "tags", "title", "claim", "links", "kconfig", "kernels", "machine", "disks", "append"),
             *("variants", "needs", "run", "expect", "ignore", "commits", "fixups", "mend", "replay", "build"),
         )
     )
@@ -213,6 +213,7 @@ def load(folder: Path) -> Scenario:
         title=got["title"].text(),
         folder=folder,
         aliases=value("aliases", Node.texts, nothing),
+        tags=value("tags", Node.texts, nothing),
         claim=value("claim", Node.text, None),
         links=value("links", Node.texts, nothing),
         kconfig=fragments,

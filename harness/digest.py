@@ -21,11 +21,11 @@ _APART = ("replay", "proof")
 def digest(scenario: Scenario) -> str:
     """A hash that changes with anything that decides what a trial of a scenario shows.
 
-    It covers `scenario.yaml` (except for title, links and commits), the files of the scenario's
+    It covers `scenario.yaml` (except for title, tags, links and commits), the files of the scenario's
     folder, files that its commands name by absolute path, the kernel's configuration and command line, the
     guest's own scripts, and the environment variables passed by name.
     """
-    said = replace(scenario, folder=Path(), replay=None, title="", links=(), commits={})
+    said = replace(scenario, folder=Path(), replay=None, title="", tags=(), links=(), commits={})
     whole = hashlib.sha256(repr((said, APPEND, passed())).encode())
     for name, path in sorted(_files(scenario)):
         with path.open("rb") as file:

@@ -139,7 +139,7 @@ def of(events: Iterable[Event], folder: Path) -> Data:
     last = next(event for event in reversed(told) if event.kind in ("start", "resume", "end"))
     end: Data = dict(last.data) if last.kind == "end" else {"status": assessment.RUNNING, "reason": "it has not ended"}
     status, reason = end.pop("status"), end.pop("reason")
-    parts = {"bisect": _bisection, "try": _table}.get(kind, _run)(told, end)
+    parts = {"bisect": _bisection, "try": _table, "nightly": _night}.get(kind, _run)(told, end)
     known = {"scenario": head["scenario"], **{name: head.get(name) for name in ("title", "name", "tree", "arch")}}
     known |= {
         "links": head.get("links", []),
@@ -185,6 +185,35 @@ def _bisection(events: Sequence[Event], end: Data) -> Data:
         **found,
         "crash": crash and _trial(crash),
     }
+
+
+_TOLD = {"passes": "good", "fixed": "good", "new": "bad", "changed": "bad", "still": "bad", "never worked": "bad"}
+"""The verdict on a night's commit, by the state of a cell."""
+
+
+def _night(events: Sequence[Event], end: Data) -> Data:
+    """A night: what it found, and each cell as a commit's answer, for those who know these."""
+    head = next(event.data for event in events if event.kind == "start")
+    tonight: Data = next((dict(event.data) for event in events if event.kind == "tonight"), {})
+    trials: dict[str, list[Data]] = {}
+    for event in events:
+        if event.kind == "trial":
+            trials.setdefault(event.data["role"], []).append(_trial(dict(event.data)))
+    commits = [
+        {
+            "role": "commit",
+            "commit": end.get("commit") or "",
+            "subject": cell["cell"],
+            "verdict": _TOLD.get(cell["state"], "skip"),
+            "reason": f"{cell['state']}: {cell['reason']}",
+            "confidence": 0.0,
+            "kernel": None,
+            "trials": trials.get(cell["cell"], []),
+            "folder": ".",
+        }
+        for cell in end.get("cells", [])
+    ]
+    return {"date": head["date"], "night": {**tonight, **end}, "commits": commits}
 
 
 def _plan(events: Sequence[Event]) -> Data:

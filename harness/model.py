@@ -173,6 +173,7 @@ class Scenario:
         id: its name.
         aliases: its other names.
         folder: the folder of its files.
+        tags: words by which `nightly.yaml` names several scenarios at once.
         claim: what is true of a healthy kernel, on one line; None for a regression.
         kconfig: names of fragments in `kconfigs/`.
         kernels: the versions that it can run on, such as `>=4.12`; empty for all.
@@ -196,6 +197,7 @@ class Scenario:
     title: str
     folder: Path
     aliases: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     claim: str | None = None
     links: tuple[str, ...] = ()
     kconfig: tuple[str, ...] = ()

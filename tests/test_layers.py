@@ -16,7 +16,7 @@ FLOORS = {
     "edges": "catalog excerpt files git interrupts journal patches paths prerequisites process record supervisor "
     "workspace yamlfile",
     "makers": "digest kernel machine testing",
-    "loops": "bisect matrix runner trial",
+    "loops": "bisect matrix nightly runner trial",
     "reports": "document reports",
     "sessions": "session",
     "cli": "__main__ cli",

@@ -70,9 +70,9 @@ class Bisection:
             if not isinstance(found, Culprit) or found.commit != sha:
                 continue
             if verification.outside:
-                paths = " ".join(self.range.paths)
+                what = self.range.narrowed
                 self.range.note(
-                    f"{sha[:12]} is not the culprit: its parent is no better; searching on outside of {paths}"
+                    f"{sha[:12]} is not the culprit: its parent is no better; searching on outside of {what}"
                 )
                 found = self.range.widen()
             elif self.evidence_log.boots() == boots:

@@ -32,6 +32,7 @@ class Plan:
         bad: commits that show the regression.
         good: commits that do not; if empty, a good release is searched for.
         paths: only commits that change these are suspected.
+        suspects: only these commits are suspected; none: all.
         first_parent: follow only the first parent of merges.
         find_fix: find the commit that fixed the regression, not the one that introduced it.
         runs: trials of each commit; None for as many as it takes.
@@ -51,6 +52,7 @@ class Plan:
     runs: int | None = 1
     confidence: float = 0.99
     log: tuple[tuple[str, Verdict], ...] = ()
+    suspects: tuple[str, ...] = ()
 
     @property
     def new(self) -> tuple[str, ...]:
@@ -85,7 +87,7 @@ class Plan:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
         """The plan that `to_json` wrote."""
-        lists = {name: tuple(data[name]) for name in ("bad", "good", "paths")}
+        lists = {name: tuple(data[name]) for name in ("bad", "good", "paths", "suspects") if name in data}
         return cls(**{**data, **lists, "log": tuple((sha, Verdict(word)) for sha, word in data["log"])})
 
 

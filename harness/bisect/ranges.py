@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 from harness.bisect import gitlog
@@ -17,6 +17,23 @@ from harness.search.graph import Graph, members
 from harness.search.posterior import enough, posterior
 
 
+def only(above: Mapping[str, tuple[str, ...]], kept: Set[str]) -> dict[str, tuple[str, ...]]:
+    """A part of a history, its commits joined as they descend from one another.
+
+    Args:
+        above: for each commit its parents, parents before children.
+        kept: the commits of the part.
+    """
+    nearest: dict[str, tuple[str, ...]] = {}
+    found: dict[str, tuple[str, ...]] = {}
+    for sha, parents in above.items():
+        under = tuple(dict.fromkeys(one for parent in parents for one in nearest[parent]))
+        if sha in kept:
+            found[sha] = under
+        nearest[sha] = (sha,) if sha in kept else under
+    return found
+
+
 class RangeSearch:
     """Finds the range to search, and searches it.
 
@@ -28,6 +45,7 @@ class RangeSearch:
         history: the range that was searched last.
         search: its search.
         paths: only commits that change these are suspected.
+        suspects: only these commits are suspected; none: all.
         untried_bases: merge bases that cannot be tested.
         notes: what was found along the way.
     """
@@ -35,7 +53,7 @@ class RangeSearch:
     def __init__(self, evaluator: Evaluator, search_for: SearchFor) -> None:
         self.evaluator, self.search_for = evaluator, search_for
         self.plan, self.git, self.evidence_log = evaluator.plan, evaluator.git, evaluator.evidence_log
-        self.paths = self.plan.paths
+        self.paths, self.suspects = self.plan.paths, frozenset(self.plan.suspects)
         self.untried_bases: list[str] = []
         self.notes: list[str] = []
         # Branches that forked before the regression: quiet, and without the fix.
@@ -150,13 +168,20 @@ class RangeSearch:
     def _lay(self, new: str, old: tuple[str, ...]) -> None:
         """Make this the range to search."""
         above = self.git.history(new, (*old, *self._never), self.paths, first_parent=self.plan.first_parent)
+        if self.suspects:
+            above = only(above, self.suspects | {new})
         self.history = History(tuple(above), above, old, self.plan.find_fix)
         self.graph: Graph = Graph(self.history)
         self.search: Search = self.search_for(self.history)
 
+    @property
+    def narrowed(self) -> str:
+        """By what the suspects are fewer than all commits of the range; empty where they are not."""
+        return " ".join(self.paths) or ("the suspects" if self.suspects else "")
+
     def widen(self) -> Culprit | Inconclusive:
-        """Search on outside of the paths: the culprit lies between two commits that change them."""
-        self.paths = ()
+        """Search on outside of paths and suspects: the culprit lies between two of those commits."""
+        self.paths, self.suspects = (), frozenset()
         self._lay(self.history.new, self.history.old)
         return self.go_on()
 

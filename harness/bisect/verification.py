@@ -99,8 +99,8 @@ class Verification:
 
     @property
     def outside(self) -> bool:
-        """Whether the real culprit may be older, among commits that do not change the paths."""
-        return bool(self.range_.paths) and any(word is not self.old for word in self._parents())
+        """Whether the real culprit may be older, among commits that are not suspected."""
+        return bool(self.range_.narrowed) and any(word is not self.old for word in self._parents())
 
     def doubt(self) -> tuple[str, tuple[str, ...]] | None:
         """Why this is not the culprit, with the commits that may be; None if it is."""

@@ -25,6 +25,7 @@ COMMANDS = {
     "bisect": "find and verify the commit that introduced the regression, or fixed it",
     "step": "try the commit that git bisect checked out; for `git bisect run`",
     "try": "try patches on a scenario's bad commit; a table of patches by scenarios",
+    "nightly": "try scenarios on the newest linux-next; say what is new and which commit introduced it",
     "report": "print a stored result in another format",
     "import": "make a draft scenario from a mailing-list thread, a message or a console log",
     "list": "list the scenarios",

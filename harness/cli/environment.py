@@ -49,6 +49,15 @@ def count(text: str) -> int:
     return int(text)
 
 
+def needs(scenario: Scenario, arch: str) -> set[str]:
+    """What `regress doctor` has to find here, so that a scenario can be tried."""
+    wanted = {"git"}
+    wanted |= {"build"} if scenario.build_command is None else set()
+    wanted |= {"boot", "guest"} if scenario.machine_command is None else set()
+    wanted |= {"i386"} if arch == "i386" else set()
+    return wanted
+
+
 @dataclass(frozen=True)
 class Environment:
     """A scenario on this machine.
@@ -77,10 +86,7 @@ class Environment:
             InfrastructureError: a prerequisite is missing.
         """
         scenario, talk = catalog.find(options.scenario, options.scenarios), talk or Talk()
-        wanted = {"git"}
-        wanted |= {"build"} if scenario.build_command is None else set()
-        wanted |= {"boot", "guest"} if scenario.machine_command is None else set()
-        wanted |= {"i386"} if options.arch == "i386" else set()
+        wanted = needs(scenario, options.arch)
         prerequisites.ensure(wanted, talk, consent=consent.consent(options, talk))
         return cls(scenario, options.arch, (options.results or paths.results()).resolve(), talk)
 

@@ -183,9 +183,8 @@ def from_url(
         Unavailable: the server cannot be reached.
         UserError: the server has no such revision.
     """
-    known = f"{re.sub(r'[^A-Za-z0-9.]+', '-', name)}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
-    repository = Git(cache / "trees" / f"{known}.git")
-    with locked(cache / "trees" / f"{known}.lock", progress):
+    repository = _fetched(name, url, cache)
+    with locked(repository.path.with_suffix(".lock"), progress):
         if not (repository.path / "HEAD").exists():
             repository.path.mkdir(parents=True, exist_ok=True)
             repository.run("init", "--quiet", "--bare", "--template=")
@@ -193,6 +192,23 @@ def from_url(
         revisions = [revision for revision in ends if revision]
         if not revisions or not all(repository.has(r.name) for r in revisions):
             _fetch(repository, url, revisions, refs(url, timeout), progress)
+    return from_repository(repository, name, f"{name} ({url})", cache, progress, kernel=kernel)
+
+
+def _fetched(name: str, url: str, cache: Path) -> Git:
+    """Where a server's tree is kept."""
+    known = f"{re.sub(r'[^A-Za-z0-9.]+', '-', name)}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
+    return Git(cache / "trees" / f"{known}.git")
+
+
+def as_fetched(
+    name: str, named: dict[str, str], cache: Path, progress: Progress, *, kernel: bool = True
+) -> Tree | None:
+    """A server's tree as it was fetched last; None where it never was, or is no server's."""
+    url = named.get(name, name)
+    repository = _fetched(name, url, cache)
+    if not _is_url(url) or not repository.has("HEAD"):
+        return None
     return from_repository(repository, name, f"{name} ({url})", cache, progress, kernel=kernel)
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from harness.assessment import Document
-from harness.reports import bisect, patch_table, summary
+from harness.reports import bisect, night, patch_table, summary
 from harness.reports.safe import terminal
 
 
 def render(document: Document) -> str:
-    """What `run`, `step`, `try` or `bisect` printed, without the progress."""
+    """What `run`, `step`, `try`, `bisect` or `nightly` printed, without the progress."""
     if document["kind"] == "bisect":
         return terminal(bisect.render(document))
+    if document["kind"] == "nightly":
+        return terminal(night.render(document))
     parts = [summary.head(document)]
     if document["kind"] == "try":
         return terminal("\n".join([*parts, *patch_table.base(document), patch_table.conclusion(document)]))

@@ -1,8 +1,11 @@
 """Helpers that several tests share."""
 
+import json
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 """The checkout."""
@@ -14,6 +17,23 @@ IDENTITY = {
     "GIT_COMMITTER_EMAIL": "c@example.org",
     "GIT_CONFIG_GLOBAL": os.devnull,
 }
+
+
+@dataclass
+class Called:
+    """A call of the program with `--json`: its exit status, and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        assert self.out, self.err
+        return dict[str, Any](json.loads(self.out))
+
+    def __getitem__(self, key: str) -> Any:
+        return self.json[key]
 
 
 def alive(pid: int) -> bool:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from harness.git import Git
-from tests.support import ROOT
+from tests.support import ROOT, Called
 from tests.test_run import BAD, ELSEWHERE, GOOD, SCENARIO
 
 BOOT_FAILED = "echo 'Kernel panic - not syncing: early'\nexit 1\n"
@@ -98,21 +96,8 @@ class Lab:
         return Answer(done.returncode, done.stdout, done.stderr)
 
 
-@dataclass
-class Answer:
+class Answer(Called):
     """What `regress bisect --json` said."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        assert self.out, self.err
-        return dict[str, Any](json.loads(self.out))
-
-    def __getitem__(self, key: str) -> Any:
-        return self.json[key]
 
     def verdicts(self) -> dict[str, str]:
         return {step["commit"]: step["verdict"] for step in self["steps"]}

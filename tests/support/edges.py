@@ -18,9 +18,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from tests.support import IDENTITY, ROOT
+from tests.support import IDENTITY, ROOT, Called
 
 REGRESS = str(ROOT / "regress")
 HANGS = 60.0
@@ -111,21 +110,8 @@ class Repo:
         return self.git("rev-parse", "HEAD")
 
 
-@dataclass
-class Answer:
+class Answer(Called):
     """What a call printed, and how it ended."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        assert self.out, self.err
-        return dict[str, Any](json.loads(self.out))
-
-    def __getitem__(self, key: str) -> Any:
-        return self.json[key]
 
     @property
     def said(self) -> str:

@@ -17,12 +17,12 @@ from typing import Any, Protocol
 
 from harness.errors import InfrastructureError, KernelError, UserError
 from harness.git import Git
-from harness.model import Kernel, Outcome, Trial
+from harness.model import Outcome, Trial
 from harness.nightly import day, history
 from harness.nightly.classify import NOTHING, Missing, Sighting, Standing, State, missing, step
 from harness.nightly.config import Cell, Known
 from harness.nightly.history import CONTROL, Night, Regression
-from harness.record import Run
+from harness.record import Built, Run
 from harness.runner import Runner, Subject
 
 ATTEMPTS = 3
@@ -141,10 +141,9 @@ class Loop:
             self._take(sha, role, Trial(Outcome.INFRASTRUCTURE, _line(error), 0.0, folder))
 
     def _trial(self, runner: Runner, subject: Subject, folder: Path) -> None:
-        kernel: Kernel = runner.kernel(subject, folder, runner.fix_up(subject.commit))
-        built = {"signature": kernel.signature, "seconds": kernel.seconds, "built": kernel.built, "mended": []}
-        if subject.commit.sha not in self.run.kernels():
-            self.run.add("kernel", {"sha": subject.commit.sha, **built})
+        fixed = runner.fix_up(subject.commit)
+        kernel = runner.kernel(subject, folder, fixed)
+        self.run.kernel(subject.commit.sha, Built(kernel.signature, kernel.seconds, kernel.built, fixed.by))
         runner.trials(kernel, subject, folder, 1, lambda trial: self._take(subject.commit.sha, subject.role, trial))
 
     def _take(self, sha: str, role: str, trial: Trial) -> None:

@@ -13,7 +13,7 @@ other (`step`), the oldest first.  The rules:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -366,11 +366,3 @@ def _passes(before: Standing, at: Standing, tonight: Sighting) -> Standing:
 
 def _good(one: Standing, tonight: Sighting) -> Standing:
     return replace(one, good=tonight.night, good_sha=tonight.sha)
-
-
-def stand(nights: Iterable[Sighting]) -> Standing:
-    """Where a cell stands after all these nights, the oldest first."""
-    at = NOTHING
-    for tonight in nights:
-        at = step(at, tonight)
-    return at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -20,7 +21,6 @@ from harness.nightly.classify import (
     State,
     confirmations,
     missing,
-    stand,
     step,
 )
 
@@ -35,6 +35,11 @@ def night(
         control_quiet=control.count("."),
         control_bad=len(control) - control.count("."),
     )
+
+
+def stand(nights: Sequence[Sighting]) -> Standing:
+    """Where a cell stands after some nights."""
+    return functools.reduce(step, nights, NOTHING)
 
 
 def nights(text: str) -> list[Sighting]:

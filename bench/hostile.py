@@ -247,7 +247,7 @@ def _one(data: bytes, top: Path, git: Workspace, base: Commit, got: Count) -> st
     except UserError as error:
         got.refused += 1
         return None if "damaged gzip" in str(error) else f"refused: {error}"
-    except Exception:  # whatever it is, it is what this bench looks for
+    except Exception:  # any error but a UserError is a fault of the program, which this bench reports
         return traceback.format_exc()
     finally:
         got.slowest = max(got.slowest, time.monotonic() - began)
@@ -264,7 +264,7 @@ def _one(data: bytes, top: Path, git: Workspace, base: Commit, got: Count) -> st
         for path in sorted(folder.glob("*.patch")):
             if fault := _apply(path, top, git, base, got):
                 return f"{path.name}: {fault}"
-    except Exception:  # the same
+    except Exception:  # a fault in reading or applying the draft is a fault of the program too
         return traceback.format_exc()
     finally:
         shutil.rmtree(folder)

@@ -196,7 +196,7 @@ class History:
             os.chdir(self.top)
             sys.argv = ["regress", *argv]
             status = regress(argv)
-        except BaseException:
+        except BaseException:  # a forked child must not go on in the parent's code, whatever it was; "err" has it
             traceback.print_exc()
         finally:
             sys.stdout.flush()

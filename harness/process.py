@@ -241,7 +241,7 @@ def _ask(
     )
     try:
         out, err = process.communicate(words)
-    except BaseException:  # Ctrl-C too
+    except BaseException:  # Ctrl-C too: the program must not outlive the call; the error goes on
         with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(PATIENCE)

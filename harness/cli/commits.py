@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness import document
+from harness import document, paths
 from harness.cli.environment import Environment
 from harness.errors import UserError
 from harness.interrupts import Interrupts
@@ -124,7 +124,8 @@ def _known(environ: Environment, options: argparse.Namespace, tree: Tree) -> lis
         trees = ", ".join(environ.scenario.commits) or "no tree"
         raise UserError(
             f"the scenario knows no commits of {tree.name} (it knows {trees}); "
-            "name some with --good and --bad, or with --commit"
+            "name some with --good and --bad, or with --commit; "
+            f"if it is a clone of one of these, give it that name in {paths.trees_config()}"
         )
     also = () if by_hand or not known else known.also_good
     ends = (("good", good), *(("good", more) for more in also), ("bad", bad), ("fixed", fixed))

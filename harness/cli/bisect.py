@@ -24,7 +24,7 @@ from harness.kernel.tree import Tree
 from harness.model import Range, Revision, Trial, Verdict
 from harness.record import Run
 from harness.reports import bisect as report
-from harness.reports import json_, mail, repro
+from harness.reports import mail, repro
 from harness.runner import Runner
 from harness.session import End, Session
 
@@ -94,9 +94,7 @@ def run(options: argparse.Namespace) -> int:
 
     def tell(told: dict[str, Any]) -> None:
         view.end()
-        view.say(report.render(told), aside=options.json)
-        if options.json:
-            view.say(json_.render(told), aside=False)
+        view.result(report.render(told), told, as_json=options.json)
 
     with interrupts.taken(), contextlib.ExitStack() as stack:
         stack.enter_context(view)

@@ -88,9 +88,7 @@ def run(options: argparse.Namespace) -> int:
     wanted = set[str]().union(*(needs(cell.scenario, cell.arch) for cell in cells))
     prerequisites.ensure(wanted, talk, consent=consent.consent(options, talk))
     conducted = conduct(chosen, cells, results, talk, datetime.datetime.now().astimezone())
-    talk.say(night.render(conducted.document), aside=options.json)
-    if options.json:
-        talk.say(json_.render(conducted.document), aside=False)
+    talk.result(night.render(conducted.document), conducted.document, as_json=options.json)
     return conducted.status
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from harness.errors import InfrastructureError
+from harness.reports import json_
 from harness.reports.safe import terminal
 
 _QUIET = 30.0
@@ -27,6 +30,17 @@ class Talk:
         """Print a line that stays."""
         self.clear()
         print(terminal(text), file=sys.stderr, flush=True)
+
+    def result(self, text: str, document: Mapping[str, Any], *, as_json: bool) -> None:
+        """Print a result for people, and for programs as JSON, which has standard output to itself.
+
+        Raises:
+            BrokenPipeError: standard output was closed.
+            InfrastructureError: standard output cannot be written.
+        """
+        self.say(text, aside=as_json)
+        if as_json:
+            self.say(json_.render(document), aside=False)
 
     def say(self, line: str, *, aside: bool) -> None:
         """Print a line of the report: on standard output, or on standard error if JSON goes there.

@@ -10,7 +10,7 @@ from harness.cli import commits, environment, run_all
 from harness.cli.environment import Environment
 from harness.errors import UserError
 from harness.interrupts import Interrupts
-from harness.reports import json_, summary
+from harness.reports import summary
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -45,9 +45,7 @@ def run(options: argparse.Namespace) -> int:
     environ, interrupts = Environment.of(options), Interrupts()
 
     def tell(document: dict[str, Any]) -> None:
-        environ.talk.say(summary.conclusion(document), aside=options.json)
-        if options.json:
-            environ.talk.say(json_.render(document), aside=False)
+        environ.talk.result(summary.conclusion(document), document, as_json=options.json)
 
     with interrupts.taken():
         return assessment.exit_status(commits.conduct(environ, options, interrupts, tell))

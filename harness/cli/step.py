@@ -13,7 +13,7 @@ from harness.cli.environment import Environment
 from harness.errors import InfrastructureError, UserError
 from harness.git import Git
 from harness.interrupts import Interrupts
-from harness.reports import json_, summary
+from harness.reports import summary
 
 EXIT = {"good": 0, "bad": 1, "skip": 125}
 """Exit statuses of `git bisect run`, by verdict."""
@@ -52,9 +52,7 @@ def run(options: argparse.Namespace) -> int:
     interrupts = Interrupts()
 
     def tell(document: dict[str, Any]) -> None:
-        environ.talk.say(summary.conclusion(document), aside=options.json)
-        if options.json:
-            environ.talk.say(json_.render(document), aside=False)
+        environ.talk.result(summary.conclusion(document), document, as_json=options.json)
 
     with interrupts.taken():
         document = commits.conduct(environ, options, interrupts, tell, "step")

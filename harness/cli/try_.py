@@ -21,7 +21,7 @@ from harness.kernel.tree import Tree
 from harness.matrix import Cell, Row, conclude, try_all
 from harness.model import Range, Revision, Scenario, Trial
 from harness.record import Run
-from harness.reports import json_, patch_table, repro, summary
+from harness.reports import patch_table, repro, summary
 from harness.runner import Runner
 from harness.session import End, Session
 
@@ -47,9 +47,7 @@ def run(options: argparse.Namespace) -> int:
     first, interrupts = environments[0], Interrupts()
 
     def tell(told: dict[str, Any]) -> None:
-        first.talk.say(patch_table.conclusion(told), aside=options.json)
-        if options.json:
-            first.talk.say(json_.render(told), aside=False)
+        first.talk.result(patch_table.conclusion(told), told, as_json=options.json)
 
     def keep(told: dict[str, Any], folder: Path) -> None:
         write_atomically(folder / "table.txt", f"{patch_table.render(told)}\n")

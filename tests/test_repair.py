@@ -177,3 +177,15 @@ def test_import_repairs_by_a_tree(history: History, regress: Regress, tmp_path: 
     assert "regress import: repaired with HEAD" in patch.read_text()
     text = (tmp_path / "draft" / "scenario.yaml").read_text()
     assert "0001-toy.patch: the hunks of this patch do not add up; repaired with HEAD" in text
+
+
+def test_added_among_empty_lines_is_not_moved_to_a_place_that_looks_better() -> None:
+    old = ["{", "", "", "", "{", "{", ""]
+    new = ["{", "", "}", "", "", "{", "{", ""]
+    diff = damaged(old, new)
+    for exact in (True, False):
+        try:
+            done = repair(diff, lambda _, exact=exact: Old(old, exact=exact))  # type: ignore[misc]
+        except Unclear:
+            continue
+        assert [line for line in applied(done.diff, old) if line] == [line for line in new if line]

@@ -104,7 +104,7 @@ class _Work:
             raise Unclear(f"{name}: its lines are not in that file")
         if len(fits) > 1:
             # An empty line more above or below: git shows three lines on either side.
-            fits = [(s, g) for s, g in fits if _framed(s, g, hunk, lines)] or fits
+            fits = [(s, g) for s, g in fits if _framed(s, g, lines[s : s + hunk.old[1]], len(lines))] or fits
         if len(fits) > 1 and old.exact:
             fits = [(s, g) for s, g in fits if s == hunk.old[0] - 1]
         if len(fits) != 1:
@@ -218,11 +218,21 @@ def _fit(hunk: Hunk, window: Sequence[str]) -> list[_Group] | None:
     return groups if all(not line.strip() for line in window[at:]) else None
 
 
-def _framed(start: int, groups: Sequence[_Group], hunk: Hunk, lines: Sequence[str]) -> bool:
-    """Whether a hunk has as much around it as git shows."""
-    above = groups[0].at if groups else 0
-    below = hunk.old[1] - groups[-1].at - groups[-1].removed if groups else 0
-    return (above == CONTEXT or start == 0) and (below == CONTEXT or start + hunk.old[1] == len(lines))
+def _framed(start: int, groups: Sequence[_Group], window: Sequence[str], count: int) -> bool:
+    """Whether a hunk can have as much around it as git shows.
+
+    Args:
+        window: the old lines that the hunk lies on.
+        count: the lines of the whole old file.
+    """
+    if not groups:
+        return False
+    first, last = groups[0], groups[-1]
+    above, below = (one.at for one in (first, last)), len(window) - last.removed
+    # What is added among empty lines may stand before any of them.
+    rooms = [0 if one.removed else _empty_before(window, one.at, 0) for one in (first, last)]
+    tops, ends = ({at - back for back in range(room + 1)} for at, room in zip(above, rooms, strict=True))
+    return (CONTEXT in tops or start == 0) and (CONTEXT in {below - at for at in ends} or start + len(window) == count)
 
 
 def _indent(text: str, before: Sequence[str]) -> str:

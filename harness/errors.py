@@ -9,6 +9,8 @@
         ├── ProgramFailed
         ├── TimedOut
         └── Unavailable      a source that cannot be reached or read now
+            ├── Unreachable  a host to which there is no connection, or must be none
+            └── LinkBroke    the connection to a host broke: what was asked of it may or may not have been done
 
 A commit is never blamed for an `InfrastructureError`.
 """
@@ -94,3 +96,11 @@ class TimedOut(InfrastructureError):
 
 class Unavailable(InfrastructureError):
     """A source of data cannot be reached or read."""
+
+
+class Unreachable(Unavailable):
+    """A host cannot be connected to: no route, no login, or a host key that must not be trusted."""
+
+
+class LinkBroke(Unavailable):
+    """The connection to a host broke; nothing is known of what was asked of it last."""

@@ -30,6 +30,11 @@ def trees_config() -> Path:
     return Path(platformdirs.user_config_path("regress")) / "trees.yaml"
 
 
+def hosts_config() -> Path:
+    """The user's hosts (`~/.config/regress/hosts.yaml`)."""
+    return Path(platformdirs.user_config_path("regress")) / "hosts.yaml"
+
+
 def own_scenarios() -> Path:
     """The user's own scenarios, which need not exist (`~/.config/regress/scenarios`)."""
     return Path(platformdirs.user_config_path("regress")) / "scenarios"

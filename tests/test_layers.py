@@ -13,8 +13,8 @@ from tests.support import ROOT
 FLOORS = {
     "words": "__init__ errors progress",
     "pure": "assessment console model search thread verdict",
-    "edges": "catalog excerpt files git interrupts journal patches paths prerequisites process record supervisor "
-    "workspace yamlfile",
+    "edges": "catalog excerpt files git hosts interrupts journal patches paths prerequisites process record ssh "
+    "supervisor workspace yamlfile",
     "makers": "digest kernel machine testing",
     "loops": "bisect matrix nightly runner trial",
     "reports": "document reports",

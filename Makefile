@@ -21,7 +21,7 @@ lint: setup
 	shellcheck -x $(SHELL_FILES)
 
 test: setup
-	$(PYTHON) -m pytest -m "not real"
+	$(PYTHON) -m pytest -n auto --dist worksteal -m "not real"
 
 # Builds and boots real kernels.
 real: setup

@@ -243,6 +243,7 @@ def _with_trials(one: Data, trials: list[Data]) -> Data:
 def _trial(data: Data) -> Data:
     return {
         **({"variant": data["variant"]} if data["variant"] else {}),
+        **({"host": data["host"]} if data.get("host") else {}),
         "outcome": data["outcome"],
         "reason": data["reason"],
         "seconds": round(data["seconds"], 2),

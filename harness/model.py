@@ -283,6 +283,7 @@ class Trial:
         phases: seconds of each part of the boot, in order.
         folder: the folder of console log and command line.
         variant: which of several ways of booting was tried.
+        host: the host of a fleet that made it; "" for this machine.
     """
 
     outcome: Outcome
@@ -292,6 +293,7 @@ class Trial:
     crash: Crash | None = None
     phases: tuple[tuple[str, float], ...] = ()
     variant: str = ""
+    host: str = ""
 
 
 @dataclass(frozen=True)

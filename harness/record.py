@@ -92,6 +92,7 @@ class Run:
         top, folder = self.folder, trial.folder
         return {
             "variant": trial.variant,
+            "host": trial.host,
             "outcome": str(trial.outcome),
             "reason": trial.reason,
             "seconds": trial.seconds,
@@ -187,13 +188,15 @@ def _trial(data: Mapping[str, Any], top: Path) -> Trial:
         data["reason"],
         data["seconds"],
         top / data["folder"],
-        _crash(data["crash"]),
+        crash_of(data["crash"]),
         tuple((name, at) for name, at in data["phases"]),
         data["variant"],
+        data.get("host", ""),
     )
 
 
-def _crash(data: Mapping[str, Any] | None) -> Crash | None:
+def crash_of(data: Mapping[str, Any] | None) -> Crash | None:
+    """A crash from its JSON data."""
     if data is None:
         return None
     lists = {name: tuple(data[name]) for name in ("alt_titles", "modules")}

@@ -6,9 +6,11 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
-from harness.errors import BuildError, KernelError
+from harness.errors import BuildError, InfrastructureError, KernelError
 from harness.git import Commit
 from harness.kernel.build import Builder
 from harness.kernel.fixups import Fixed
@@ -16,6 +18,7 @@ from harness.machine import Machine
 from harness.model import Boot, Judgement, Kernel, Outcome, Scenario, Trial, Variant, Verdict
 from harness.progress import Progress
 from harness.trial import run_trial
+from harness.turns import Cancelled, Crew, Turns
 from harness.verdict import judge
 
 ATTEMPTS = 2
@@ -123,6 +126,33 @@ def _seen(answer: Answer, *, claim: bool) -> str:
     return f"{name} crashes{too}" if crashed else f"{name} fails{too}: {answer.judgement.reason}"
 
 
+class Elsewhere(Protocol):
+    """Tries kernels on other machines, several at a time.
+
+    Attributes:
+        width: how many trials at a time.
+        turns: whose turn it is meanwhile.
+    """
+
+    @property
+    def width(self) -> int: ...  # noqa: D102
+
+    @property
+    def turns(self) -> Turns: ...  # noqa: D102
+
+    def trial(self, kernel: Kernel, boot: Boot, scenario: Scenario, variant: str) -> Trial:
+        """Try a kernel once.
+
+        Args:
+            boot: what to boot; its folder exists, and the trial's files go there.
+            variant: which of the scenario's ways.
+
+        Raises:
+            InfrastructureError: no machine could do it.
+            harness.turns.Cancelled: the result is no longer wanted.
+        """
+
+
 @dataclass(frozen=True)
 class Runner:
     """Everything needed to try commits: builder, machine, guest and progress.
@@ -130,20 +160,22 @@ class Runner:
     Attributes:
         scenario: what to run.
         builder: builds kernels.
-        machine: boots them.
+        machine: boots them; None if that happens elsewhere.
         guest: makes the guest in the folder of a commit.
         arch: the architecture.
         progress: shows what is going on.
         fix_up: the commit to build in place of one in a known broken stretch.
+        elsewhere: tries kernels on other machines.
     """
 
     scenario: Scenario
     builder: Builder
-    machine: Machine
+    machine: Machine | None
     guest: Callable[[Path], GuestImage]
     arch: str
     progress: Progress
     fix_up: Callable[[Commit], Fixed] = Fixed
+    elsewhere: Elsewhere | None = None
 
     def answer(self, subject: Subject, folder: Path, runs: int, finished: Callable[[Trial], None]) -> Answer:
         """Build a commit and try it.
@@ -189,35 +221,86 @@ class Runner:
     ) -> tuple[Trial, ...]:
         """Try a kernel `runs` times each way, or until one does not pass; see `answer`."""
         guest = self.guest(folder)
+        if self.elsewhere is not None:
+            return self._spread(self.elsewhere, kernel, guest, subject, folder, runs, finished)
         trials: list[Trial] = []
         for way in self.scenario.ways:
             for _ in range(runs):
                 trial = self._trial(kernel, guest, way, folder, subject)
                 finished(trial)
                 trials.append(trial)
-                if trial.outcome not in (Outcome.PASSED, Outcome.INFRASTRUCTURE):
+                if not _goes_on(trial):
                     break
         return tuple(trials)
+
+    def _spread(
+        self,
+        elsewhere: Elsewhere,
+        kernel: Kernel,
+        guest: GuestImage,
+        subject: Subject,
+        folder: Path,
+        runs: int,
+        finished: Callable[[Trial], None],
+    ) -> tuple[Trial, ...]:
+        """The same with several trials at a time.
+
+        One that was begun counts, whatever others show meanwhile: crashes come sooner than quiet ends, so to drop what
+        is still running would make the crash seem more frequent than it is.
+        """
+        pending = [(way, number) for way in self.scenario.ways for number in range(runs)]
+        trials: list[Trial] = []
+        with Crew[tuple[str, int], Trial](elsewhere.turns) as crew:
+            while pending or crew.running:
+                while pending and len(crew.running) < elsewhere.width:
+                    way, number = pending.pop(0)
+                    task = partial(self._trial_elsewhere, elsewhere, kernel, guest, way, folder, subject)
+                    crew.start((way.name, number), task)
+                (name, _), trial = crew.next()
+                if trial is None:
+                    raise Cancelled
+                finished(trial)
+                trials.append(trial)
+                if not _goes_on(trial):
+                    pending = [(way, number) for way, number in pending if way.name != name]
+        return tuple(trials)
+
+    def _trial_elsewhere(
+        self, elsewhere: Elsewhere, kernel: Kernel, guest: GuestImage, way: Variant, top: Path, subject: Subject
+    ) -> Trial:
+        boot = self._boot(kernel, guest, way, top)
+        try:
+            return elsewhere.trial(kernel, boot, self.scenario, way.name)
+        except InfrastructureError as error:
+            name = f"{subject.name}{f', {way.name}' if way.name else ''}"
+            return Trial(Outcome.INFRASTRUCTURE, f"{name}: {error}", 0.0, boot.folder, variant=way.name)
 
     def judge(self, trials: Sequence[Trial]) -> Judgement:
         """The verdict of some trials of the scenario."""
         return judge(trials, self.scenario.expect, self.scenario.failure)
 
-    def _trial(self, kernel: Kernel, guest: GuestImage, way: Variant, top: Path, subject: Subject) -> Trial:
-        spec, expected = self.scenario.machine, self.scenario.expect
+    def _boot(self, kernel: Kernel, guest: GuestImage, way: Variant, top: Path) -> Boot:
+        """What to boot next, with its folder."""
+        spec = self.scenario.machine
         number = next(number for number in itertools.count(1) if not any(top.glob(f"trial-{number}*")))
         folder = top / f"trial-{number}"
+        folder.mkdir(parents=True)
         disk = folder / "disk.img" if self.scenario.image else None
         append = (*guest.append, *way.words)
-        boot = Boot(kernel.image, self.arch, guest.initrd, append, spec.memory, spec.cpus, folder, disk)
+        return Boot(kernel.image, self.arch, guest.initrd, append, spec.memory, spec.cpus, folder, disk)
+
+    def _trial(self, kernel: Kernel, guest: GuestImage, way: Variant, top: Path, subject: Subject) -> Trial:
+        assert self.machine is not None
+        boot = self._boot(kernel, guest, way, top)
+        folder, disk = boot.folder, boot.disk
         name = f"{subject.name}{f', {way.name}' if way.name else ''}"
         for attempt in range(1, ATTEMPTS + 1):
-            folder.mkdir(parents=True)
+            folder.mkdir(exist_ok=True)
             if disk is not None:
                 with disk.open("xb") as image:
                     image.truncate((self.scenario.image or 0) << 20)
             trial = run_trial(
-                *(self.machine, boot, spec.timeouts, expected),
+                *(self.machine, boot, self.scenario.machine.timeouts, self.scenario.expect),
                 lambda t: self.progress.update(f"{name}: {t}"),
                 self.scenario.ignore,
             )
@@ -226,3 +309,8 @@ class Runner:
             self.progress.note(f"{name}: {trial.reason}; trying again")
             folder.rename(folder.with_name(f"{folder.name}-lost-{attempt}"))
         raise AssertionError("unreachable")
+
+
+def _goes_on(trial: Trial) -> bool:
+    """Whether further trials of the same kernel would tell more."""
+    return trial.outcome in (Outcome.PASSED, Outcome.INFRASTRUCTURE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Set
 from dataclasses import asdict, dataclass
 from typing import Protocol
@@ -10,9 +11,11 @@ from harness.bisect.evidence import Rates
 from harness.bisect.plan import Plan
 from harness.git import Commit
 from harness.model import Judgement, Verdict
+from harness.runner import Elsewhere
 from harness.search import Culprit, Evidence, History, Inconclusive, Probe, Search
 from harness.search.bayes import Bayes
 from harness.search.halving import Halving
+from harness.turns import Crew
 
 SearchFor = Callable[[History], Search]
 """Makes a search of a history."""
@@ -76,6 +79,7 @@ def seek(
     evidence: Callable[[], Mapping[str, Evidence]],
     built: Callable[[], Set[str]],
     attempt: Callable[[Probe], bool],
+    elsewhere: Elsewhere | None = None,
 ) -> Culprit | Inconclusive:
     """Ask a search and try what it asks for, until it has an answer.
 
@@ -84,9 +88,49 @@ def seek(
         evidence: all that is known so far.
         built: the commits that have an image.
         attempt: tries a commit and returns whether anything was learned.
+        elsewhere: where commits are tried, several at a time; None for here.
     """
+    if elsewhere is not None and elsewhere.width > 1:
+        return _seek_widely(search, evidence, built, attempt, elsewhere)
     while isinstance(decision := search().decide(evidence(), built()), Probe):
         if not attempt(decision):
-            sha = decision.commit
-            return Inconclusive(f"another trial of {sha[:12]} would add nothing", (sha,))
+            return _nothing_learned(decision.commit)
     return decision
+
+
+def _nothing_learned(sha: str) -> Inconclusive:
+    return Inconclusive(f"another trial of {sha[:12]} would add nothing", (sha,))
+
+
+def _seek_widely(
+    search: Callable[[], Search],
+    evidence: Callable[[], Mapping[str, Evidence]],
+    built: Callable[[], Set[str]],
+    attempt: Callable[[Probe], bool],
+    elsewhere: Elsewhere,
+) -> Culprit | Inconclusive:
+    """The same with several commits in hand, as many as there is room for their trials."""
+    flying: dict[str, int] = {}
+    with Crew[str, bool](elsewhere.turns) as crew:
+        while True:
+            decision = search().decide(evidence(), built())
+            if not isinstance(decision, Probe):
+                waited = [sha for sha in flying if not search().moot(evidence(), sha)]
+                if not waited:
+                    return decision
+            while isinstance(decision, Probe) and sum(flying.values()) < elsewhere.width:
+                probe = search().ahead(evidence(), built(), flying)
+                if probe is None:
+                    break
+                flying[probe.commit] = min(probe.runs, elsewhere.width)
+                crew.start(probe.commit, functools.partial(attempt, probe))
+            if not flying:
+                assert isinstance(decision, Probe)
+                return _nothing_learned(decision.commit)
+            sha, learned = crew.next()
+            del flying[sha]
+            if learned is False and not flying:
+                return _nothing_learned(sha)
+            for other in list(flying):
+                if search().moot(evidence(), other):
+                    crew.cancel(other)

@@ -189,7 +189,8 @@ class RangeSearch:
         """Search the range with what is known so far."""
         self._set_aside()
         self._leave_out(*self._tried())
-        found = seek(lambda: self.search, self.evidence, lambda: self.evidence_log.built, self._attempt)
+        elsewhere = self.evaluator.runner.elsewhere
+        found = seek(lambda: self.search, self.evidence, lambda: self.evidence_log.built, self._attempt, elsewhere)
         if isinstance(found, Inconclusive) and found.candidates and self.untried_bases:
             bases = ", ".join(base[:12] for base in self.untried_bases)
             return replace(

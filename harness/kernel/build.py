@@ -245,7 +245,7 @@ class KernelBuilder:
                     objects = self.cache / "objects" / f"{self.tree.worktree.name}-{self.arch}-{flavour}"
                     work = _Work(self, commit, options, toolchain, objects, folder / "build.log", lock)
                     return _keep(work.make(), kept, folder)
-        return _load(kept, folder)
+        return load(kept, folder)
 
 
 @dataclass
@@ -368,10 +368,10 @@ def _keep(made: tuple[Path, dict[str, object]], kept: Path, folder: Path) -> Ker
         shutil.copyfile(objects / ".config", new / "config")
         shutil.copyfile(folder / "build.log", new / "build.log")
         (new / "kernel.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    return replace(_load(kept, folder), built=True, seconds=cast(float, facts["seconds"]))
+    return replace(load(kept, folder), built=True, seconds=cast(float, facts["seconds"]))
 
 
-def _load(kept: Path, folder: Path) -> Kernel:
+def load(kept: Path, folder: Path) -> Kernel:
     """The kernel in a cache folder, with its artifacts copied to a result folder."""
     facts = json.loads((kept / "kernel.json").read_text(encoding="utf-8"))
     folder.mkdir(parents=True, exist_ok=True)

@@ -121,3 +121,20 @@ class Search(Protocol):
             evidence: by commit, ends included; commits not in it were not tried.
             built: the commits that have a finished image, whose next trial costs a boot and no build.
         """
+
+    def ahead(
+        self, evidence: Mapping[str, Evidence], built: Set[str], flying: Mapping[str, int]
+    ) -> Probe | None:
+        """What to try beside what is being tried, given that it has yet to decide.
+
+        Args:
+            evidence: as for `decide`.
+            built: as for `decide`.
+            flying: the commits that are being tried, and how often.
+
+        Returns:
+            None if nothing further is worth trying now.
+        """
+
+    def moot(self, evidence: Mapping[str, Evidence], sha: str) -> bool:
+        """Whether the trials of a commit that is being tried no longer tell anything."""

@@ -39,6 +39,60 @@ class Halving:
         """See `harness.search.Search.decide`; `built` makes no difference."""
         return self._ends(evidence) or self._between(evidence)
 
+    def ahead(
+        self, evidence: Mapping[str, Evidence], built: Set[str], flying: Mapping[str, int]
+    ) -> Probe | None:
+        """See `harness.search.Search.ahead`: the ends first, then the middle of the largest part.
+
+        What is being tried divides the candidates into parts, whatever it will show; k commits at a time so narrow
+        them to a part in k + 1.  The ends are taken to be as they should be meanwhile.
+        """
+        if not flying:
+            decision = self.decide(evidence, built)
+            return decision if isinstance(decision, Probe) else None
+        history = self.history
+        for end in (history.new, *history.old):
+            if end not in flying and not self._known(evidence.get(end, NOTHING)):
+                return Probe(end, self._missing(end, evidence), steps(len(history.commits)))
+        candidates, proven, skipped = self._candidates(evidence)
+        proven |= candidates & as_set([self._graph.place[history.new]])
+        parts = [candidates] if candidates else []
+        for sha in flying:
+            if (place := self._graph.place.get(sha)) is not None:
+                reach = self._graph.reach(place)
+                parts = [piece for part in parts for piece in (part & reach, part & ~reach) if piece]
+                proven |= candidates & as_set([place])
+        for part in sorted(parts, key=int.bit_count, reverse=True):
+            if part.bit_count() > 1 and (choice := self._middle(part, part & proven, skipped)) is not None:
+                sha = history.commits[choice]
+                if sha not in flying:
+                    return Probe(sha, self._missing(sha, evidence), steps(part.bit_count()))
+        return None
+
+    def moot(self, evidence: Mapping[str, Evidence], sha: str) -> bool:
+        """See `harness.search.Search.moot`: all or none of the candidates are in it, and it is none itself."""
+        place = self._graph.place.get(sha)
+        if place is None or sha == self.history.new:
+            return False
+        candidates, _, _ = self._candidates(evidence)
+        reach = self._graph.reach(place)
+        return not candidates & reach or (not candidates & ~reach and not candidates >> place & 1)
+
+    def _candidates(self, evidence: Mapping[str, Evidence]) -> tuple[int, int, int]:
+        """The commits that may be the culprit, those of them that are known to be new, and those to skip."""
+        graph = self._graph
+        candidates, new, skipped = graph.everything, 0, 0
+        for place, trials in known(graph, evidence):
+            if not self._known(trials):
+                if trials.skip is not None or trials.hopeless:
+                    skipped |= 1 << place
+            elif bool(trials.bad) is not self.history.fix:
+                candidates &= graph.reach(place)
+                new |= 1 << place
+            else:
+                candidates &= ~graph.reach(place)
+        return candidates, candidates & new, skipped
+
     def _ends(self, evidence: Mapping[str, Evidence]) -> Decision | None:
         """The decision from the ends, or which of them to try; None if they are as they should be."""
         history = self.history
@@ -53,22 +107,12 @@ class Halving:
     def _between(self, evidence: Mapping[str, Evidence]) -> Decision:
         """The next commit to try once both ends are known."""
         graph, commits = self._graph, self.history.commits
-        seen = [(place, trials) for place, trials in known(graph, evidence) if self._known(trials)]
-        new = [place for place, trials in seen if bool(trials.bad) is not self.history.fix]
-        old = [place for place, trials in seen if bool(trials.bad) is self.history.fix]
-        skipped = as_set(
-            place
-            for place, trials in known(graph, evidence)
-            if not self._known(trials) and (trials.skip is not None or trials.hopeless)
-        )
-        candidates = graph.everything
-        for place in new:
-            candidates &= graph.reach(place)
-        for place in old:
-            candidates &= ~graph.reach(place)
+        candidates, proven, skipped = self._candidates(evidence)
         if not candidates:
+            seen = [(place, trials) for place, trials in known(graph, evidence) if self._known(trials)]
+            new = [place for place, trials in seen if bool(trials.bad) is not self.history.fix]
+            old = [place for place, trials in seen if bool(trials.bad) is self.history.fix]
             return Inconclusive(self._contradiction(new, old))
-        proven = candidates & as_set(new)
         if candidates == proven:
             (culprit,) = members(candidates)
             return Culprit(commits[culprit], self._confidence(culprit, evidence))

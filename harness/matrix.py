@@ -13,6 +13,7 @@ from harness.git import Commit
 from harness.model import Outcome, Scenario, Trial, Verdict
 from harness.patches import Change, Rejected
 from harness.runner import Answer, Runner, Subject
+from harness.turns import in_order
 
 
 class TryStatus(StrEnum):
@@ -114,17 +115,37 @@ def try_all(
     for scenario, role, made in scenarios:
         base = None
         with made as runner:
-            for number, row in enumerate(rows):
-                if isinstance(row.made, Rejected):
-                    told(Cell(row, scenario, None))
-                    continue
-                # With a patch the scenario should give what it gives on a fixed commit.
-                subject = Subject("fixed" if row.change else role, row.made)
-                place = folder / scenario.id / f"{number}-{row.made.sha[:12]}"
-                keep = functools.partial(finished, row, scenario)
-                answer = runner.answer(subject, place, runs, keep)
+            tasks = (_task(runner, row, scenario, role, folder / scenario.id, number, runs, finished)
+                     for number, row in enumerate(rows))
+            elsewhere = runner.elsewhere
+            answers = (
+                in_order(elsewhere.turns, tasks, elsewhere.width)
+                if elsewhere is not None
+                else (task() for task in tasks)
+            )
+            for row, answer in zip(rows, answers, strict=True):
                 told(Cell(row, scenario, answer, base))
                 base = base or answer
+
+
+def _task(
+    runner: Runner,
+    row: Row,
+    scenario: Scenario,
+    role: str,
+    top: Path,
+    number: int,
+    runs: int,
+    finished: Callable[[Row, Scenario, Trial], None],
+) -> Callable[[], Answer | None]:
+    """What tries a row; for a rejected change, nothing."""
+    made = row.made
+    if isinstance(made, Rejected):
+        return lambda: None
+    # With a patch the scenario should give what it gives on a fixed commit.
+    subject = Subject("fixed" if row.change else role, made)
+    keep = functools.partial(finished, row, scenario)
+    return lambda: runner.answer(subject, top / f"{number}-{made.sha[:12]}", runs, keep)
 
 
 def conclude(cells: Sequence[Cell]) -> tuple[TryStatus, str]:

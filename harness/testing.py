@@ -2,7 +2,7 @@
 
 A `ScriptedMachine` takes the place of a machine in `harness.trial.run_trial`, a `FakeBuilder` that of a
 builder in `harness.runner.Runner`. `play` takes the place of the loop around a search: it tries the
-commits of a `MadeUp` regression.
+commits of a `MadeUp` regression; `play_widely` does so with several commits in hand.
 """
 
 from __future__ import annotations
@@ -162,3 +162,44 @@ def play(search: Search, made_up: MadeUp, chance: random.Random) -> Played:
             break
         evidence[sha] = seen
     return Played(decision, builds, boots, evidence)
+
+
+def play_widely(
+    search: Search, made_up: MadeUp, chance: random.Random, width: int
+) -> tuple[Culprit | Inconclusive, int]:
+    """Run a search with several commits in hand, whose trials end in any order.
+
+    Args:
+        width: how many commits at a time.
+
+    Returns:
+        Its final decision, and how many rounds it took if each trial takes as long as any other.
+    """
+    evidence: dict[str, Evidence] = {}
+    ends: dict[str, int] = {}
+    flying: dict[str, int] = {}
+    now = 0
+    while True:
+        decision = search.decide(evidence)
+        if not isinstance(decision, Probe) and not any(not search.moot(evidence, sha) for sha in flying):
+            return decision, now
+        while isinstance(decision, Probe) and len(flying) < width:
+            probe = search.ahead(evidence, frozenset(), flying)
+            if probe is None:
+                break
+            flying[probe.commit], ends[probe.commit] = probe.runs, now + 1
+        if not flying:
+            raise AssertionError(f"nothing is tried, and there is no decision: {decision}")
+        sha = min(flying, key=lambda one: (ends[one], chance.random()))
+        now = ends.pop(sha)
+        seen = evidence.get(sha, Evidence())
+        if sha in made_up.broken:
+            evidence[sha] = Evidence(skip="does not build")
+            del flying[sha]
+            continue
+        for _ in range(flying.pop(sha)):
+            if sha in made_up.bad and chance.random() < made_up.rate:
+                seen = Evidence(seen.bad + 1, seen.quiet)
+                break
+            seen = Evidence(seen.bad, seen.quiet + 1)
+        evidence[sha] = seen

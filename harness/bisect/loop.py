@@ -115,6 +115,8 @@ def _seek_widely(
         while True:
             decision = search().decide(evidence(), built())
             if not isinstance(decision, Probe):
+                if isinstance(decision, Inconclusive) and decision.not_reproduced:
+                    return decision
                 waited = [sha for sha in flying if not search().moot(evidence(), sha)]
                 if not waited:
                     return decision

@@ -11,7 +11,7 @@ from typing import Any
 from harness import assessment, document, record
 from harness.bisect import Bisection, BisectStatus, Evaluator, EvidenceLog, Plan, Result, gitlog, search_for
 from harness.bisect.narrowing import narrowing
-from harness.cli import environment
+from harness.cli import environment, fleets
 from harness.cli.environment import Environment
 from harness.cli.view import View
 from harness.digest import digest
@@ -19,7 +19,6 @@ from harness.errors import UserError
 from harness.files import write_atomically
 from harness.interrupts import Interrupts
 from harness.kernel import maintainers
-from harness.kernel.build import KernelBuilder
 from harness.kernel.tree import Tree
 from harness.model import Range, Revision, Trial, Verdict
 from harness.record import Run
@@ -35,6 +34,7 @@ OPEN = (assessment.RUNNING, assessment.INTERRUPTED, assessment.INFRASTRUCTURE)
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress bisect`."""
     environment.configure(parser)
+    fleets.configure(parser)
     parser.add_argument("--tree", metavar="NAME|PATH|URL", help="the kernel tree; default: mainline, else the replay")
     parser.add_argument(
         "--good", metavar="REV", action="append", default=[], help="a commit without the regression (repeatable)"
@@ -90,13 +90,13 @@ def _confidence(text: str) -> float:
 def run(options: argparse.Namespace) -> int:
     """Find the culprit; see `harness.bisect`."""
     view, interrupts = View(), Interrupts()
-    environ = Environment.of(options, view)
 
     def tell(told: dict[str, Any]) -> None:
         view.end()
         view.result(report.render(told), told, as_json=options.json)
 
     with interrupts.taken(), contextlib.ExitStack() as stack:
+        environ = Environment.of(options, view, stack.enter_context(fleets.opened(options, view)))
         stack.enter_context(view)
         tree, plan, journal = _Planning(environ, options).decide()
         if journal is not None:
@@ -120,7 +120,7 @@ class Search:
     def __init__(self, runner: Runner, tree: Tree, plan: Plan, journal: Run, view: View) -> None:
         self.runner, self.tree, self.plan, self.journal, self.view = runner, tree, plan, journal, view
         scenario = runner.scenario
-        real = isinstance(runner.builder, KernelBuilder)
+        real = scenario.build_command is None
         # Evidence that is counted in probabilities must not be counted twice.
         self.evidence_log = EvidenceLog(
             *(journal, scenario.expect, plan), share=real and plan.runs is not None, failure=scenario.failure

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from harness import document, paths
@@ -17,6 +18,7 @@ from harness.record import Run
 from harness.reports import repro, summary
 from harness.runner import Answer, Runner, Subject, conclude
 from harness.session import End, Session
+from harness.turns import in_order
 
 
 def conduct(
@@ -61,8 +63,13 @@ class Commits:
     def run(self) -> End:
         """See `harness.session.Loop`."""
         self.environ.talk.say(summary.head(self._document()), aside=self.aside)
-        for subject in self.subjects:
-            self._answer(subject)
+        elsewhere = self.runner.elsewhere
+        tasks = (partial(self._try, subject) for subject in self.subjects)
+        answers = (
+            in_order(elsewhere.turns, tasks, elsewhere.width) if elsewhere is not None else (task() for task in tasks)
+        )
+        for answer in answers:
+            self._keep(answer)
         status, reason = conclude(self.answers, claim=self.environ.scenario.claim is not None)
         return End(str(status), reason)
 
@@ -75,16 +82,18 @@ class Commits:
         """See `harness.session.Loop`."""
         return f"after {len(self.answers)} of {len(self.subjects)} commits"
 
-    def _answer(self, subject: Subject) -> None:
-        sha, top = subject.commit.sha, self.journal.folder
-        folder = top / f"{subject.role}-{sha[:12]}"
-        answer = self.runner.answer(
+    def _try(self, subject: Subject) -> Answer:
+        sha = subject.commit.sha
+        folder = self.journal.folder / f"{subject.role}-{sha[:12]}"
+        return self.runner.answer(
             subject, folder, self.runs, lambda trial: self.journal.trial(sha, subject.role, trial)
         )
-        self.journal.add("answer", document.answer(answer, top))
+
+    def _keep(self, answer: Answer) -> None:
+        self.journal.add("answer", document.answer(answer, self.journal.folder))
         self.answers.append(answer)
         if answer.kernel and self.environ.scenario.machine_command is None:
-            repro.write(folder, self.environ.scenario)
+            repro.write(answer.folder, self.environ.scenario)
         self.environ.talk.say(summary.row(self._document()["commits"][-1]), aside=self.aside)
 
     def _document(self) -> dict[str, Any]:

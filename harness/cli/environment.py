@@ -15,6 +15,8 @@ from harness.cli import consent
 from harness.cli.progress import Talk
 from harness.digest import digest
 from harness.errors import UserError
+from harness.fleet.fleet import Fleet
+from harness.fleet.lab import FleetLab
 from harness.interrupts import Interrupts
 from harness.kernel import replay
 from harness.kernel.build import Builder, KernelBuilder
@@ -67,28 +69,31 @@ class Environment:
         arch: the architecture.
         results: the folder for results.
         talk: shows progress.
+        fleet: builds and boots; None for this machine.
     """
 
     scenario: Scenario
     arch: str
     results: Path
     talk: Talk
+    fleet: Fleet | None = None
 
     @classmethod
-    def of(cls, options: argparse.Namespace, talk: Talk | None = None) -> Environment:
+    def of(cls, options: argparse.Namespace, talk: Talk | None = None, fleet: Fleet | None = None) -> Environment:
         """The environment that the arguments ask for, with all required programs installed.
 
         Args:
             talk: shows progress.
+            fleet: builds and boots; None for this machine.
 
         Raises:
             UserError: no such scenario, or it is wrong.
             InfrastructureError: a prerequisite is missing.
         """
         scenario, talk = catalog.find(options.scenario, options.scenarios), talk or Talk()
-        wanted = needs(scenario, options.arch)
+        wanted = needs(scenario, options.arch) - ({"build", "boot"} if fleet else set())
         prerequisites.ensure(wanted, talk, consent=consent.consent(options, talk))
-        return cls(scenario, options.arch, (options.results or paths.results()).resolve(), talk)
+        return cls(scenario, options.arch, (options.results or paths.results()).resolve(), talk, fleet)
 
     def begin(self, tree: Tree, kind: str, interrupts: Interrupts) -> record.Run:
         """Start a new run, already in the journal.
@@ -140,15 +145,19 @@ class Environment:
     def runner(self, on: Tree) -> Iterator[Runner]:
         """A runner for the commits of a tree."""
         with contextlib.ExitStack() as stack:
+            names = (self.arch, *self.scenario.kconfig)
+            fragments = tuple(paths.KCONFIGS / f"{name}.config" for name in names)
+            guest = functools.partial(self._guest, self._root())
+            fix_up = Fixups(on, self.scenario.fixups, self.scenario.folder).apply
+            if self.fleet is not None:
+                lab = FleetLab(self.fleet, on, self.scenario, self.arch, fragments, paths.cache())
+                yield Runner(self.scenario, lab, None, guest, self.arch, self.talk, fix_up, lab)
+                return
             builder: Builder
             if self.scenario.build_command is not None:
                 builder = stack.enter_context(CommandBuilder(on, self.scenario.build_command, self.talk))
             else:
-                names = (self.arch, *self.scenario.kconfig)
-                fragments = tuple(paths.KCONFIGS / f"{name}.config" for name in names)
                 builder = KernelBuilder(on, self.arch, fragments, paths.cache(), self.talk, self.scenario.kernels)
-            guest = functools.partial(self._guest, self._root())
-            fix_up = Fixups(on, self.scenario.fixups, self.scenario.folder).apply
             yield Runner(self.scenario, builder, self._machine(), guest, self.arch, self.talk, fix_up)
 
     def _root(self) -> Path:

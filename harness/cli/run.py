@@ -6,8 +6,9 @@ import argparse
 from typing import Any
 
 from harness import assessment
-from harness.cli import commits, environment, run_all
+from harness.cli import commits, environment, fleets, run_all
 from harness.cli.environment import Environment
+from harness.cli.progress import Talk
 from harness.errors import UserError
 from harness.interrupts import Interrupts
 from harness.reports import summary
@@ -16,6 +17,7 @@ from harness.reports import summary
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress run`."""
     environment.configure(parser, named=False)
+    fleets.configure(parser)
     parser.add_argument(
         "--all", action="store_true", help="run every scenario that has commits in the tree; prints a table"
     )
@@ -42,10 +44,11 @@ def run(options: argparse.Namespace) -> int:
         raise UserError("--good and --bad do not go with --all; name commits with --commit")
     if options.all:
         return run_all.run(options)
-    environ, interrupts = Environment.of(options), Interrupts()
+    talk, interrupts = Talk(), Interrupts()
 
     def tell(document: dict[str, Any]) -> None:
-        environ.talk.result(summary.conclusion(document), document, as_json=options.json)
+        talk.result(summary.conclusion(document), document, as_json=options.json)
 
-    with interrupts.taken():
+    with interrupts.taken(), fleets.opened(options, talk) as fleet:
+        environ = Environment.of(options, talk, fleet)
         return assessment.exit_status(commits.conduct(environ, options, interrupts, tell))

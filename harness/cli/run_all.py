@@ -7,7 +7,7 @@ import copy
 from typing import Any
 
 from harness import assessment, catalog
-from harness.cli import commits
+from harness.cli import commits, fleets
 from harness.cli.environment import Environment
 from harness.cli.progress import Talk
 from harness.errors import UserError
@@ -25,24 +25,24 @@ def run(options: argparse.Namespace) -> int:
         UserError: a scenario is wrong, or none could run.
     """
     documents: list[dict[str, Any]] = []
-    interrupts = Interrupts()
+    talk, interrupts = Talk(), Interrupts()
     try:
-        with interrupts.taken():
+        with interrupts.taken(), fleets.opened(options, talk) as fleet:
             for scenario in catalog.scenarios(options.scenarios):
                 one = copy.copy(options)
                 one.scenario = scenario.id
-                _run(one, interrupts, documents)
+                _run(Environment.of(one, talk, fleet), one, interrupts, documents)
     finally:
-        _tell(documents, json_wanted=options.json)
+        _tell(talk, documents, json_wanted=options.json)
     tried = [document for document in documents if document["status"] is not None]
     if not tried:
         raise UserError(f"no scenario can run: {documents[0]['reason'] if documents else 'there is none'}")
     return max(map(assessment.exit_status, tried))
 
 
-def _run(options: argparse.Namespace, interrupts: Interrupts, documents: list[dict[str, Any]]) -> None:
-    environ = Environment.of(options)
-
+def _run(
+    environ: Environment, options: argparse.Namespace, interrupts: Interrupts, documents: list[dict[str, Any]]
+) -> None:
     def tell(document: dict[str, Any]) -> None:
         documents.append(document)
         environ.talk.say(summary.conclusion(document), aside=options.json)
@@ -54,8 +54,7 @@ def _run(options: argparse.Namespace, interrupts: Interrupts, documents: list[di
         documents.append({"scenario": environ.scenario.id, "status": None, "well": None, "reason": str(error)})
 
 
-def _tell(documents: list[dict[str, Any]], *, json_wanted: bool) -> None:
-    talk = Talk()
+def _tell(talk: Talk, documents: list[dict[str, Any]], *, json_wanted: bool) -> None:
     if documents:
         talk.say(f"\n{scenario_table.render(documents)}", aside=json_wanted)
     if json_wanted:

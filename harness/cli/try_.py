@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from harness import assessment, catalog, document, patches
-from harness.cli import environment
+from harness.cli import environment, fleets
 from harness.cli.environment import Environment
+from harness.cli.progress import Talk
 from harness.errors import UserError
 from harness.files import write_atomically
 from harness.git import Commit
@@ -29,6 +30,7 @@ from harness.session import End, Session
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress try`."""
     environment.configure(parser)
+    fleets.configure(parser)
     parser.add_argument("patches", metavar="PATCH", type=Path, nargs="+", help="a mail, a series as an mbox, or a diff")
     parser.add_argument(
         "--against", metavar="all|A,B", default="", help="try each patch in these scenarios too, or in all of them"
@@ -43,22 +45,24 @@ def run(options: argparse.Namespace) -> int:
     changes = [patches.read_change(path) for path in options.patches]
     if len({change.name for change in changes}) < len(changes):
         changes = [replace(change, name=str(path)) for change, path in zip(changes, options.patches, strict=True)]
-    environments = [Environment.of(options), *(_other(options, name) for name in _others(options))]
-    first, interrupts = environments[0], Interrupts()
+    talk, interrupts = Talk(), Interrupts()
 
     def tell(told: dict[str, Any]) -> None:
-        first.talk.result(patch_table.conclusion(told), told, as_json=options.json)
+        talk.result(patch_table.conclusion(told), told, as_json=options.json)
 
     def keep(told: dict[str, Any], folder: Path) -> None:
         write_atomically(folder / "table.txt", f"{patch_table.render(told)}\n")
 
-    with interrupts.taken():
+    with interrupts.taken(), fleets.opened(options, talk) as fleet:
+        names = (options.scenario, *_others(options))
+        environments = [Environment.of(_with(options, name), talk, fleet) for name in names]
+        first = environments[0]
         tree, base = _base(first, options)
         own = tree.workspace
         rows = [Row(None, base), *(Row(change, patches.apply(own, base, change)) for change in changes)]
         tried = [(one.scenario, _role(one.scenario, first, tree, base), one.runner(tree)) for one in environments]
         journal = first.begin(tree, "try", interrupts)
-        session = Session(journal, interrupts, tell, first.talk.note, keep)
+        session = Session(journal, interrupts, tell, talk.note, keep)
         loop = Table(first, journal, base, rows, tried, options.patches, options.runs, aside=options.json)
         return assessment.exit_status(session.conduct(loop))
 
@@ -73,8 +77,8 @@ def _others(options: argparse.Namespace) -> list[str]:
     return [name for name in dict.fromkeys(found) if name != own]
 
 
-def _other(options: argparse.Namespace, name: str) -> Environment:
-    return Environment.of(argparse.Namespace(**{**vars(options), "scenario": name}))
+def _with(options: argparse.Namespace, scenario: str) -> argparse.Namespace:
+    return argparse.Namespace(**{**vars(options), "scenario": scenario})
 
 
 def _base(environ: Environment, options: argparse.Namespace) -> tuple[Tree, Commit]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import tempfile
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +23,7 @@ from harness.kernel.build import load
 from harness.kernel.tree import Tree
 from harness.model import Boot, Kernel, Scenario, Trial
 from harness.process import passed
+from harness.turns import Turns
 
 
 @dataclass
@@ -49,6 +48,7 @@ class FleetLab:
     _files: dict[str, Path] = field(default_factory=dict)
     _jobs: dict[str, BuildJob] = field(default_factory=dict)
     _built_on: dict[str, list[str]] = field(default_factory=dict)
+    _trees: dict[str, Kernel] = field(default_factory=dict)
     _under_way: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -60,6 +60,11 @@ class FleetLab:
     def width(self) -> int:
         """How many trials at a time."""
         return self.fleet.boots
+
+    @property
+    def turns(self) -> Turns:
+        """Whose turn it is."""
+        return self.fleet.turns
 
     def _command(self, line: str | None) -> Command | None:
         """A scenario's command, with the files that it names by their absolute path."""
@@ -96,6 +101,8 @@ class FleetLab:
         try:
             if job.command is None and (kept / "kernel.json").exists():
                 return load(kept, folder)
+            if job.id in self._trees:
+                return replace(self._trees[job.id], built=False, seconds=0.0)
             return self._build(job, folder, kept)
         finally:
             self._under_way.discard(job.id)
@@ -130,7 +137,9 @@ class FleetLab:
         self._jobs[digest] = job
         if job.command is not None:
             line = self.scenario.build_command or ""
-            return Kernel(folder, folder, "command", digest, line, bool(told["built"]), float(told["seconds"]))
+            tree = Kernel(folder, folder, "command", digest, line, bool(told["built"]), float(told["seconds"]))
+            self._trees[job.id] = tree
+            return tree
         return replace(load(kept, folder), built=bool(told["built"]), seconds=float(told["seconds"]))
 
     def trial(self, kernel: Kernel, boot: Boot, scenario: Scenario, variant: str) -> Trial:
@@ -168,10 +177,7 @@ class FleetLab:
     def _packer(self, build: BuildJob | None) -> Callable[[Sequence[str]], Path]:
         def write(have: Sequence[str]) -> Path:
             assert build is not None
-            descriptor, name = tempfile.mkstemp(prefix="regress-pack-")
-            os.close(descriptor)
-            pack(self.tree.workspace, build.source, have, Path(name))
-            return Path(name)
+            return pack(self.tree.workspace, build.source, have)
 
         return write
 

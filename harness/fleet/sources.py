@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from harness.git import Git
 from harness.kernel.tree import Tree
 from harness.process import run
 from harness.progress import SILENT
-from harness.workspace import OWN, open_workspace
+from harness.workspace import OWN, Workspace, open_workspace
 
 REMEMBERED = 64
 """So many commits that it has last got are named by a worker, when it asks for another."""
@@ -27,13 +28,15 @@ BUILT = "regress-built"
 """A file in a worktree's `.git`: the commit, and the command that built it there."""
 
 
-def pack(git: Git, source: Source, have: Sequence[str], target: Path) -> None:
+def pack(git: Workspace, source: Source, have: Sequence[str]) -> Path:
     """Write the objects of a commit that a worker lacks.
 
     Args:
         git: a repository with the commit.
         have: commits that the worker has.
-        target: the file to write.
+
+    Returns:
+        A file, which is the caller's to remove.
 
     Raises:
         InfrastructureError: git fails.
@@ -41,14 +44,13 @@ def pack(git: Git, source: Source, have: Sequence[str], target: Path) -> None:
     known = [f"^{sha}^{{tree}}" for sha in have if git.has(sha)]
     listed = git.run("rev-list", "--objects", f"{source.sha}^{{tree}}", *known).stdout
     names = [source.sha, *(line.split(" ", 1)[0] for line in listed.splitlines())]
-    stem = target.with_name(f"{target.name}.d")
-    stem.mkdir(parents=True, exist_ok=True)
-    words = "".join(f"{name}\n" for name in names).encode()
-    made = git.run("pack-objects", "--quiet", "--delta-base-offset", str(stem / "pack"), input=words).stdout.strip()
-    (stem / f"pack-{made}.pack").replace(target)
-    for left in stem.iterdir():
-        left.unlink()
-    stem.rmdir()
+    # git writes it beside its own packs first, and a file cannot be renamed into another file system.
+    with tempfile.TemporaryDirectory(dir=git.git_dir, prefix="regress-pack-") as name:
+        stem, words = Path(name, "sent"), "".join(f"{one}\n" for one in names).encode()
+        made = git.run("pack-objects", "--quiet", "--delta-base-offset", str(stem), input=words).stdout.strip()
+        target = git.git_dir / f"{Path(name).name}.pack"
+        stem.with_name(f"sent-{made}.pack").replace(target)
+    return target
 
 
 class Sources:

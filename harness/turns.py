@@ -44,7 +44,8 @@ _current: contextvars.ContextVar[Cancel | None] = contextvars.ContextVar("cancel
 
 def cancel() -> Cancel:
     """That of the work at hand; one that is never set outside of any."""
-    return _current.get() or Cancel()
+    current = _current.get()
+    return Cancel() if current is None else current
 
 
 class Turns:

@@ -1,9 +1,10 @@
 """The user's other machines: `hosts.yaml`, and where that is silent, the names that ssh(1) knows.
 
-ssh_config: lab/ssh_config          # optional: used instead of ~/.ssh/config
+fleet: ssh                              # optional: the default of --fleet
+ssh_config: lab/ssh_config              # optional: used instead of ~/.ssh/config
 hosts:
-lab1: {address: root@10.0.0.5}
-big: {address: "builder@big.example.org:2222", identity: ~/.ssh/builder}
+small: {address: root@10.0.0.5, builds: 0}
+big: {address: "builder@big.example.org:2222", identity: ~/.ssh/builder, boots: 16, folder: /scratch/regress}
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.catalog import ARCHES
 from harness.errors import UserError
 from harness.ssh.config import Address, parse
 from harness.yamlfile import Node, read_yaml
+
+FOLDER = "~/.cache/regress/host"
 
 
 @dataclass(frozen=True)
@@ -23,21 +27,41 @@ class Host:
     Attributes:
         name: its name in `hosts.yaml`, or ssh's own.
         address: how it is reached.
+        builds: how many kernels it builds at a time; 0: none.
+        boots: how many it boots at a time; 0: none.
+        architectures: of the kernels that it builds and boots; none: all.
+        folder: where it keeps what it needs, a path there.
+        disk: MiB that images and sources may take in it.
     """
 
     name: str
     address: Address
+    builds: int = 1
+    boots: int = 1
+    architectures: tuple[str, ...] = ()
+    folder: str = FOLDER
+    disk: int = 20 << 10
 
 
 def _host(name: str, node: Node, config: Path | None) -> Host:
-    got = node.entries(("address", "identity"))
+    got = node.entries(("address", "identity", "builds", "boots", "architectures", "folder", "disk"))
     identity = _file(got["identity"]) if "identity" in got else None
     try:
         # A name alone is one that ssh knows.
         address = parse(got["address"].text() if "address" in got else name, identity, config)
     except UserError as error:
         raise got.get("address", node).error(str(error)) from error
-    return Host(name, address)
+    return Host(
+        name,
+        address,
+        builds=got["builds"].number(0) if "builds" in got else Host.builds,
+        boots=got["boots"].number(0) if "boots" in got else Host.boots,
+        architectures=tuple(one.choice(*ARCHES) for one in got["architectures"].items())
+        if "architectures" in got
+        else (),
+        folder=got["folder"].text() if "folder" in got else FOLDER,
+        disk=got["disk"].size() if "disk" in got else Host.disk,
+    )
 
 
 def _file(node: Node) -> Path:
@@ -60,10 +84,21 @@ def hosts(config: Path) -> dict[str, Host]:
     return _read(config)[0]
 
 
+def fleet(config: Path) -> str | None:
+    """The default of `--fleet`, if the user has written one down."""
+    if not config.exists():
+        return None
+    got = read_yaml(config).entries(KEYS)
+    return got["fleet"].text() if "fleet" in got else None
+
+
+KEYS = ("fleet", "hosts", "ssh_config")
+
+
 def _read(config: Path) -> tuple[dict[str, Host], Path | None]:
     if not config.exists():
         return {}, None
-    got = read_yaml(config).entries(("hosts", "ssh_config"))
+    got = read_yaml(config).entries(KEYS)
     ssh_config = _file(got["ssh_config"]) if "ssh_config" in got else None
     listed = got["hosts"].entries() if "hosts" in got else {}
     return {name: _host(name, node, ssh_config) for name, node in listed.items()}, ssh_config

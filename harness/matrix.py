@@ -115,8 +115,10 @@ def try_all(
     for scenario, role, made in scenarios:
         base = None
         with made as runner:
-            tasks = (_task(runner, row, scenario, role, folder / scenario.id, number, runs, finished)
-                     for number, row in enumerate(rows))
+            tasks = (
+                _task(runner, row, scenario, role, folder / scenario.id, number, runs, finished)
+                for number, row in enumerate(rows)
+            )
             elsewhere = runner.elsewhere
             answers = (
                 in_order(elsewhere.turns, tasks, elsewhere.width)

@@ -18,7 +18,7 @@ from harness.errors import BuildError, RegressError
 from harness.git import Commit
 from harness.machine import Chunk, Guest
 from harness.model import Boot, Kernel
-from harness.search import Culprit, Evidence, History, Inconclusive, Probe, Search
+from harness.search import Culprit, Evidence, History, Inconclusive, Probe, Search, Wide
 
 
 @dataclass
@@ -164,9 +164,7 @@ def play(search: Search, made_up: MadeUp, chance: random.Random) -> Played:
     return Played(decision, builds, boots, evidence)
 
 
-def play_widely(
-    search: Search, made_up: MadeUp, chance: random.Random, width: int
-) -> tuple[Culprit | Inconclusive, int]:
+def play_widely(search: Wide, made_up: MadeUp, chance: random.Random, width: int) -> tuple[Culprit | Inconclusive, int]:
     """Run a search with several commits in hand, whose trials end in any order.
 
     Args:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Set
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from harness.bisect.evidence import Rates
 from harness.bisect.plan import Plan
 from harness.git import Commit
 from harness.model import Judgement, Verdict
 from harness.runner import Elsewhere
-from harness.search import Culprit, Evidence, History, Inconclusive, Probe, Search
+from harness.search import Culprit, Evidence, History, Inconclusive, Probe, Search, Wide
 from harness.search.bayes import Bayes
 from harness.search.halving import Halving
 from harness.turns import Crew
 
-SearchFor = Callable[[History], Search]
+SearchFor = Callable[[History], Wide]
 """Makes a search of a history."""
 
 
@@ -28,7 +28,7 @@ def search_for(plan: Plan, rates: Callable[[], Rates]) -> SearchFor:
         rates: what builds and boots take here.
     """
 
-    def make(history: History) -> Search:
+    def make(history: History) -> Wide:
         if plan.runs is not None:
             return Halving(history, plan.runs)
         costs = {f"{name}_seconds": value for name, value in asdict(rates()).items() if value}
@@ -91,7 +91,8 @@ def seek(
         elsewhere: where commits are tried, several at a time; None for here.
     """
     if elsewhere is not None and elsewhere.width > 1:
-        return _seek_widely(search, evidence, built, attempt, elsewhere)
+        # Those that are made here can all do it.
+        return _seek_widely(cast(Callable[[], Wide], search), evidence, built, attempt, elsewhere)
     while isinstance(decision := search().decide(evidence(), built()), Probe):
         if not attempt(decision):
             return _nothing_learned(decision.commit)
@@ -103,7 +104,7 @@ def _nothing_learned(sha: str) -> Inconclusive:
 
 
 def _seek_widely(
-    search: Callable[[], Search],
+    search: Callable[[], Wide],
     evidence: Callable[[], Mapping[str, Evidence]],
     built: Callable[[], Set[str]],
     attempt: Callable[[Probe], bool],

@@ -32,6 +32,7 @@ COMMANDS = {
     "new": "write a new scenario to start from",
     "show": "show what a scenario runs, on what, and what it expects",
     "oops": "find the crashes in a console log",
+    "hosts": "check other machines that build and boot kernels, or set them up",
     "doctor": "check what this machine has and lacks",
 }
 

@@ -71,7 +71,7 @@ def _over_ssh(names: list[str]) -> list[Host]:
         raise UserError(f"--fleet ssh: no hosts; list some in {listed} (docs/hosts.md), or name them: --fleet ssh:NAME")
     made = []
     for one in chosen:
-        carrier = Secure(Remote(one.name, one.address), one.folder)
+        carrier = Secure(Remote(one.name, one.address), one.folder, one.disk)
         made.append(Host(one.name, carrier, one.builds, one.boots, one.architectures))
     return made
 

@@ -72,7 +72,7 @@ class Cluster:
     client: Client
     name: str
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _sent: dict[str, Future] = field(default_factory=dict)
+    _sent: dict[str, Future[Any]] = field(default_factory=dict)
 
     def send(self, path: Path, digest: str) -> None:
         """See `Carrier.send`: the cluster has it now, and its workers fetch it from each other."""
@@ -110,7 +110,7 @@ class Cluster:
         target.write_bytes(content[: request.most + 1])
         return line, target
 
-    def _wait(self, future: Future, order: Order, kind: str) -> None:
+    def _wait(self, future: Future[Any], order: Order, kind: str) -> None:
         began, told = time.monotonic(), False
         while not future.done():
             if order.cancelled:

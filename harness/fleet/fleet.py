@@ -84,9 +84,7 @@ class Fleet:
         """How many builds it can do at a time."""
         return max(1, sum(host.builds for host in self.hosts))
 
-    def do(
-        self, work: Work, take: Callable[[Reply], T], prefer: Sequence[str] = (), apart: Sequence[str] = ()
-    ) -> T:
+    def do(self, work: Work, take: Callable[[Reply], T], prefer: Sequence[str] = (), apart: Sequence[str] = ()) -> T:
         """Have a job done.
 
         Args:

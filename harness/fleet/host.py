@@ -190,4 +190,3 @@ class Lines:
             self.beside = True
         elif line.strip():
             self.other = line.strip()[:300]
-

@@ -25,6 +25,8 @@ from harness.model import Boot, Kernel, Scenario, Trial
 from harness.process import passed
 from harness.turns import Turns
 
+SYSTEM = ("/usr/", "/bin/", "/sbin/", "/etc/")
+
 
 @dataclass
 class FleetLab:
@@ -76,7 +78,11 @@ class FleetLab:
         for number, word in enumerate(words):
             path = Path(word.rpartition("=")[2])
             # A program of the system is on each host; where it is, is the host's business.
-            if path.is_absolute() and path.is_file() and not str(path).startswith(("/usr/", "/bin/", "/sbin/", "/etc/")):
+            if (
+                path.is_absolute()
+                and path.is_file()
+                and not str(path).startswith(("/usr/", "/bin/", "/sbin/", "/etc/"))
+            ):
                 digest = digest_of(path)
                 self._files[digest] = path
                 files.append((number, digest, path.name))
@@ -169,7 +175,7 @@ class FleetLab:
         )
         work = self._work(job, f"trying {kernel.signature[:12]}", build)
         prefer = self._built_on.get(build.id, []) if build else []
-        return self.fleet.do(work, lambda reply: replies.trial(reply, job, boot.folder, variant), prefer)
+        return self.fleet.do(work, lambda reply: replies.trial(reply, boot.folder, variant), prefer)
 
     def _work(self, job: BuildJob | TrialJob, name: str, build: BuildJob | None) -> Work:
         return Work(job, name, self._files.__getitem__, self._packer(build))

@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.console import Crash, Follower
 from harness.errors import InfrastructureError
-from harness.fleet.request import BuildJob, Job, TrialJob
+from harness.fleet.request import BuildJob, Job
 from harness.fleet.store import digest_of
 from harness.fleet.worker import KERNEL_FILES, SCHEMA, TRIAL_FILES
 from harness.model import Outcome, Trial
@@ -140,7 +140,7 @@ def _short(error: Exception) -> str:
     return text if len(text) < 200 else f"{text[:200]}..."
 
 
-def _expect(true: bool, what: str, got: object) -> None:  # noqa: FBT001  an assertion
+def _expect(true: bool, what: str, got: object) -> None:
     if not true:
         raise ValueError(f"expected {what}, got {str(got)[:80]!r}")
 
@@ -174,7 +174,7 @@ def _check_kernel(data: Mapping[str, Any], job: Job) -> None:
         _expect(data["files"]["bzImage"] == data["signature"], "an image of that signature", data["signature"])
 
 
-def _check_trial(data: Mapping[str, Any], job: Job) -> None:
+def _check_trial(data: Mapping[str, Any], _job: Job) -> None:
     trial = data["trial"]
     _expect(trial["outcome"] in {*Outcome} - {Outcome.BUILD_FAILED, Outcome.INFRASTRUCTURE}, "an outcome", trial)
     _expect(isinstance(trial["reason"], str) and "\n" not in trial["reason"], "a reason on one line", trial["reason"])
@@ -201,7 +201,7 @@ def _check_error(data: Mapping[str, Any], _job: Job) -> None:
     _expect(isinstance(data["reason"], str) and bool(data["reason"]), "a reason", data.get("reason"))
 
 
-def trial(reply: Reply, job: TrialJob, folder: Path, variant: str) -> Trial:
+def trial(reply: Reply, folder: Path, variant: str) -> Trial:
     """The trial of a reply, its files in a folder.
 
     Raises:
@@ -237,4 +237,3 @@ def wrong_clock(reply: Reply, began: float, ended: float) -> float | None:
         return None
     off = first - began if first < began else max(0.0, last - ended)
     return off if abs(off) > SKEW else None
-

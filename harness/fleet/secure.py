@@ -27,10 +27,12 @@ class Secure:
     Args:
         remote: the host.
         folder: what its workers keep, as a path there; `~` is the user's home.
+        disk: MiB that its images and sources may take.
     """
 
     remote: Remote
-    folder: str = "~/.cache/regress/host"
+    folder: str
+    disk: int
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _python: str | None = None
     _sent: set[str] = field(default_factory=set)
@@ -51,6 +53,15 @@ class Secure:
                 self._python = self._prepared("check")
             return self._python
 
+    def program(self, *words: str) -> list[str]:
+        """The command that runs this program's command line there."""
+        start = "import sys; sys.path.insert(0, sys.argv.pop(1)); import harness.cli; sys.exit(harness.cli.main())"
+        python = self.ready()
+        return [
+            *("env", f"XDG_CACHE_HOME={self.folder}", python, "-I", "-c", start),
+            *(f"{self.folder}/programs/{program().digest}", *words),
+        ]
+
     def set_up(self, *, install: bool) -> None:
         """Make the Python environment there.
 
@@ -63,7 +74,7 @@ class Secure:
         self._prepared("install" if install else "setup")
 
     def _prepared(self, how: str) -> str:
-        code, home = program(), self.remote.run('cd && pwd -P').stdout.strip()
+        code, home = program(), self.remote.run("cd && pwd -P").stdout.strip()
         self.folder = self.folder.replace("~", home, 1) if self.folder.startswith("~") else self.folder
         with tempfile.TemporaryDirectory() as name:
             archive, wanted = Path(name, "program.tar.gz"), Path(name, "requirements.txt")
@@ -92,7 +103,7 @@ class Secure:
         lines = Lines(order.tell)
         try:
             python = self.ready()
-            argv = [python, "-I", "-c", START, f"{self.folder}/programs/{request.program}", self.folder]
+            argv = [python, "-I", "-c", START, f"{self.folder}/programs/{request.program}", self.folder, str(self.disk)]
             self.remote.run(
                 shlex.join(argv),
                 timeout=order.timeout,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -16,6 +17,10 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+MOST = 20 << 30
+"""Bytes that stored files take, unless something else is said."""
+
+
 @dataclass(frozen=True)
 class Store:
     """A folder of files named by their SHA-256.
@@ -26,7 +31,7 @@ class Store:
     """
 
     folder: Path
-    most: int = 20 << 30
+    most: int = MOST
 
     def path(self, digest: str) -> Path | None:
         """The file, which now counts as used; None if it is not here, or damaged in its size."""
@@ -61,14 +66,27 @@ class Store:
             new.replace(self.folder / found)
         finally:
             new.unlink(missing_ok=True)
-        self._prune(keep=found)
         return found
 
-    def _prune(self, keep: str) -> None:
-        files = sorted((path for path in self.folder.glob("[0-9a-f]*")), key=lambda path: path.stat().st_mtime)
-        whole = sum(path.stat().st_size for path in files)
-        for path in files:
-            if whole <= self.most or path.name == keep:
-                return
-            whole -= path.stat().st_size
+    def prune(self) -> None:
+        """Remove what was not used for longest, until the rest takes no more than it may."""
+        prune(self.folder, self.most)
+
+
+def prune(folder: Path, most: int) -> None:
+    """Remove files and folders in a folder, those that are oldest first, until the rest takes at most so many bytes."""
+    found = []
+    for path in folder.glob("[!.]*"):
+        # Others may remove them too.
+        with contextlib.suppress(OSError):
+            parts = [path, *path.rglob("*")] if path.is_dir() else [path]
+            found.append((path.stat().st_mtime, path, sum(part.stat().st_size for part in parts)))
+    whole = sum(size for _, _, size in found)
+    for _, path, size in sorted(found):
+        if whole <= most:
+            return
+        whole -= size
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink(missing_ok=True)

@@ -1,10 +1,10 @@
 """Carries out one request on the machine that it runs on; what is told of it is data, and checked by the controller.
 
-    python -m harness.fleet.worker FOLDER <REQUEST >LINES
+    python -m harness.fleet.worker FOLDER [MIB] <REQUEST >LINES
 
-`FOLDER` holds all that a worker keeps: sources, objects, kernels, blobs.  Lines on standard output are `tell TEXT`
-while it works, and at the end `reply JSON`, in as many lines as it takes; files that come back are in an archive, in the reply if it is
-small, else (a line `files`) in `FOLDER/out/JOB.tar.gz`.
+`FOLDER` holds all that a worker keeps: sources, objects, kernels and blobs; the last two may take `MIB` each.  Lines on
+standard output are `tell TEXT` while it works, and at the end `reply JSON`, in as many lines as it takes.  Files that
+come back are in an archive: in the reply if it is small, else (a line `files`) in `FOLDER/out/JOB.tar.gz`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from harness.errors import FULL, BuildError, InfrastructureError, KernelError, R
 from harness.fleet.program import program
 from harness.fleet.request import BuildJob, Command, Request, Source, TrialJob
 from harness.fleet.sources import Sources
-from harness.fleet.store import Store, digest_of
+from harness.fleet.store import MOST, Store, digest_of, prune
 from harness.git import Commit
 from harness.kernel.build import KernelBuilder
 from harness.kernel.command import CommandBuilder
@@ -86,11 +86,12 @@ class Worker:
     Args:
         folder: all that it keeps.
         tell: is told what it does.
+        most: bytes that files and kernels may take each.
     """
 
-    def __init__(self, folder: Path, tell: Tell) -> None:
-        self.folder, self.tell = folder, tell
-        self.store, self.sources = Store(folder / "blobs"), Sources(folder)
+    def __init__(self, folder: Path, tell: Tell, most: int = MOST) -> None:
+        self.folder, self.tell, self.most = folder, tell, most
+        self.store, self.sources = Store(folder / "blobs", most), Sources(folder)
 
     def reply(self, request: Request, archive: Path) -> dict[str, Any]:
         """Carry out a request.
@@ -125,6 +126,8 @@ class Worker:
             with contextlib.suppress(OSError):
                 if time.time() - left.stat().st_mtime > LEFT:
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
+        self.store.prune()
+        prune(self.folder / "kernels", self.most)
         if shutil.disk_usage(place).free < ROOM:
             raise InfrastructureError(f"{place}: {FULL}")
         return place
@@ -237,9 +240,7 @@ def _quoted(word: str) -> str:
 
 
 def _timed(kernel: Kernel, seconds: float) -> Kernel:
-    return Kernel(
-        kernel.folder, kernel.image, kernel.arch, kernel.signature, kernel.compiler, True, round(seconds, 2)
-    )
+    return Kernel(kernel.folder, kernel.image, kernel.arch, kernel.signature, kernel.compiler, True, round(seconds, 2))
 
 
 def _kind(error: RegressError) -> str:
@@ -282,7 +283,7 @@ def source_of(commit: Commit, form: str, place: str) -> Source:
 
 def main() -> int:
     """Carry out the request on standard input; the archive goes to `FOLDER/out/JOB.tar.gz`."""
-    folder = Path(sys.argv[1]).expanduser()
+    folder, most = Path(sys.argv[1]).expanduser(), int(sys.argv[2]) << 20 if len(sys.argv) > 2 else MOST
     request = Request.from_bytes(sys.stdin.buffer.read())
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
     # What a library prints must not be taken for ours.
@@ -292,7 +293,7 @@ def main() -> int:
         print(f"tell {text}".replace("\n", " "), file=channel, flush=True)
 
     archive = folder / "out" / f"{request.job.id}.tar.gz"
-    reply = Worker(folder, tell).reply(request, archive)
+    reply = Worker(folder, tell, most).reply(request, archive)
     for line in lines(reply, archive):
         print(line, file=channel)
     channel.flush()

@@ -122,9 +122,11 @@ class Search(Protocol):
             built: the commits that have a finished image, whose next trial costs a boot and no build.
         """
 
-    def ahead(
-        self, evidence: Mapping[str, Evidence], built: Set[str], flying: Mapping[str, int]
-    ) -> Probe | None:
+
+class Wide(Search, Protocol):
+    """A search that can have several commits in hand."""
+
+    def ahead(self, evidence: Mapping[str, Evidence], built: Set[str], flying: Mapping[str, int]) -> Probe | None:
         """What to try beside what is being tried, given that it has yet to decide.
 
         Args:

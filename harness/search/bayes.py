@@ -69,10 +69,8 @@ class Bayes:
             return Probe(again, 1, 0) if again else decision
         return decision
 
-    def ahead(
-        self, evidence: Mapping[str, Evidence], built: Set[str], flying: Mapping[str, int]
-    ) -> Probe | None:
-        """See `harness.search.Search.ahead`: as if what is being tried had shown what it most likely will."""
+    def ahead(self, evidence: Mapping[str, Evidence], built: Set[str], flying: Mapping[str, int]) -> Probe | None:
+        """See `harness.search.Wide.ahead`: as if what is being tried had shown what it most likely will."""
         supposed = dict(evidence)
         belief = posterior(self.history, self._graph, evidence)
         for sha, runs in flying.items():
@@ -96,7 +94,7 @@ class Bayes:
         return sum(mass * (1 - stays_quiet(belief.bad, against, runs)) for mass, against in under)
 
     def moot(self, evidence: Mapping[str, Evidence], sha: str) -> bool:  # noqa: ARG002
-        """See `harness.search.Search.moot`: a trial that was begun counts, or crashes would seem too frequent."""
+        """See `harness.search.Wide.moot`: a trial that was begun counts, or crashes would seem too frequent."""
         return False
 
     def _ends(self, evidence: Mapping[str, Evidence]) -> Decision | None:

@@ -39,10 +39,8 @@ class Halving:
         """See `harness.search.Search.decide`; `built` makes no difference."""
         return self._ends(evidence) or self._between(evidence)
 
-    def ahead(
-        self, evidence: Mapping[str, Evidence], built: Set[str], flying: Mapping[str, int]
-    ) -> Probe | None:
-        """See `harness.search.Search.ahead`: the ends first, then the middle of the largest part.
+    def ahead(self, evidence: Mapping[str, Evidence], built: Set[str], flying: Mapping[str, int]) -> Probe | None:
+        """See `harness.search.Wide.ahead`: the ends first, then the middle of the largest part.
 
         What is being tried divides the candidates into parts, whatever it will show; k commits at a time so narrow
         them to a part in k + 1.  The ends are taken to be as they should be meanwhile.
@@ -70,7 +68,7 @@ class Halving:
         return None
 
     def moot(self, evidence: Mapping[str, Evidence], sha: str) -> bool:
-        """See `harness.search.Search.moot`: all or none of the candidates are in it, and it is none itself."""
+        """See `harness.search.Wide.moot`: all or none of the candidates are in it, and it is none itself."""
         place = self._graph.place.get(sha)
         if place is None or sha == self.history.new:
             return False

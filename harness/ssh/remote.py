@@ -90,6 +90,7 @@ class Remote:
         stdin: bytes = b"",
         on_line: Callable[[str], None] | None = None,
         check: bool = True,
+        stop: Callable[[], bool] = lambda: False,
     ) -> Completed:
         """Run a command to its end; whatever happens, no process that it started is left there.
 
@@ -103,10 +104,11 @@ class Remote:
             on_line: called with each line, both streams together, as it comes; the result then has the last
                 4 KiB as its `stdout`.
             check: raise if the exit status is not 0.
+            stop: asked now and then whether to end it.
 
         Raises:
             ProgramFailed: the exit status is not 0 and `check` is set.
-            TimedOut: it did not end in time.
+            TimedOut: it did not end in time, or was stopped.
             LinkBroke: the connection broke, so that nobody knows whether it was done.  It is not tried again.
             Unreachable: there is no connection; nothing was done.
             InfrastructureError: it prints more than `MOST` bytes.
@@ -120,7 +122,7 @@ class Remote:
             far = [FAR.read_text(encoding="utf-8"), "regress", str(len(stdin)), f"{SILENCE:g}", secrets.token_hex(16)]
             try:
                 channel.exec_command(f"exec sh -c {shlex.join([*far, merged + line])}")
-                status = self._talk(channel, line, timeout, stdin, out, err)
+                status = self._talk(channel, line, timeout, stdin, out, err, stop)
             except (paramiko.SSHException, EOFError, OSError) as error:
                 raise LinkBroke(f"{self.name}: the link broke during: {line}: {error}") from error
         finally:
@@ -146,7 +148,14 @@ class Remote:
         raise AssertionError("unreachable")
 
     def _talk(
-        self, channel: paramiko.Channel, line: str, timeout: float | None, stdin: bytes, out: _Kept, err: _Kept
+        self,
+        channel: paramiko.Channel,
+        line: str,
+        timeout: float | None,
+        stdin: bytes,
+        out: _Kept,
+        err: _Kept,
+        stop: Callable[[], bool],
     ) -> int:
         """Feed a command, keep it alive and collect its output; returns its exit status."""
         began, beat, sent = time.monotonic(), time.monotonic(), 0
@@ -162,6 +171,8 @@ class Remote:
             now = time.monotonic()
             if timeout is not None and now - began > timeout:
                 raise TimedOut(f"{self.name}: {line} did not end within {timeout:g} s")
+            if stop():
+                raise TimedOut(f"{self.name}: {line} was stopped")
             if out.size + err.size > MOST and out.on_line is None:
                 raise InfrastructureError(f"{self.name}: {line} printed more than {MOST >> 20} MiB")
             if sent < len(stdin) and channel.send_ready():

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,7 @@ def test_when_all_fail_each_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_host_is_set_aside_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleets, "ASIDE", 0.3)
-    recovering = Played([HostFault("a", "busy")] * 3 + [kernel(JOB)])
+    recovering = Played([*[HostFault("a", "busy")] * 3, kernel(JOB)])
     with a_fleet(a=recovering) as fleet:
         assert done(fleet).host == "a"
         assert recovering.calls == 4
@@ -170,7 +171,7 @@ def test_tasks_take_turns() -> None:
                 time.sleep(0.001)
         return number
 
-    assert list(in_order(turns, [lambda n=n: task(n) for n in range(8)], 4)) == list(range(8))
+    assert list(in_order(turns, [partial(task, number) for number in range(8)], 4)) == list(range(8))
     assert len(order) == 24
 
 

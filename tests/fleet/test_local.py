@@ -58,7 +58,7 @@ def test_merges_and_a_fix(repo: Repo, lab: Lab) -> None:
 def test_an_intermittent_crash(repo: Repo, lab: Lab) -> None:
     # Bad commits crash every other time, whoever tries them.
     mark = lab.top / "count"
-    flaky = f'flock {mark} sh -c \'echo x >>{mark}\'\nif [ $(($(wc -l <{mark}) % 2)) = 0 ]; then\n{BAD}exit 1\nfi\n{GOOD}'
+    flaky = f"flock {mark} sh -c 'echo x >>{mark}'\nif [ $(($(wc -l <{mark}) % 2)) = 0 ]; then\n{BAD}exit 1\nfi\n{GOOD}"
     states = [repo.commit({"build.sh": "true\n", "console.sh": GOOD}) for _ in range(6)]
     states += [repo.commit({"build.sh": "true\n", "console.sh": flaky}) for _ in range(6)]
     told = lab.bisect(repo, *ends(states), "--runs", "auto", *FLEET)
@@ -66,7 +66,9 @@ def test_an_intermittent_crash(repo: Repo, lab: Lab) -> None:
     assert told["culprit"] == states[6] or told["status"] == "inconclusive"
 
 
-def test_run_gives_the_same_table(repo: Repo, lab: Lab, regress: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+def test_run_gives_the_same_table(
+    repo: Repo, lab: Lab, regress: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
     good, bad = repo.line("good bad")
     words = [*lab.argv(repo, "--good", good, "--bad", bad, "--runs", "3", command="run")[1:]]
     alone, widely = regress(*words), regress(*words, *FLEET)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tarfile
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.console import find_crashes
 from harness.fleet import reply as replies
 from harness.fleet.reply import HostFault
 from harness.fleet.request import BuildJob, Command, Request, Source, TrialJob
@@ -41,8 +43,6 @@ def sent(tmp_path: Path) -> Callable[..., tuple[str, Path]]:
     """Makes a right reply to a trial, and changes it."""
 
     def make(files: dict[str, bytes] | None = None, /, **changes: Any) -> tuple[str, Path]:
-        import hashlib
-
         whole = {"console.log": CONSOLE} if files is None else files
         raw = packed(whole)
         archive = tmp_path / "sent.tar.gz"
@@ -64,7 +64,7 @@ def sent(tmp_path: Path) -> Callable[..., tuple[str, Path]]:
 
 def test_a_right_reply_is_a_trial(sent: Callable[..., tuple[str, Path]], tmp_path: Path) -> None:
     line, archive = sent()
-    trial = replies.trial(replies.parse(line, TRIAL, "a", tmp_path, archive), TRIAL, tmp_path, "v")
+    trial = replies.trial(replies.parse(line, TRIAL, "a", tmp_path, archive), tmp_path, "v")
     assert (trial.outcome, trial.host, trial.variant) == (Outcome.PASSED, "a", "v")
     assert (tmp_path / "console.log").read_bytes() == CONSOLE
 
@@ -95,34 +95,30 @@ def test_a_wrong_reply_is_a_fault_of_the_host(
 ) -> None:
     line, archive = sent(**changes)
     with pytest.raises(HostFault, match=why):
-        replies.trial(replies.parse(line, TRIAL, "a", tmp_path, archive), TRIAL, tmp_path, "")
+        replies.trial(replies.parse(line, TRIAL, "a", tmp_path, archive), tmp_path, "")
 
 
 def test_a_crash_has_to_be_on_the_console(sent: Callable[..., tuple[str, Path]], tmp_path: Path) -> None:
-    from harness.console import find_crashes
-
     (crash,) = find_crashes(BAD.replace("echo '", "").replace("'\n", "\n").encode())
     told = {"outcome": "crashed", "reason": "it crashed", "crash": crash.to_json()}
     line, archive = sent(trial=told)
     with pytest.raises(HostFault, match="its console does not show"):
-        replies.trial(replies.parse(line, TRIAL, "a", tmp_path, archive), TRIAL, tmp_path, "")
+        replies.trial(replies.parse(line, TRIAL, "a", tmp_path, archive), tmp_path, "")
     line, archive = sent({"console.log": BAD.replace("echo '", "").replace("'\n", "\n").encode()}, trial=told)
-    assert replies.trial(replies.parse(line, TRIAL, "a", tmp_path, archive), TRIAL, tmp_path, "").crash == crash
+    assert replies.trial(replies.parse(line, TRIAL, "a", tmp_path, archive), tmp_path, "").crash == crash
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE])
 def test_only_plain_files_come_out_of_an_archive(
     sent: Callable[..., tuple[str, Path]], tmp_path: Path, kind: bytes
 ) -> None:
-    import hashlib
-
     line, archive = sent()
     raw = packed({"console.log": CONSOLE}, kind)
     archive.write_bytes(raw)
     data = {**json.loads(line), "archive": {"sha256": hashlib.sha256(raw).hexdigest(), "size": len(raw)}}
     reply = replies.parse(json.dumps(data), TRIAL, "a", tmp_path, archive)
     with pytest.raises(HostFault):
-        replies.trial(reply, TRIAL, tmp_path, "")
+        replies.trial(reply, tmp_path, "")
     assert not (tmp_path / "console.log").is_symlink()
 
 
@@ -140,7 +136,7 @@ def test_garbage_is_never_believed(sent: Callable[..., tuple[str, Path]], tmp_pa
         at = data.draw(st.integers(0, len(raw) - 1))
         archive.write_bytes(raw[:at] + data.draw(st.binary(max_size=3)) + raw[at + 1 :])
     try:
-        trial = replies.trial(replies.parse(line, TRIAL, "a", tmp_path, archive), TRIAL, tmp_path, "")
+        trial = replies.trial(replies.parse(line, TRIAL, "a", tmp_path, archive), tmp_path, "")
     except HostFault:
         return
     # What got through is a trial of this very job, with the console that was sent.

@@ -138,7 +138,7 @@ def of(events: Iterable[Event], folder: Path) -> Data:
     kind = head.get("kind", "run")
     last = next(event for event in reversed(told) if event.kind in ("start", "resume", "end"))
     end: Data = dict(last.data) if last.kind == "end" else {"status": assessment.RUNNING, "reason": "it has not ended"}
-    status, reason = end.pop("status"), end.pop("reason")
+    status, reason, hosts = end.pop("status"), end.pop("reason"), end.pop("hosts", None)
     parts = {"bisect": _bisection, "try": _table, "nightly": _night}.get(kind, _run)(told, end)
     known = {"scenario": head["scenario"], **{name: head.get(name) for name in ("title", "name", "tree", "arch")}}
     known |= {
@@ -157,6 +157,7 @@ def of(events: Iterable[Event], folder: Path) -> Data:
         **({"plan": _plan(told)} if kind == "bisect" else {}),
         "command": head.get("command", []),
         **({} if kind == "bisect" else parts),
+        **({"hosts": hosts} if hosts else {}),
         "folder": str(folder),
     }
     return {**document, "well": assessment.of(document)}

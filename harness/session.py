@@ -56,6 +56,7 @@ class Session:
         tell: called with the document when everything is closed.
         note: called with other errors.
         keep: writes the other files of the folder; may fail on a full disk.
+        hosts: what the hosts of a fleet did.
     """
 
     run: Run
@@ -63,6 +64,7 @@ class Session:
     tell: Callable[[dict[str, Any]], None]
     note: Callable[[str], None]
     keep: Callable[[dict[str, Any], Path], None] = lambda _document, _folder: None
+    hosts: Callable[[], list[dict[str, Any]]] = list
 
     def conduct(self, loop: Loop) -> dict[str, Any]:
         """Run a loop; however it ends, the results are stored and reported.
@@ -88,7 +90,8 @@ class Session:
             if fault is not None:
                 end = _stopped(loop, fault)
             try:
-                self.run.close(end.status, end.reason, end.findings)
+                hosts = self.hosts()
+                self.run.close(end.status, end.reason, {**end.findings, **({"hosts": hosts} if hosts else {})})
             except (RegressError, OSError) as error:
                 unwritten = error
             told = document.of(self.run.events, self.run.folder)

@@ -110,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
         else:
             journal.reopen()
         loop = Search(runner, tree, plan, journal, view)
-        session = Session(journal, interrupts, tell, view.note, loop.keep)
+        session = Session(journal, interrupts, tell, view.note, loop.keep, environ.hosts)
         return assessment.exit_status(session.conduct(loop))
 
 

@@ -44,7 +44,7 @@ def conduct(
     tree, subjects = _subjects(environ, options)
     with environ.runner(tree) as runner:
         run = environ.begin(tree, kind, interrupts)
-        session = Session(run, interrupts, tell, environ.talk.note)
+        session = Session(run, interrupts, tell, environ.talk.note, hosts=environ.hosts)
         return session.conduct(Commits(environ, runner, run, subjects, options.runs, aside=options.json))
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness import catalog, paths, prerequisites, record
 from harness.cli import consent
@@ -159,6 +160,10 @@ class Environment:
             else:
                 builder = KernelBuilder(on, self.arch, fragments, paths.cache(), self.talk, self.scenario.kernels)
             yield Runner(self.scenario, builder, self._machine(), guest, self.arch, self.talk, fix_up)
+
+    def hosts(self) -> list[dict[str, Any]]:
+        """What each host of the fleet did, as JSON data."""
+        return self.fleet.summary() if self.fleet is not None else []
 
     def _root(self) -> Path:
         """Where the guest's programs come from.  Made before any build, as it may be unavailable."""

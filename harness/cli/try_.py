@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
         rows = [Row(None, base), *(Row(change, patches.apply(own, base, change)) for change in changes)]
         tried = [(one.scenario, _role(one.scenario, first, tree, base), one.runner(tree)) for one in environments]
         journal = first.begin(tree, "try", interrupts)
-        session = Session(journal, interrupts, tell, talk.note, keep)
+        session = Session(journal, interrupts, tell, talk.note, keep, first.hosts)
         loop = Table(first, journal, base, rows, tried, options.patches, options.runs, aside=options.json)
         return assessment.exit_status(session.conduct(loop))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.assessment import Document
+from harness.reports import hosts
 from harness.reports.summary import short
 
 _CHECKS = {
@@ -49,6 +50,7 @@ def render(document: Document) -> str:
         lines.append(f"  candidate {sha[:12]}  {subject}  ({why})")
     if (more := len(document["candidates"]) - 20) > 0:
         lines.append(f"  and {more} more candidates (result.json)")
+    lines += [f"  {line}" for line in hosts.lines(document)]
     lines.append(f"{document['builds']} builds, {document['boots']} boots   all of it: {document['folder']}/")
     return "\n".join(lines)
 

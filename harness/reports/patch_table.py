@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.assessment import Document
+from harness.reports import hosts
 from harness.thread.message import printable
 
 _WORDS = {"good": "passed", "bad": "REPRODUCED", "skip": "cannot tell"}
@@ -96,4 +97,5 @@ def conclusion(document: Document) -> str:
         "interrupted": f"Interrupted: {reason}.",
         "running": f"Not finished, or killed: {reason}.",
     }.get(document["status"], f"{reason[:1].upper()}{reason[1:]}.")
-    return f"{render(document)}\n{said}   consoles, patches, JUnit: {document['folder']}/"
+    last = f"{said}   consoles, patches, JUnit: {document['folder']}/"
+    return "\n".join([render(document), *hosts.lines(document), last])

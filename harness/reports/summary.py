@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness import assessment
 from harness.assessment import Document
+from harness.reports import hosts
 
 _SAID = {
     "shows": "The regression shows.",
@@ -57,4 +58,4 @@ def conclusion(document: Document) -> str:
     said = _SAID[document["status"]].format(document["reason"])
     if document["status"] == "shows" and not assessment.of(document):
         said = f"The regression shows: {document['reason']}."  # on a commit that was named by hand
-    return f"{said}   console, config, JUnit: {document['folder']}/"
+    return "\n".join([*hosts.lines(document), f"{said}   console, config, JUnit: {document['folder']}/"])

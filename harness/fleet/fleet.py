@@ -65,6 +65,7 @@ class Fleet:
     def __init__(self, hosts: Sequence[Host], turns: Turns, progress: Progress) -> None:
         self.hosts, self.turns, self.progress = tuple(hosts), turns, progress
         self._changed = threading.Condition()
+        self._told_until = 0.0
         self._doing: dict[int, tuple[str, str]] = {}
 
     def __enter__(self) -> Fleet:
@@ -139,7 +140,7 @@ class Fleet:
 
     def _take(self, work: Work, able: Sequence[Host], prefer: Sequence[str], apart: Sequence[str]) -> Host:
         """Wait for a host, and take a place on it."""
-        cancelled, noted = cancel(), False
+        cancelled = cancel()
         kind = "build" if isinstance(work.job, BuildJob) else "boot"
         with self._changed:
             while True:
@@ -153,10 +154,10 @@ class Fleet:
                     host = min(free, key=lambda one: (one.name not in prefer, one.strikes, sum(one.busy.values())))
                     host.busy[kind] += 1
                     return host
-                if not noted and all(time.monotonic() < host.aside_until for host in usable):
-                    noted = True
-                    wait = min(host.aside_until for host in usable) - time.monotonic()
-                    self.progress.note(f"every host has failed; trying again in {wait:.0f} s")
+                until = min(host.aside_until for host in usable)
+                if until > max(time.monotonic(), self._told_until):
+                    self._told_until = until
+                    self.progress.note(f"every host has failed; trying again in {until - time.monotonic():.0f} s")
                 self._changed.wait(0.1)
 
     def _on(self, host: Host, work: Work, folder: Path) -> Reply:

@@ -21,6 +21,9 @@ from harness.turns import Cancel, Cancelled
 TRIES = 4
 """How often a worker may say that it lacks something."""
 
+SMALL = 256 << 10
+"""Bytes of a file that goes with the request itself."""
+
 BUILD_TIME, TRIAL_TIME = 3 * 3600.0, 3600.0
 """Seconds that a host has for a build and, on top of its own limits, for a trial."""
 
@@ -147,22 +150,29 @@ def carry_out(carrier: Carrier, name: str, order: Order) -> Reply:
             if off := replies.wrong_clock(reply, began, time.time()):
                 order.tell(f"its clock is wrong by {off:+.0f} s")
             return reply
-        sent = []
+        sent, small = [], dict[str, bytes]()
+
+        def send(path: Path, digest: str) -> None:
+            if path.stat().st_size <= SMALL:
+                small[digest] = path.read_bytes()
+            else:
+                carrier.send(path, digest)
+                sent.append(digest)
+
         for digest in reply.data["blobs"]:
             if digest in order.job.blobs:
                 order.tell("sending files")
-                carrier.send(order.file(digest), digest)
-                sent.append(digest)
+                send(order.file(digest), digest)
         if reply.data["have"] is not None:
             order.tell("sending sources")
             packed = order.pack(reply.data["have"])
             try:
                 digest = digest_of(packed)
-                carrier.send(packed, digest)
+                send(packed, digest)
             finally:
                 packed.unlink(missing_ok=True)
             request = replace(request, pack=digest)
-            sent.append(digest)
+        request = replace(request, files=small)
     raise HostFault(name, f"it lacked files {TRIES} times in a row that were sent to it: is its disk full?")
 
 

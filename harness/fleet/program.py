@@ -31,11 +31,9 @@ class Program:
 
     Attributes:
         digest: of names and contents.
-        requirements: the packages that it needs, with the versions that are installed here, one a line.
     """
 
     digest: str
-    requirements: str
 
     @property
     def top(self) -> Path:
@@ -67,14 +65,19 @@ def program() -> Program:
     whole = hashlib.sha256()
     for name, path in _files():
         whole.update(f"{name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return Program(whole.hexdigest()[:16], "".join(f"{line}\n" for line in _requirements()))
+    return Program(whole.hexdigest()[:16])
 
 
-def _requirements() -> list[str]:
-    """What `pip install` needs to make the same environment elsewhere: versions as installed here."""
+@functools.cache
+def requirements() -> str:
+    """What `pip install -r` needs to make the same environment elsewhere: versions as they are here.
+
+    Raises:
+        InfrastructureError: this program is neither installed nor run from a clone.
+    """
     lock = _PACKAGE.parent / "requirements.lock"
     if lock.exists():
-        return [line for line in lock.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+        return lock.read_text(encoding="utf-8")
     found: dict[str, str] = {}
     todo = ["regress"]
     try:
@@ -86,4 +89,4 @@ def _requirements() -> list[str]:
                     todo.append(one.name)
     except importlib.metadata.PackageNotFoundError as error:
         raise InfrastructureError(f"{sys.prefix}: {error}: install regress with pip, or run it from a clone") from error
-    return [f"{name}=={version}" for name, version in sorted(found.items())]
+    return "".join(f"{name}=={version}\n" for name, version in sorted(found.items()))

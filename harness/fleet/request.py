@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.console import Expectation
@@ -137,13 +138,15 @@ class Request:
         job: what to do.
         program: the digest of the program that made it; another one refuses it.
         pack: the digest of a pack with the git objects that the worker lacks; None if it lacks none.
+        files: small files that the worker lacks, by digest.
         most: the size in bytes of the files that may come back.
     """
 
     job: Job
     program: str
     pack: str | None = None
-    most: int = field(default=512 << 20)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    most: int = 512 << 20
 
     def to_bytes(self) -> bytes:
         """For the way to a worker, which trusts its controller."""

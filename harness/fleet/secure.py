@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.errors import InfrastructureError, RegressError, Unreachable
 from harness.fleet.host import Lines, Order
-from harness.fleet.program import START, program
+from harness.fleet.program import START, program, requirements
 from harness.fleet.reply import HostFault
 from harness.fleet.request import Request
 from harness.ssh import Remote
@@ -79,7 +79,7 @@ class Secure:
         with tempfile.TemporaryDirectory() as name:
             archive, wanted = Path(name, "program.tar.gz"), Path(name, "requirements.txt")
             code.archive(archive)
-            wanted.write_text(code.requirements, encoding="utf-8")
+            wanted.write_text(requirements(), encoding="utf-8")
             self.remote.put(archive, f"{self.folder}/programs/{code.digest}.tar.gz")
             self.remote.put(wanted, f"{self.folder}/programs/{code.digest}.txt")
         script = SETUP.read_text(encoding="utf-8")

@@ -134,6 +134,9 @@ class Worker:
 
     def _do(self, request: Request, top: Path) -> dict[str, Any]:
         job = request.job
+        for digest, content in request.files.items():
+            (top / "file").write_bytes(content)
+            self.store.add(top / "file", digest)
         os.environ |= dict(job.passed)
         os.environ["REGRESS_PASS_ENV"] = " ".join(name for name, _ in job.passed)
         missing = [digest for digest in job.blobs if self.store.path(digest) is None]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.fleet.program import program
+from harness.fleet.program import requirements
 from tests.support.sshd import Sshd
 
 
@@ -48,7 +48,7 @@ class Hosts:
 
     def set_up(self, name: str) -> None:
         """What `regress hosts setup` does, with the Python environment that the tests run in."""
-        wanted = hashlib.sha256(program().requirements.encode()).hexdigest()[:16]
+        wanted = hashlib.sha256(requirements().encode()).hexdigest()[:16]
         made = self.folder(name) / "environments" / wanted
         (made / "bin").mkdir(parents=True, exist_ok=True)
         python = made / "bin" / "python"

@@ -150,28 +150,21 @@ def carry_out(carrier: Carrier, name: str, order: Order) -> Reply:
             if off := replies.wrong_clock(reply, began, time.time()):
                 order.tell(f"its clock is wrong by {off:+.0f} s")
             return reply
-        sent, small = [], dict[str, bytes]()
-
-        def send(path: Path, digest: str) -> None:
-            if path.stat().st_size <= SMALL:
-                small[digest] = path.read_bytes()
-            else:
-                carrier.send(path, digest)
-                sent.append(digest)
-
-        for digest in reply.data["blobs"]:
-            if digest in order.job.blobs:
-                order.tell("sending files")
-                send(order.file(digest), digest)
-        if reply.data["have"] is not None:
-            order.tell("sending sources")
-            packed = order.pack(reply.data["have"])
-            try:
-                digest = digest_of(packed)
-                send(packed, digest)
-            finally:
+        wanted = {digest: order.file(digest) for digest in reply.data["blobs"] if digest in order.job.blobs}
+        packed: Path | None = None
+        try:
+            if reply.data["have"] is not None:
+                packed = order.pack(reply.data["have"])
+                request = replace(request, pack=digest_of(packed))
+                wanted[request.pack or ""] = packed
+            order.tell("sending sources" if packed else "sending files")
+            small = {digest: path.read_bytes() for digest, path in wanted.items() if path.stat().st_size <= SMALL}
+            sent = [digest for digest in wanted if digest not in small]
+            for digest in sent:
+                carrier.send(wanted[digest], digest)
+        finally:
+            if packed is not None:
                 packed.unlink(missing_ok=True)
-            request = replace(request, pack=digest)
         request = replace(request, files=small)
     raise HostFault(name, f"it lacked files {TRIES} times in a row that were sent to it: is its disk full?")
 

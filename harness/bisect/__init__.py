@@ -161,7 +161,7 @@ class Bisection:
             builds=self.evidence_log.builds(),
             boots=self.evidence_log.boots(),
             checks=checks or {},
-            notes=(*self.range.notes, *(notes or [])),
+            notes=(*self.range.notes, *(notes or []), *self.evidence_log.disagreements()),
             interaction=interaction,
             crash=self.evidence_log.crash(culprit),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ from harness.model import Ignored, Judgement, Outcome, Trial, Verdict
 from harness.record import Built, Run, Tried
 from harness.search import Evidence
 from harness.verdict import judge, telling, weigh
+
+UNLIKELY = 0.05
+"""How probable it may be that hosts differ by chance, where they are told."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,26 @@ class EvidenceLog:
         """Crashes and quiet trials over some commits."""
         seen = [self.weigh(self.of(sha)) for sha in shas]
         return sum(one.bad for one in seen), sum(one.quiet for one in seen)
+
+    def disagreements(self) -> list[str]:
+        """Commits on which one host shows the crash and another does not: with `--runs auto`, if hardly by chance."""
+        found, likely = [], UNLIKELY if self.plan.runs is None else 1.0
+        for sha in self.trials:
+            hosts: dict[str, list[Trial]] = {}
+            for trial in self.of(sha):
+                hosts.setdefault(trial.host, []).append(trial)
+            seen = {host: self.weigh(trials) for host, trials in hosts.items()}
+            bad = {host: one for host, one in seen.items() if one.bad and not one.quiet}
+            quiet = {host: one for host, one in seen.items() if one.quiet and not one.bad}
+            crashes, silences = sum(one.bad for one in bad.values()), sum(one.quiet for one in quiet.values())
+            # By chance, all crashes would be on the one and all quiet trials on the other so often.
+            if crashes and silences and 1 / math.comb(crashes + silences, crashes) <= likely:
+                shows = ", ".join(f"{host} ({one.bad} of {one.bad})" for host, one in bad.items())
+                not_ = ", ".join(f"{host} (0 of {one.quiet})" for host, one in quiet.items())
+                found.append(
+                    f"{sha[:12]} crashes on {shows}, and not on {not_}: the hardware, or an intermittent crash"
+                )
+        return found
 
     def crash(self, sha: str | None) -> Trial | None:
         """A trial that showed the expected crash: of this commit, or else of any."""

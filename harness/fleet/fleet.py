@@ -194,6 +194,10 @@ class Fleet:
             wait = min(ASIDE * 2 ** (host.strikes - STRIKES), LONGEST_ASIDE)
             host.aside_until = time.monotonic() + wait
             self.progress.note(f"{host.name} is set aside for {wait:.0f} s after {host.strikes} failures in a row")
+            if all(one.aside_until > time.monotonic() for one in self.hosts):
+                # It may be the network here: nobody waits for half an hour.
+                for one in self.hosts:
+                    one.aside_until = min(one.aside_until, time.monotonic() + ASIDE)
 
     def strike(self, host: str, reason: str) -> None:
         """Count a failure that came out later, such as a build that another host did without an error."""

@@ -100,12 +100,14 @@ class Secure:
 
     def call(self, request: Request, order: Order, sent: Sequence[str]) -> tuple[str, Path | None]:  # noqa: ARG002
         """See `Carrier.call`."""
-        lines = Lines(order.tell)
+        lines, line = Lines(order.tell), ""
         try:
             python = self.ready()
-            argv = [python, "-I", "-c", START, f"{self.folder}/programs/{request.program}", self.folder, str(self.disk)]
+            line = shlex.join(
+                [python, "-I", "-c", START, f"{self.folder}/programs/{request.program}", self.folder, str(self.disk)]
+            )
             self.remote.run(
-                shlex.join(argv),
+                line,
                 timeout=order.timeout,
                 stdin=request.to_bytes(),
                 on_line=lines.take,
@@ -128,7 +130,8 @@ class Secure:
         except (InfrastructureError, OSError) as error:
             if order.cancelled:
                 raise Cancelled from error
-            raise HostFault(self.name, _said(error, self.name)) from error
+            said = _said(error, self.name)
+            raise HostFault(self.name, said.replace(line, "its worker") if line else said) from error
         return lines.reply, target
 
     def close(self) -> None:

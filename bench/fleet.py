@@ -1,8 +1,8 @@
 """What several machines gain, and what a job costs: `python -m bench.fleet [speed|matrix|overhead|queue]`.
 
 `speed` and `matrix` run the program's own bisection and runner with workers that sleep in place of building and
-booting, beside theory: k commits at a time divide a range into k + 1 parts.  `overhead` measures whole trials that do nothing,
-here, in workers, over a real sshd and a real Dask cluster; `queue` the controller with 10,000 trials waiting.
+booting, beside theory: k commits at a time divide a range into k + 1 parts.  `overhead` measures whole trials that do
+nothing, here, in workers, over a real sshd and a real Dask cluster; `queue` the controller with 10,000 trials waiting.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from harness.files import write_atomically
 from harness.interrupts import Interrupts
 from harness.record import Run
 from harness.reports import json_, junit
+from harness.turns import Cancelled
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def _is_status(fault: BaseException) -> bool:
 
 
 def _stopped(loop: Loop, fault: BaseException) -> End:
-    if isinstance(fault, KeyboardInterrupt):
+    if isinstance(fault, KeyboardInterrupt | Cancelled):
         return loop.stopped(INTERRUPTED, loop.progress)
     if isinstance(fault, BrokenPipeError):
         return loop.stopped(INTERRUPTED, f"standard output was closed {loop.progress}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import copy
+from functools import partial
 from typing import Any
 
 from harness import assessment, catalog
@@ -11,8 +11,11 @@ from harness.cli import commits, fleets
 from harness.cli.environment import Environment
 from harness.cli.progress import Talk
 from harness.errors import UserError
+from harness.fleet.fleet import Fleet
 from harness.interrupts import Interrupts
+from harness.model import Scenario
 from harness.reports import json_, scenario_table, summary
+from harness.turns import in_order
 
 
 def run(options: argparse.Namespace) -> int:
@@ -25,14 +28,17 @@ def run(options: argparse.Namespace) -> int:
         UserError: a scenario is wrong, or none could run.
     """
     documents: list[dict[str, Any]] = []
-    talk, interrupts = Talk(), Interrupts()
+    talk, interrupts, scenarios = Talk(), Interrupts(), catalog.scenarios(options.scenarios)
     try:
         with interrupts.taken(), fleets.opened(options, talk) as fleet:
-            for scenario in catalog.scenarios(options.scenarios):
-                one = copy.copy(options)
-                one.scenario = scenario.id
-                _run(Environment.of(one, talk, fleet), one, interrupts, documents)
+            tasks = (partial(_run, one, options, talk, fleet, interrupts, documents) for one in scenarios)
+            # Over a fleet side by side, so that no host waits for the last trial of a scenario.
+            done = in_order(fleet.turns, tasks, fleet.boots) if fleet is not None else (task() for task in tasks)
+            for _ in done:
+                pass
     finally:
+        order = [one.id for one in scenarios]
+        documents.sort(key=lambda document: order.index(document["scenario"]))
         _tell(talk, documents, json_wanted=options.json)
     tried = [document for document in documents if document["status"] is not None]
     if not tried:
@@ -41,17 +47,25 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(
-    environ: Environment, options: argparse.Namespace, interrupts: Interrupts, documents: list[dict[str, Any]]
+    scenario: Scenario,
+    options: argparse.Namespace,
+    talk: Talk,
+    fleet: Fleet | None,
+    interrupts: Interrupts,
+    documents: list[dict[str, Any]],
 ) -> None:
+    one = argparse.Namespace(**{**vars(options), "scenario": scenario.id})
+    environ = Environment.of(one, talk, fleet)
+
     def tell(document: dict[str, Any]) -> None:
         documents.append(document)
-        environ.talk.say(summary.conclusion(document), aside=options.json)
+        talk.say(summary.conclusion(document), aside=options.json)
 
     try:
-        commits.conduct(environ, options, interrupts, tell)
+        commits.conduct(environ, one, interrupts, tell)
     except UserError as error:
-        environ.talk.note(f"{environ.scenario.id} is skipped: {error}")
-        documents.append({"scenario": environ.scenario.id, "status": None, "well": None, "reason": str(error)})
+        talk.note(f"{scenario.id} is skipped: {error}")
+        documents.append({"scenario": scenario.id, "status": None, "well": None, "reason": str(error)})
 
 
 def _tell(talk: Talk, documents: list[dict[str, Any]], *, json_wanted: bool) -> None:

@@ -51,7 +51,7 @@ def test_both_hosts_work_and_name_the_commit(repo: Repo, lab: Lab, two: Hosts) -
     assert told["culprit"] == shas[7], told.err
     assert set(told_hosts(told)) == {"alpha", "beta"}
     assert all(told_hosts(told).values())
-    assert not processes(str(two.top / "alpha" / "kept"))
+    assert not processes(str(two.folder("alpha")))
 
 
 def test_hosts_tells_what_is_wrong(two: Hosts, regress: Regress) -> None:

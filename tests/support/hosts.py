@@ -22,15 +22,17 @@ class Hosts:
         top: its files.
         servers: by name.
         config: a folder for `XDG_CONFIG_HOME`.
+        kept: a folder in which each host has its own.
     """
 
     top: Path
     servers: dict[str, Sshd]
     config: Path
+    kept: Path
 
     def folder(self, name: str) -> Path:
         """What the workers of a host keep."""
-        return self.top / name / "kept"
+        return self.kept / name
 
     def write(self, **more: str) -> None:
         """Write the configuration; by host, further keys."""
@@ -58,9 +60,14 @@ class Hosts:
 
 
 @contextlib.contextmanager
-def hosts(top: Path, *names: str) -> Iterator[Hosts]:
-    """Hosts that are up and set up; they end with the block."""
-    made = Hosts(top, {name: Sshd.new(top / name, "MaxSessions 50") for name in names}, top / "config")
+def hosts(top: Path, *names: str, kept: Path | None = None) -> Iterator[Hosts]:
+    """Hosts that are up and set up; they end with the block.
+
+    Args:
+        kept: what they keep; by default it goes with the test.
+    """
+    servers = {name: Sshd.new(top / name, "MaxSessions 50") for name in names}
+    made = Hosts(top, servers, top / "config", kept or top / "kept")
     try:
         for name, one in made.servers.items():
             one.start()

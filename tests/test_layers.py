@@ -15,7 +15,7 @@ FLOORS = {
     "pure": "assessment console model search thread verdict",
     "edges": "catalog excerpt files git hosts interrupts journal patches paths prerequisites process record ssh "
     "supervisor workspace yamlfile",
-    "makers": "digest kernel machine testing",
+    "makers": "digest kernel machine releases testing",
     "loops": "bisect matrix nightly runner trial",
     "reports": "document reports",
     "sessions": "session",

@@ -12,14 +12,14 @@ from typing import Any
 
 from harness import assessment, catalog, document, paths, prerequisites, record
 from harness.cli import consent
-from harness.cli.environment import needs
+from harness.cli.environment import needs, whole_tree
 from harness.cli.night_lab import NightLab
 from harness.cli.progress import Talk
-from harness.errors import ProgramFailed, ProgramMissing, TimedOut, Unavailable, UserError
+from harness.errors import ProgramFailed, ProgramMissing, TimedOut, UserError
 from harness.files import locked
 from harness.git import Git
 from harness.interrupts import Interrupts
-from harness.kernel.tree import Tree, as_fetched, find
+from harness.kernel.tree import Tree
 from harness.nightly import config, day, demo, history, told
 from harness.nightly.config import Cell, Config
 from harness.nightly.history import Night
@@ -184,19 +184,8 @@ def _seconds(chosen: Config, now: datetime.datetime) -> float | None:
 
 def _tree(chosen: Config, cells: list[Cell], talk: Talk) -> tuple[Tree, str | None]:
     """The tree, and why it could not be fetched: then it is as it was fetched last."""
-    named, default = catalog.tree_urls(paths.trees_config())
     real = any(cell.scenario.build_command is None for cell in cells)
-    try:
-        found = find(chosen.tree, {}, named, default, paths.cache(), talk, kernel=real)
-    except Unavailable as error:
-        stored = as_fetched(chosen.tree, named, paths.cache(), talk, kernel=real)
-        if stored is None:
-            raise
-        talk.note(f"{error}; going on with what was fetched before")
-        return stored, str(error)
-    if found is None:
-        raise UserError(f"{chosen.tree}: a replay has no days; name a tree that has tags next-YYYYMMDD")
-    return found, None
+    return whole_tree(chosen.tree, talk, kernel=real)
 
 
 def _newest(tree: Tree, before: list[Night], talk: Talk) -> tuple[str | None, str | None]:

@@ -190,7 +190,7 @@ print(told.status)
 """
 
 
-@pytest.mark.parametrize("seed", range(int(os.environ.get("REGRESS_KILLS", "6")) // 6))
+@pytest.mark.parametrize("seed", range(-(-int(os.environ.get("REGRESS_KILLS", "6")) // 6)))
 def test_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
     """The nights are killed again and again; what comes out is the same, and nothing is done twice."""
     chance, statuses = random.Random(seed), {}

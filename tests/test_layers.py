@@ -17,7 +17,7 @@ FLOORS = {
     "supervisor workspace yamlfile",
     "makers": "digest kernel machine releases testing",
     "loops": "bisect matrix nightly runner trial",
-    "reports": "document reports",
+    "reports": "changes document reports",
     "sessions": "session",
     "cli": "__main__ cli",
 }

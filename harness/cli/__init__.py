@@ -26,6 +26,7 @@ COMMANDS = {
     "step": "try the commit that git bisect checked out; for `git bisect run`",
     "try": "try patches on a scenario's bad commit; a table of patches by scenarios",
     "nightly": "try scenarios on the newest linux-next; say what is new and which commit introduced it",
+    "serve": "show the page of the nights to this machine, fresh while a night runs",
     "diff": "say what changed between two results: runs, nights, bisections",
     "history": "say since when, how often and where a scenario or a failure was seen, over all results",
     "where": "say which releases have a regression, and which its fix",

@@ -38,6 +38,7 @@ class Links:
         regressions: by signature.  cells: pages of cells, by name.
         earlier, later: the nights before and after.
         alone: there are no other pages: all trials are on this one.
+        running: the night goes on right now.
     """
 
     regressions: Mapping[str, str] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class Links:
     earlier: tuple[str, str] | None = None
     later: tuple[str, str] | None = None
     alone: bool = True
+    running: bool = False
 
 
 ALONE = Links()
@@ -66,10 +68,10 @@ def shown(document: Document, links: Links = ALONE) -> Shown:
         "tree": safe.line(document["tree"]),
         "commit": told.get("commit") or told.get("sha"),
         "started": document["started"],
-        "ended": ENDS.get(document["status"]),
+        "ended": "it goes on" if links.running else ENDS.get(document["status"]),
         "status": document["status"],
         "reason": safe.line(document["reason"]),
-        "running": document["status"] == assessment.RUNNING,
+        "running": links.running,
         "counts": counts(Counter(one["state"] for one in cells)),
         "found": findings(told, links.regressions),
         "carried": [safe.line(one) for one in told.get("carried", ())],

@@ -121,7 +121,7 @@ let seen = null;
 
 async function refresh() {
   try {
-    const answer = await fetch(location.href, { cache: "no-cache" });
+    const answer = await fetch(location.href, { cache: "no-store" });
     const text = answer.ok ? await answer.text() : seen;
     if (seen !== null && text !== seen) take(new DOMParser().parseFromString(text, "text/html"));
     seen = text;

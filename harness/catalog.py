@@ -99,11 +99,12 @@ def _revision(node: Node) -> Revision:
 
 
 def _range(node: Node) -> Range:
-    got = node.entries(("good", "bad", "fixed"))
+    got = node.entries(("good", "bad", "fixed", "culprit", "fixes"))
     if "good" not in got:
         raise node.error("the good end is missing")
     several = isinstance(got["good"].node, yaml.SequenceNode)
     good = [_revision(one) for one in (got["good"].items() if several else [got["good"]])]
+    fixes = got["fixes"].items() if "fixes" in got else []
     if not good:
         raise got["good"].error("expected at least one good commit")
     return Range(
@@ -111,6 +112,8 @@ def _range(node: Node) -> Range:
         bad=_revision(got["bad"]) if "bad" in got else None,
         fixed=_revision(got["fixed"]) if "fixed" in got else None,
         also_good=tuple(good[1:]),
+        culprit=_revision(got["culprit"]) if "culprit" in got else None,
+        fixes=tuple(map(_revision, fixes)),
     )
 
 

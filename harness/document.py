@@ -15,6 +15,7 @@ from harness.bisect import BisectStatus, Result, Step
 from harness.git import Commit
 from harness.journal import Event
 from harness.matrix import Cell, Row
+from harness.nightly.history import CONTROL
 from harness.patches import Rejected
 from harness.runner import Answer
 
@@ -214,7 +215,8 @@ def _night(events: Sequence[Event], end: Data) -> Data:
         }
         for cell in end.get("cells", [])
     ]
-    return {"date": head["date"], "night": {**tonight, **end}, "commits": commits}
+    controls = {name.removeprefix(CONTROL): tried for name, tried in trials.items() if name.startswith(CONTROL)}
+    return {"date": head["date"], "night": {**tonight, **end, "controls": controls}, "commits": commits}
 
 
 def _plan(events: Sequence[Event]) -> Data:

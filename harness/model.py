@@ -129,6 +129,8 @@ class Range:
 
     Attributes:
         bad: None if no commit is known on which the scenario fails.
+        culprit: the commit that brought the regression, if known.
+        fixes: the commits that end it, all of which are needed.
         also_good: more commits that are good, such as those on which another scenario is bad.
     """
 
@@ -136,6 +138,8 @@ class Range:
     bad: Revision | None = None
     fixed: Revision | None = None
     also_good: tuple[Revision, ...] = ()
+    culprit: Revision | None = None
+    fixes: tuple[Revision, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -152,6 +152,8 @@ def ensure(
     known: Sequence[Prerequisite] | None = None,
     os_release: Path = OS_RELEASE,
     consent: Consent | None = None,
+    *,
+    useful: bool = False,
 ) -> None:
     """Ensure that everything required for some kinds of work is installed; install what is missing, if allowed.
 
@@ -165,17 +167,20 @@ def ensure(
         known: all prerequisites; by default those of `prerequisites.yaml`.
         os_release: names the system; see os-release(5).
         consent: asks the user; None if nobody can be asked.
+        useful: install what is optional too, although nothing that is required is missing.
 
     Raises:
         InfrastructureError: something is missing and cannot or may not be installed; the message has the command.
     """
     lacking = missing(purposes, load() if known is None else known)
     required = [one for one in lacking if not one.optional]
+    by = manager(os_release)
     if not required:
+        if useful and by and by.automatic and _packages(lacking, by) and _may_install(remedy(lacking, by), consent):
+            _install_useful(by, lacking, progress)
         return
     for one in required:
         progress.note(f"needed: {one.name} ({one.purpose})")
-    by = manager(os_release)
     if by is None or not by.automatic or not _packages(required, by) or not _may_install(remedy(lacking, by), consent):
         hint = "\n(or use --install or REGRESS_INSTALL=1)" if by and by.automatic and _root() else ""
         raise InfrastructureError(f"prerequisites are missing; run:\n  {remedy(required, by)}{hint}")
@@ -184,10 +189,18 @@ def ensure(
         raise InfrastructureError(
             f"still missing after the installation: {', '.join(one.name for one in still)}; run:\n  {remedy(still, by)}"
         )
+    _install_useful(by, [one for one in lacking if one.optional], progress)
+
+
+def _install_useful(by: Manager, lacking: Sequence[Prerequisite], progress: Progress) -> None:
+    """Install what one can do without; what cannot be had is told."""
     for one in lacking:
-        if one.optional and by.name in one.packages:
+        if by.name in one.packages:
             progress.note(f"useful: {one.name} ({one.purpose})")
-            run([*_command(by), one.packages[by.name]], check=False, on_line=_told(progress))
+            try:
+                _install(by, [one], progress)
+            except ProgramFailed as error:
+                progress.note(f"{one.name} could not be installed: {str(error).splitlines()[0]}")
 
 
 def _root() -> list[str]:

@@ -1,14 +1,18 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from harness.git import Git
 from tests.support import IDENTITY, ROOT
+
+if TYPE_CHECKING:
+    from tests.support.browsers import Browser
 
 # A shell's background job ignores Ctrl-C, and so would all that the tests start and then interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -56,6 +60,17 @@ def history(tmp_path: Path) -> Callable[..., tuple[Git, list[str]]]:
         return git, shas
 
     return make
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """Chromium, started once."""
+    from tests.support import browsers  # only the tests that need it wait for it
+
+    if why := browsers.lacking():
+        pytest.skip(why)
+    with browsers.started() as one:
+        yield one
 
 
 @pytest.fixture

@@ -89,6 +89,8 @@ def installed(prefix: Path, tmp_path: Path) -> Installed:
 
 def test_both_wheels_have_all_data_of_the_checkout(wheels: tuple[Path, Path]) -> None:
     ours = {f"harness/{path.relative_to(ROOT)}" for name in DATA for path in (ROOT / name).rglob("*") if path.is_file()}
+    pages = (ROOT / "harness" / "reports" / "html").rglob("*.*")
+    ours |= {str(path.relative_to(ROOT)) for path in pages if path.suffix in (".html", ".css", ".js", ".svg")}
     for wheel in wheels:
         with zipfile.ZipFile(wheel) as opened:
             names = {name for name in opened.namelist() if not name.startswith("regress-")}
@@ -158,3 +160,5 @@ def test_runs_a_scenario_and_puts_results_into_the_current_folder(
     assert [commit["verdict"] for commit in result["commits"]] == ["good", "bad"], done.stderr
     assert Path(result["folder"]).parent == tmp_path / "elsewhere" / "results"
     assert (tmp_path / "elsewhere" / "results" / "index.sqlite").is_file()
+    page = installed("report", result["folder"], "--format", "html")
+    assert page.stdout.startswith("<!DOCTYPE html>"), page.stderr

@@ -135,6 +135,20 @@ esac""",
     assert any("package-a" in note for note in notes.notes)
 
 
+def test_what_is_useful_is_installed_where_that_is_asked_for(
+    system: Path, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though nothing that is required is missing; what cannot be had is told, and stops nothing."""
+    monkeypatch.setenv("REGRESS_INSTALL", "1")
+    shim(programs, "apt-get", f'echo "$*" >>{tmp_path / "log"}; [ $1 = update ]')
+    prerequisites.ensure({"boot"}, Notes(), [absent(optional=True)], system)
+    assert not (tmp_path / "log").exists()
+    notes = Notes()
+    prerequisites.ensure({"boot"}, notes, [absent(optional=True)], system, useful=True)
+    assert "package-a" in (tmp_path / "log").read_text()
+    assert any("no-such-program could not be installed" in note for note in notes.notes)
+
+
 def test_an_installation_that_brings_nothing_is_no_success(
     system: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     if options.install:
         try:
             everything = {purpose for one in known for purpose in one.purposes}
-            prerequisites.ensure(everything, talk, known, consent=consent.consent(options, talk))
+            prerequisites.ensure(everything, talk, known, consent=consent.consent(options, talk), useful=True)
         except InfrastructureError as error:
             talk.note(f"regress: {error}")
     checks = [*_machine(), *(_look_for(one) for one in known), _accelerator(talk)]

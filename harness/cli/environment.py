@@ -15,7 +15,7 @@ from harness import catalog, paths, prerequisites, record
 from harness.cli import consent
 from harness.cli.progress import Talk
 from harness.digest import digest
-from harness.errors import UserError
+from harness.errors import Unavailable, UserError
 from harness.fleet.fleet import Fleet
 from harness.fleet.lab import FleetLab
 from harness.interrupts import Interrupts
@@ -23,7 +23,7 @@ from harness.kernel import replay
 from harness.kernel.build import Builder, KernelBuilder
 from harness.kernel.command import CommandBuilder
 from harness.kernel.fixups import Fixups
-from harness.kernel.tree import REPLAY, Tree, find
+from harness.kernel.tree import REPLAY, Tree, as_fetched, find
 from harness.machine import Machine, accelerator, rootfs
 from harness.machine.command import CommandMachine
 from harness.machine.vng import Vng
@@ -59,6 +59,30 @@ def needs(scenario: Scenario, arch: str) -> set[str]:
     wanted |= {"boot", "guest"} if scenario.machine_command is None else set()
     wanted |= {"i386"} if arch == "i386" else set()
     return wanted
+
+
+def whole_tree(name: str, talk: Talk, *, kernel: bool) -> tuple[Tree, str | None]:
+    """A tree with its whole history and all its tags, and why it could not be fetched: then it is as it was last.
+
+    Args:
+        kernel: whether it has to hold a kernel.
+
+    Raises:
+        UserError: no such tree, or it is a replay.
+        Unavailable: the server does not answer, and nothing was fetched before.
+    """
+    named, default = catalog.tree_urls(paths.trees_config())
+    try:
+        found = find(name, {}, named, default, paths.cache(), talk, kernel=kernel)
+    except Unavailable as error:
+        stored = as_fetched(name, named, paths.cache(), talk, kernel=kernel)
+        if stored is None:
+            raise
+        talk.note(f"{error}; going on with what was fetched before")
+        return stored, str(error)
+    if found is None:
+        raise UserError(f"--tree {name}: a replay has no releases and no days; name a clone of a kernel tree")
+    return found, None
 
 
 @dataclass(frozen=True)

@@ -35,9 +35,9 @@ class OutOfTimeError(Exception):
 class NightView(View):
     """Watches a bisection, and ends it between two commits when the night is over."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, seen: Callable[[], None]) -> None:
         super().__init__()
-        self.clock = clock
+        self.clock, self.seen = clock, seen
 
     def state(self, state: State) -> None:
         """See `harness.bisect.Watcher`."""
@@ -47,6 +47,7 @@ class NightView(View):
     def tried(self, commit: Commit, role: str, verdict: Judgement) -> None:
         """See `harness.bisect.Watcher`."""
         super().tried(commit, role, verdict)
+        self.seen()
         self._assert_time()
 
     def _assert_time(self) -> None:
@@ -75,6 +76,7 @@ class NightLab:
         talk: is told what goes on.
         interrupts: requests to end.
         clock: says when the night is over.
+        tried: is called when a commit of a bisection was tried.
     """
 
     tree: Tree
@@ -82,6 +84,7 @@ class NightLab:
     talk: Talk
     interrupts: Interrupts
     clock: Clock
+    tried: Callable[[], None] = lambda: None
 
     @contextlib.contextmanager
     def runner(self, cell: Cell) -> Iterator[Runner]:
@@ -121,7 +124,7 @@ class NightLab:
         mine = [run for run in known if self._plan(run) == plan]
         if mine and (told := document.of(mine[-1].events, mine[-1].folder))["status"] not in OPEN:
             return told
-        view = NightView(self.clock)
+        view = NightView(self.clock, self.tried)
         with contextlib.ExitStack() as stack:
             stack.enter_context(view)
             if mine:

@@ -12,14 +12,15 @@ from typing import Any
 
 from harness import assessment, catalog, document, paths, prerequisites, record
 from harness.cli import consent
-from harness.cli.environment import needs
+from harness.cli.environment import needs, whole_tree
 from harness.cli.night_lab import NightLab
+from harness.cli.night_page import NightPage
 from harness.cli.progress import Talk
-from harness.errors import ProgramFailed, ProgramMissing, TimedOut, Unavailable, UserError
+from harness.errors import ProgramFailed, ProgramMissing, TimedOut, UserError
 from harness.files import locked
 from harness.git import Git
 from harness.interrupts import Interrupts
-from harness.kernel.tree import Tree, as_fetched, find
+from harness.kernel.tree import Tree
 from harness.nightly import config, day, demo, history, told
 from harness.nightly.config import Cell, Config
 from harness.nightly.history import Night
@@ -89,6 +90,8 @@ def run(options: argparse.Namespace) -> int:
     prerequisites.ensure(wanted, talk, consent=consent.consent(options, talk))
     conducted = conduct(chosen, cells, results, talk, datetime.datetime.now().astimezone())
     talk.result(night.render(conducted.document), conducted.document, as_json=options.json)
+    if conducted.page:
+        talk.note(f"the page: {conducted.page.as_uri()}   (or: regress serve)")
     return conducted.status
 
 
@@ -98,10 +101,12 @@ class Conducted:
 
     Attributes:
         document: what it found.  status: for the process.
+        page: the first page of all nights; None where it could not be written.
     """
 
     document: dict[str, Any]
     status: int
+    page: Path | None = None
 
 
 def conduct(chosen: Config, cells: list[Cell], results: Path, talk: Talk, now: datetime.datetime) -> Conducted:
@@ -136,19 +141,24 @@ def conduct(chosen: Config, cells: list[Cell], results: Path, talk: Talk, now: d
             stored = document.of(run.events, run.folder)
             if not stored["night"]["carried"]:
                 talk.note(f"{run.folder}: tonight's work is done")
-                return Conducted(stored, _status(stored, lost))
+                return Conducted(stored, _status(stored, lost), NightPage(results, talk).after(run.folder))
         if again:
             run.reopen()
         tonight = again or Night(run.folder.name, today.isoformat(), *newest)
-        found = history.regressions(results, [*before, tonight])
+        found = history.regressions(results, [one.run for one in (*before, tonight)])
         lab = NightLab(tree, results, talk, interrupts, clock)
+        page = NightPage(results, talk)
         loop = Loop(lab, run, tree.workspace, cells, tonight, before, found, known, today, clock)
+        loop.told = lab.tried = lambda: page.during(loop)
         work = _Work(loop)
         session = Session(run, interrupts, lambda _told: None, talk.note)
-        done = session.conduct(work)
+        try:
+            done = session.conduct(work)
+        finally:
+            index = page.after(run.folder)
         if chosen.notify and _is_news(done):
             lost = _notify(chosen.notify, done, talk) or lost
-        return Conducted(done, _status(done, lost))
+        return Conducted(done, _status(done, lost), index)
 
 
 @dataclass
@@ -184,19 +194,8 @@ def _seconds(chosen: Config, now: datetime.datetime) -> float | None:
 
 def _tree(chosen: Config, cells: list[Cell], talk: Talk) -> tuple[Tree, str | None]:
     """The tree, and why it could not be fetched: then it is as it was fetched last."""
-    named, default = catalog.tree_urls(paths.trees_config())
     real = any(cell.scenario.build_command is None for cell in cells)
-    try:
-        found = find(chosen.tree, {}, named, default, paths.cache(), talk, kernel=real)
-    except Unavailable as error:
-        stored = as_fetched(chosen.tree, named, paths.cache(), talk, kernel=real)
-        if stored is None:
-            raise
-        talk.note(f"{error}; going on with what was fetched before")
-        return stored, str(error)
-    if found is None:
-        raise UserError(f"{chosen.tree}: a replay has no days; name a tree that has tags next-YYYYMMDD")
-    return found, None
+    return whole_tree(chosen.tree, talk, kernel=real)
 
 
 def _newest(tree: Tree, before: list[Night], talk: Talk) -> tuple[str | None, str | None]:
@@ -263,13 +262,16 @@ def _demo(options: argparse.Namespace) -> int:
     talk = Talk()
     talk.note(f"three made-up weeks of linux-next, in {top}")
     results = (options.results or top / "results").resolve()
-    documents = []
+    documents, page = [], None
     for one in play(top, results, range(1, demo.DAYS + 1)):
         talk.say(f"{night.render(one.document)}\n", aside=options.json)
         documents.append(one.document)
+        page = one.page
     if options.json:
         talk.say(json_.render({"nights": documents}), aside=False)
     talk.say(f"All nights: {results}/   one of them again: regress report {results}/NIGHT", aside=options.json)
+    if page:
+        talk.say(f"The page: {page.as_uri()}   (or: regress serve --results {results})", aside=options.json)
     return 0
 
 

@@ -177,10 +177,15 @@ class Regression:
         return self.signature, self.since
 
 
-def regressions(results: Path, nights_: Iterable[Night]) -> list[Regression]:
-    """The regressions that were found in some nights, in order."""
+def regressions(results: Path, runs: Iterable[str]) -> list[Regression]:
+    """The regressions that were found in some nights, in order.
+
+    Args:
+        results: the folder of all results.
+        runs: the names of the nights.
+    """
     index = results / "index.sqlite"
-    names = {night.run for night in nights_}
+    names = set(runs)
     found: dict[tuple[str, str], Regression] = {}
     if not names:
         return []

@@ -78,6 +78,7 @@ class Loop:
         before: the nights before.  found: the regressions until now.
         known: regressions that are not reported.  today: the operator's day.
         clock: says when the time is up.
+        told: is called when something more is known.
 
     Attributes:
         earlier: where each cell stood before tonight.
@@ -94,6 +95,7 @@ class Loop:
     known: Sequence[Known]
     today: datetime.date
     clock: Clock
+    told: Callable[[], None] = lambda: None
     earlier: dict[str, Standing] = field(init=False)
     told_before: frozenset[tuple[str, str]] = field(init=False)
 
@@ -151,6 +153,7 @@ class Loop:
         crash = trial.crash
         data = {"role": role, "outcome": str(trial.outcome), "reason": trial.reason}
         self.night.take({**data, "signature": crash and crash.signature, "title": crash and crash.title})
+        self.told()
 
     def _settle(self, cell: Cell) -> None:
         """Try a cell until the night can tell what it is."""
@@ -197,6 +200,7 @@ class Loop:
             one = self._regression(signature, told)
             history.record(self.run, one)
             self.found.append(one)
+            self.told()
 
     def _regression(self, signature: str, told: Sequence[tuple[Cell, Standing]]) -> Regression:
         first = told[0][1]
@@ -234,6 +238,7 @@ class Loop:
         def begun(run: str) -> None:
             self.run.add("bisecting", {**key, "run": run})
             one.runs = (*one.runs, run)
+            self.told()
 
         for _ in range(ATTEMPTS):
             if self.clock.over():
@@ -248,6 +253,7 @@ class Loop:
             if found["status"] not in OPEN:
                 one.found = {**key, **found, "night": self.run.folder.name}
                 self.run.add("bisected", one.found)
+                self.told()
                 return
 
     def carried(self) -> list[str]:

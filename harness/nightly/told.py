@@ -77,6 +77,7 @@ def _cell(loop: Loop, cell: Cell, at: Standing) -> Data:
         "known": bool(at.signature) and loop.is_known(at.signature or ""),
         "failed": seen.bad if seen else 0,
         "passed": seen.quiet if seen else 0,
+        "tried": seen is not None,
     }
 
 

@@ -18,7 +18,7 @@ FORMATS = {
     "kcidb": "kcidb",
     "mail": "mail",
     "markdown": "markdown",
-    "html": "page",
+    "html": "html",
 }
 """The formats of `regress report`, and the module of each."""
 

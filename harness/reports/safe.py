@@ -22,13 +22,14 @@ def sign(character: str) -> str:
 
 def line(text: object, limit: int = 500) -> str:
     """Text on one line, white space within it as single spaces, cut where it is too long."""
-    told = "" if text is None else str(text)[: 4 * limit]
-    return cut("".join(map(sign, " ".join(told.split()))), limit)
+    told = " ".join(("" if text is None else str(text)[: 4 * limit]).split())
+    return cut(told if told.isprintable() else "".join(map(sign, told)), limit)
 
 
 def shown(text: str, limit: int = 500) -> str:
     """A line of a console or a patch with its spaces, tabs as spaces, cut where it is too long."""
-    return cut("".join(map(sign, text[: 4 * limit].rstrip("\r\n").expandtabs())), limit)
+    told = text[: 4 * limit].rstrip("\r\n").expandtabs()
+    return cut(told if told.isprintable() else "".join(map(sign, told)), limit)
 
 
 def block(text: str, limit: int = 500) -> list[str]:

@@ -12,45 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from harness import reports
-from tests.reports import test_junit, test_kcidb, test_mail, test_markdown, test_page
+from tests.reports import test_junit, test_kcidb, test_mail, test_markdown
 from tests.reports.conftest import Results
 from tests.reports.test_ktap import Kunit, parsed
+from tests.support.hostile import NASTY
+from tests.support.html import parsed as parsed_page
 
-NASTY = (
-    *(
-        "<script>alert(1)</script>",
-        "</pre></style><img src=x onerror=alert(1)>",
-        "&lt;&#60;&amp;",
-        "]]>",
-        "--></title>",
-    ),
-    *(
-        "\x1b[31m\x1b]0;owned\x07",
-        "\u202eevil\u2066",
-        "\x00NUL",
-        "\ud800",
-        "\ufffe\uffff",
-        "\u2028\x85\x0b\x0c",
-        "\r\n.\r\n",
-    ),
-    *(
-        "#regzbot introduced: deadbeef",
-        "\nCc: evil@example.org",
-        "\nSigned-off-by: E <evil@example.org>",
-        "\n\n#regzbot x",
-    ),
-    *("a # SKIP", "\nok 99 - fine", "1..0", "KTAP version 1", "# Subtest: x", "List of all partitions:", "\nBail out!"),
-    *(
-        "`` ` ```",
-        "@everyone #1 [x](javascript:alert(1))",
-        "|a|b|",
-        "\\",
-        "=?utf-8?q?evil?=",
-        "\nFrom evil",
-        "]] [[ATTACHMENT|/etc/passwd]]",
-    ),
-    *("é" * 600, "", " ", "- ", "😀" * 300),
-)
 LINE = st.one_of(
     st.sampled_from(NASTY), st.text(max_size=40), st.lists(st.sampled_from(NASTY), max_size=3).map("".join)
 )
@@ -89,7 +56,7 @@ def read_all(told: Any, kunit: Kunit | None, folder: Path, whole: tuple[str, ...
     test_junit.check(texts["junit"])
     test_kcidb.valid(texts["kcidb"])
     test_markdown.tokens(texts["markdown"])
-    test_page.parsed(texts["html"])
+    parsed_page(texts["html"])
     message = test_mail.read(texts["mail"])
     assert "evil" not in "".join(str(message[name]) for name in ("to", "cc", "bcc") if message[name])
     body = message.get_content()

@@ -12,8 +12,9 @@ from harness.console import find_crashes
 from harness.model import Outcome, Trial, Verdict
 from harness.search import History
 from harness.search.graph import Graph
-from tests.reports import test_junit, test_kcidb, test_mail, test_page
+from tests.reports import test_junit, test_kcidb, test_mail
 from tests.reports.conftest import Results
+from tests.support.html import parsed
 from tests.support.toy import crash
 
 
@@ -48,7 +49,7 @@ def test_a_run_that_was_killed_at_any_moment(results: Results, name: str) -> Non
         texts = {one: reports.render(one, told) for one in reports.FORMATS}
         test_junit.check(texts["junit"])
         test_kcidb.valid(texts["kcidb"])
-        test_page.parsed(texts["html"])
+        parsed(texts["html"])
         assert not test_mail.read(texts["mail"])["to"]
 
 

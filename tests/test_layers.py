@@ -14,9 +14,9 @@ FLOORS = {
     "words": "__init__ errors progress",
     "pure": "assessment console model search thread verdict",
     "edges": "catalog excerpt files git hosts interrupts journal patches paths prerequisites process record ssh "
-    "supervisor workspace yamlfile",
+    "supervisor turns workspace yamlfile",
     "makers": "digest kernel machine releases testing",
-    "loops": "bisect matrix nightly runner trial",
+    "loops": "bisect fleet matrix nightly runner trial",
     "reports": "changes document reports",
     "sessions": "session site",
     "cli": "__main__ cli",

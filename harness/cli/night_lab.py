@@ -15,6 +15,7 @@ from harness.cli.environment import Environment
 from harness.cli.progress import Talk
 from harness.cli.view import View
 from harness.digest import digest
+from harness.fleet.fleet import Fleet
 from harness.git import Commit
 from harness.interrupts import Interrupts
 from harness.kernel.tree import Tree
@@ -77,6 +78,7 @@ class NightLab:
         interrupts: requests to end.
         clock: says when the night is over.
         tried: is called when a commit of a bisection was tried.
+        fleet: builds and boots; None for this machine.
     """
 
     tree: Tree
@@ -85,11 +87,12 @@ class NightLab:
     interrupts: Interrupts
     clock: Clock
     tried: Callable[[], None] = lambda: None
+    fleet: Fleet | None = None
 
     @contextlib.contextmanager
     def runner(self, cell: Cell) -> Iterator[Runner]:
         """See `harness.nightly.night.Lab`."""
-        with Environment(cell.scenario, cell.arch, self.results, self.talk).runner(self.tree) as runner:
+        with Environment(cell.scenario, cell.arch, self.results, self.talk, self.fleet).runner(self.tree) as runner:
             yield runner
 
     def note(self, text: str) -> None:
@@ -99,7 +102,7 @@ class NightLab:
     def bisect(self, cell: Cell, one: Regression, begun: Callable[[str], None]) -> Mapping[str, Any]:
         """See `harness.nightly.night.Lab`."""
         scenario = culprit.sought(cell.scenario, one.signature)
-        environ = Environment(scenario, cell.arch, self.results, self.talk)
+        environ = Environment(scenario, cell.arch, self.results, self.talk, self.fleet)
         git = self.tree.workspace
         basis = Plan(scenario.id, digest(scenario), self.tree.name, cell.arch, (), (), runs=None)
         documents: list[dict[str, Any]] = []
@@ -139,7 +142,9 @@ class NightLab:
                 stack.enter_context(run.held(view))
             runner = stack.enter_context(environ.runner(self.tree))
             loop = NightSearch(runner, self.tree, plan, run, view)
-            return Session(run, self.interrupts, lambda _told: view.end(), view.note, loop.keep).conduct(loop)
+            return Session(
+                *(run, self.interrupts, lambda _told: view.end(), view.note, loop.keep, environ.hosts)
+            ).conduct(loop)
 
     def _plan(self, run: Run) -> Plan | None:
         data = next((event.data for event in run.events if event.kind == "plan"), None)

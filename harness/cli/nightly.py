@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from harness import assessment, catalog, document, paths, prerequisites, record
-from harness.cli import consent
+from harness.cli import consent, fleets
 from harness.cli.environment import needs, whole_tree
 from harness.cli.night_lab import NightLab
 from harness.cli.night_page import NightPage
 from harness.cli.progress import Talk
 from harness.errors import ProgramFailed, ProgramMissing, TimedOut, UserError
 from harness.files import locked
+from harness.fleet.fleet import Fleet
 from harness.git import Git
 from harness.interrupts import Interrupts
 from harness.kernel.tree import Tree
@@ -49,6 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.add_argument("--demo", action="store_true", help="play three made-up weeks, and say where they are")
     consent.configure(parser)
+    fleets.configure(parser)
 
 
 def _argument(read: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -87,8 +89,10 @@ def run(options: argparse.Namespace) -> int:
     talk = Talk()
     cells = config.cells(chosen, catalog.scenarios(options.scenarios))
     wanted = set[str]().union(*(needs(cell.scenario, cell.arch) for cell in cells))
-    prerequisites.ensure(wanted, talk, consent=consent.consent(options, talk))
-    conducted = conduct(chosen, cells, results, talk, datetime.datetime.now().astimezone())
+    with fleets.opened(options, talk) as fleet:
+        wanted -= {"build", "boot"} if fleet else set()
+        prerequisites.ensure(wanted, talk, consent=consent.consent(options, talk))
+        conducted = conduct(chosen, cells, results, talk, datetime.datetime.now().astimezone(), fleet)
     talk.result(night.render(conducted.document), conducted.document, as_json=options.json)
     if conducted.page:
         talk.note(f"the page: {conducted.page.as_uri()}   (or: regress serve)")
@@ -109,13 +113,21 @@ class Conducted:
     page: Path | None = None
 
 
-def conduct(chosen: Config, cells: list[Cell], results: Path, talk: Talk, now: datetime.datetime) -> Conducted:
+def conduct(
+    chosen: Config,
+    cells: list[Cell],
+    results: Path,
+    talk: Talk,
+    now: datetime.datetime,
+    fleet: Fleet | None = None,
+) -> Conducted:
     """Begin tonight's work, or go on with it; a night that is done is only told again.
 
     Args:
         cells: what is tried.
         results: the folder of all results.
         now: by the operator's clock.
+        fleet: builds and boots; None for this machine.
 
     Raises:
         UserError: the tree cannot be used, or another process works on it.
@@ -146,12 +158,12 @@ def conduct(chosen: Config, cells: list[Cell], results: Path, talk: Talk, now: d
             run.reopen()
         tonight = again or Night(run.folder.name, today.isoformat(), *newest)
         found = history.regressions(results, [one.run for one in (*before, tonight)])
-        lab = NightLab(tree, results, talk, interrupts, clock)
+        lab = NightLab(tree, results, talk, interrupts, clock, fleet=fleet)
         page = NightPage(results, talk)
         loop = Loop(lab, run, tree.workspace, cells, tonight, before, found, known, today, clock)
         loop.told = lab.tried = lambda: page.during(loop)
         work = _Work(loop)
-        session = Session(run, interrupts, lambda _told: None, talk.note)
+        session = Session(run, interrupts, lambda _told: None, talk.note, hosts=fleet.summary if fleet else list)
         try:
             done = session.conduct(work)
         finally:

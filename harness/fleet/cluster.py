@@ -6,6 +6,7 @@ they may do: `dask worker ADDRESS --resources "build=1 boot=2"`.
 
 from __future__ import annotations
 
+import json
 import tempfile
 import threading
 import time
@@ -21,6 +22,7 @@ from harness.fleet.local import Local
 from harness.fleet.reply import HostFault
 from harness.fleet.request import BuildJob, Request
 from harness.fleet.store import Store
+from harness.fleet.worker import Worker
 from harness.turns import Cancel, Cancelled
 
 if TYPE_CHECKING:
@@ -34,7 +36,9 @@ NO_WORKER = 60.0
 
 
 def perform(raw: bytes, files: Mapping[str, bytes]) -> tuple[str, bytes | None]:
-    """Carry out a request on a worker of the cluster; it runs in a process of its own, as everywhere.
+    """Carry out a request on a worker of the cluster.
+
+    It runs in the worker's own process, unless it needs variables in the environment, which are the whole process's.
 
     Args:
         raw: the request.
@@ -51,9 +55,17 @@ def perform(raw: bytes, files: Mapping[str, bytes]) -> tuple[str, bytes | None]:
             if store.path(digest) is None:
                 (top / "file").write_bytes(content)
                 store.add(top / "file", digest)
-        order = Order(request.job, Path, _no_pack, top, lambda _text: None, Cancel())
-        line, archive = Local(folder, "worker").call(request, order, ())
-        return line, archive.read_bytes() if archive else None
+        if request.job.passed:
+            order = Order(request.job, Path, _no_pack, top, _unheard, Cancel())
+            line, beside = Local(folder, "worker").call(request, order, ())
+            return line, beside.read_bytes() if beside else None
+        archive = top / "reply.tar.gz"
+        line = json.dumps(Worker(folder, _unheard).reply(request, archive))
+        return line, archive.read_bytes() if archive.exists() else None
+
+
+def _unheard(_text: str) -> None:
+    """Nobody hears what a worker tells while it works."""
 
 
 def _no_pack(_have: Sequence[str]) -> Path:

@@ -137,8 +137,9 @@ class Worker:
         for digest, content in request.files.items():
             (top / "file").write_bytes(content)
             self.store.add(top / "file", digest)
-        os.environ |= dict(job.passed)
-        os.environ["REGRESS_PASS_ENV"] = " ".join(name for name, _ in job.passed)
+        if job.passed:
+            os.environ |= dict(job.passed)
+            os.environ["REGRESS_PASS_ENV"] = " ".join(name for name, _ in job.passed)
         missing = [digest for digest in job.blobs if self.store.path(digest) is None]
         if job.source and (have := self.sources.missing(job.source)) is not None:
             packed = self.store.path(request.pack) if request.pack else None

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness import site
 from harness.nightly import told
 from harness.nightly.night import Loop
 from harness.progress import Progress
-from harness.site import reading
+from harness.site import FOLDER, INDEX, reading, update
 
 PAUSE = 10.0
 """Seconds between two times that it is written, at least."""
@@ -46,13 +45,13 @@ class NightPage:
     def after(self, folder: Path) -> Path | None:
         """Write it when the night is over; returns where it is, or None where it could not be written."""
         self._write(lambda: reading.end_progress(folder))
-        index = self.results / site.FOLDER / site.INDEX
+        index = self.results / FOLDER / INDEX
         return None if self.failed or not index.exists() else index
 
     def _write(self, first: Callable[[], None]) -> None:
         try:
             first()
-            site.update(self.results)
+            update(self.results)
         except Exception as error:  # whatever is wrong with the page, the night's work goes on
             if not self.failed:
                 self.failed = True

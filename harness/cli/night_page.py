@@ -44,16 +44,16 @@ class NightPage:
 
     def after(self, folder: Path) -> Path | None:
         """Write it when the night is over; returns where it is, or None where it could not be written."""
-        self._write(lambda: reading.end_progress(folder))
-        index = self.results / FOLDER / INDEX
-        return None if self.failed or not index.exists() else index
+        written = self._write(lambda: reading.end_progress(folder))
+        return self.results / FOLDER / INDEX if written else None
 
-    def _write(self, first: Callable[[], None]) -> None:
+    def _write(self, first: Callable[[], None]) -> bool:
         try:
             first()
-            update(self.results)
+            return update(self.results) is not None
         except Exception as error:  # whatever is wrong with the page, the night's work goes on
             if not self.failed:
                 self.failed = True
                 said = f"{type(error).__name__}: {error}".partition("\n")[0]
                 self.talk.note(f"the page could not be written: {said}")
+            return False

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness import site
 from harness.nightly import told
 from harness.nightly.night import Loop
 from harness.progress import Progress
-from harness.site import reading
+from harness.site import FOLDER, INDEX, reading, update
 
 PAUSE = 10.0
 """Seconds between two times that it is written, at least."""
@@ -45,16 +44,16 @@ class NightPage:
 
     def after(self, folder: Path) -> Path | None:
         """Write it when the night is over; returns where it is, or None where it could not be written."""
-        self._write(lambda: reading.end_progress(folder))
-        index = self.results / site.FOLDER / site.INDEX
-        return None if self.failed or not index.exists() else index
+        written = self._write(lambda: reading.end_progress(folder))
+        return self.results / FOLDER / INDEX if written else None
 
-    def _write(self, first: Callable[[], None]) -> None:
+    def _write(self, first: Callable[[], None]) -> bool:
         try:
             first()
-            site.update(self.results)
+            return update(self.results) is not None
         except Exception as error:  # whatever is wrong with the page, the night's work goes on
             if not self.failed:
                 self.failed = True
                 said = f"{type(error).__name__}: {error}".partition("\n")[0]
                 self.talk.note(f"the page could not be written: {said}")
+            return False

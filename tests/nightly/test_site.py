@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from harness import journal, site
+from harness import journal, reports, site
 from harness.cli import main
 from harness.files import locked
 from harness.git import Git
@@ -97,6 +97,19 @@ def test_a_night_says_what_is_new_first(weeks: Weeks, pages: Path) -> None:
     text = words(tree)
     assert "by " in text
     assert text.index("net: refill the ring early") < text.index("Still there")
+
+
+def test_a_night_as_one_page_that_needs_no_other(weeks: Weeks) -> None:
+    text = reports.render("html", weeks.nights[9].document)
+    tree = parsed(text)
+    anchors = {one.get("id") for one in tree.iter() if one.get("id")}
+    links = [one.get("href") for one in tree.iter("a")]
+    assert {link[1:] for link in links if link.startswith("#")} <= anchors
+    assert not [one for one in tree.iter() if one.tag in ("script", "link")]
+    assert texts(tree.iter("h2"))[0] == "New"
+    assert "RIP: 0010:ring_refill" in text
+    folder = Path(weeks.nights[9].document["folder"])
+    assert all((folder / unquote(link)).is_file() for link in links if link.startswith("./"))
 
 
 def test_a_regression_has_all_that_is_known(weeks: Weeks, pages: Path) -> None:

@@ -24,7 +24,9 @@ from harness.console.lines import Line, printable
 from harness.console.places import HELPER_FILES, NAMED
 from harness.console.report import Report, facts, read_report
 from harness.console.rules import MARKS, NO_CRASH, NO_HEAD, RULES, Blame, Rule
+from harness.console.said import merged, said_within
 from harness.console.signature import signature
+from harness.console.waits import waits
 
 # What changes from one crash to the next of the same kind, in titles made of free text.
 _VARIABLE = (
@@ -67,11 +69,12 @@ def before_head(text: str, rule: Rule) -> str:
     return text[:start]
 
 
-def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
+def analyse(lines: Sequence[Line], said: Sequence[str] = (), *, cut: bool = False) -> Crash:
     """What is known of a crash.
 
     Args:
         lines: those of the crash, the first being its head.
+        said: what belongs to it of the lines before.
         cut: something else was printed into it, or it never ended.
     """
     report = read_report(lines)
@@ -121,6 +124,14 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
         hardware=told.hardware,
         modules=told.modules,
         registers=told.registers,
+        said=merged(said, said_within([line.text for line in report.lines[report.head :]])),
+        waits=waits(
+            rule.kind,
+            [line.text for line in report.lines],
+            f"{told.comm}:{told.pid}" if told.comm and told.pid is not None else "",
+            told.cpu,
+            report.functions(),
+        ),
         time=lines[0].time,
     )
 

@@ -316,7 +316,7 @@ INFO: Allocated in buffer_get+0x31/0x70 age=12 cpu=0 pid=71
     ),
     rule(
         "slub",
-        r"WARNING: .*\bmm/slub\.c.* (?:__slab_err|object_err)",
+        r"WARNING: .*\bmm/slub\.c:\d+(?:.* (?:__slab_err|object_err)|\s*$)",
         "WARNING: slab bug",
         """\
 WARNING: CPU: 0 PID: 71 at mm/slub.c:1152 __slab_err+0x18/0x1c

@@ -79,10 +79,23 @@ def matcher(*lists: str) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{word})" for words in lists for word in words.split()))
 
 
-# What those who go by parts of names take for helpers, wherever it is:
-_SOUNDS = re.compile(
-    r"(?:read|write|spin|mutex)_(?:un)?lock|rcu_|[kv][mz]?alloc|alloc_page|kmem_|slab_(?:alloc|free)|mem(?:cpy|cmp|set|move)"
-    r"|str(?:n?cmp|[nl]?cpy|n?len|casecmp|chr)|list_(?:add|del|move|splice)|copy_(?:to|from)_user|refcount|print[fk]|_trap$|(?:queue|flush|cancel)_(?:delayed_)?work"
+# syzkaller knows no files: a part of a name tells it a helper, wherever that is.  These are the parts, by families;
+# what goes by another name there than here goes by both.
+_PARTS = re.compile(
+    # what reports and checks
+    r"dump_stack|panic|invalid_op|fixup_bug|report_bug|_trap|warn_(?:slowpath|alloc)|__warn|print_address|debug_object"
+    r"|[akm]{1,2}san|sanitizer|check_memory_region|read_word_at|might_(?:fault|sleep)|_is_static_object|lockdep|perf_trace"
+    # locks and waiting
+    r"|lock_(?:acquire|release|class)|(?:spin|read|write|mutex)_(?:try|un)?lock|down|up_(?:read|write)|mutex_remove|osq_"
+    r"|wake_up|finish_wait|rcu_"
+    # counters, memory, strings, lists, users' memory, output
+    r"|refcount|mem(?:cpy|cmp|set|chr|move)|str(?:n?cmp|[nl]?cpy|scpy|n?len|n?str|casecmp|chr)|string|pointer|(?:put|get)_user"
+    r"|copy_(?:to|from)_user|list_(?:add|del|replace|move|splice)|print[fk]|dev_(?:info|notice|warn|err|alert|crit|emerg)"
+    r"|[kv][mz]?alloc|alloc_page|kmem_|slab_(?:alloc|free)|kfree|vfree|_indirect_thunk_"
+    # what ends a thing for its owner
+    r"|del_timer|(?:queue|flush|cancel|drain|destroy)_(?:delayed_)?work|cancel_work|try_to_grab_pending|kthread_stop"
+    r"|kobject_(?:del|put|uevent)|uevent_var|get_device_parent|device_(?:add|del|unregister|destroy|remove_file|for_each)"
+    r"|sysfs_remove|unregister_netdev|usb_(?:kill|submit|control|hcd_submit)"
 )
 
 # Common code by macros, and of other versions than the table's:
@@ -165,8 +178,9 @@ def first_at_fault(names: Iterable[str], also_skip: re.Pattern[str] | None = Non
 def other_names(names: Sequence[str], found: str, also_skip: re.Pattern[str] | None = None) -> list[str]:
     """Other functions that a crash may go by in place of the one found to be at fault.
 
-    They are the first that is at least sometimes at fault; the first outside of common code; and the first that does
-    not sound like a helper: where a driver calls its function `x_read_lock`, some go by its caller.
+    They are the first that is at least sometimes at fault; the first outside of common code; and the first that is
+    no helper by a part of its name, of those that may be at fault (where a driver calls its function `x_read_lock`,
+    some go by its caller) and of all.
 
     Args:
         names, also_skip: as of `first_at_fault`.
@@ -176,8 +190,9 @@ def other_names(names: Sequence[str], found: str, also_skip: re.Pattern[str] | N
     usual = [name for name in kept if not serves(name)]
     doubtful = next((name for name in kept if not serves(name) or _DOUBT.fullmatch(name)), None)
     outside = _outside(usual)
-    plain = next((name for name in usual if not _SOUNDS.search(name)), None)
-    return [name for name in dict.fromkeys((doubtful, outside, plain)) if name not in (None, found)]
+    usual_part = next((name for name in usual if not _PARTS.search(name)), None)
+    any_part = next((name for name in kept if not (_PARTS.search(name) or reports(name))), None)
+    return [name for name in dict.fromkeys((doubtful, outside, usual_part, any_part)) if name not in (None, found)]
 
 
 def _outside(names: Sequence[str]) -> str | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 LONGEST = 1 << 16
 """Bytes of an object; what is longer is read as plain text."""
-_BEGINS = re.compile(rb'[\s\[,-]{0,8}(?:\{|"[\w.@-]{1,40}" ?: ?)')
+_BEGINS = re.compile(rb'[\s\[,-]{0,8}(?:[{}]|"[\w.@-]{1,40}" ?: ?)')
 _ENDS = b" \t\r,]"
 _TEXT = ("MESSAGE", "message", "msg", "log", "@message", "textPayload", "short_message")
 """Names of the member with the text, the likeliest first."""
@@ -48,6 +48,8 @@ def read_record(raw: bytes) -> Record | None:
     if not may_be_record(raw) or len(raw) > LONGEST:
         return None
     text = raw.lstrip(b" \t[,-").rstrip(_ENDS)
+    if text in (b"{", b"}"):
+        return Record((), None)  # of an object over several lines
     if text.startswith(b'"'):
         text = b"{" + text + b"}"
     try:

@@ -192,7 +192,7 @@ Call Trace:
     ),
     rule(
         "ubsan",
-        r"UBSAN: (?P<type>[a-z-]+) in\b",
+        r"UBSAN: (?P<type>[a-z-]+(?= in\b)|[a-z][a-z /]+(?= at ))",
         "UBSAN: {type} in {f}",
         """\
 UBSAN: shift-out-of-bounds in fs/x.c:71:7

@@ -16,40 +16,35 @@ from harness.console.places import common, helpers
 _REPORTING = r"""
 dump_(?:stack|header)\w* print_\w*(?:bug|report|stall|description|trailer|info|lock|events|regs)\w* \w*printk\w*
 \w*show_(?:stack|regs|trace)\w* \w*panic\w* \w*(?:stackframe|stack_(?:trace|walk|depot)|save_stack|backtrace)\w*
-_*warn(?:_\w+)? (?:report|handle|fixup|spin|rwlock|__schedule)_bug \w*bug_handler is_valid_bugaddr report_cfi\w*
-_*die(?:_\w+)? \w*notify_die oops_\w+ no_context fixup_exception error_entry
+_*warn(?:_\w+)? (?:report|handle|fixup|spin|rwlock|__schedule)_bug _*die(?:_\w+)? \w*notify_die error_entry
 _*(?:(?:hash_+|trace_)?do_(?:async_)?|(?:asm_)?exc_|async_|trace_|handle_|bad_)?page_fault(?:_oops)? \w*mem_abort
-(?:asm_)?exc_\w+ \w*do_early_exception\w* do_trap(?!_ecall)\w* \w*_trap (?:handle|ret_from)_exception handle_break
-\w*invalid_op(?:code)? do_\w*undef\w* (?:do_)?(?:general_protection|divide_error|double_fault) \w*brk_handler
-\w*debug_exception call_\w*break_hook (?:do_)?el1[ht]?_\w+ program_check_\w+ \w*pgm_check\w*
-\w*ass(?:ert)?_?(?:fail|warn)\w* _*might_(?:sleep|resched|fault)\w* rust_(?:helper_\w+|begin_unwind)
-<?(?:core|alloc|__rustc)::.*
+(?:asm_)?exc_\w+ \w*do_early_exception\w* \w*_trap (?:handle|ret_from)_exception \w*invalid_op(?:code)?
+(?:do_)?(?:general_protection|divide_error|double_fault) \w*brk_handler \w*debug_exception call_\w*break_hook
+(?:do_)?el1[ht]?_\w+ program_check_\w+ \w*pgm_check\w* \w*ass(?:ert)?_?(?:fail|warn)\w*
+_*might_(?:sleep|resched|fault)\w* rust_(?:helper_\w+|begin_unwind) <?(?:core|alloc|__rustc)::.*
 """
 # What instruments the kernel, and checks on its behalf:
 _CHECKING = r"""
-\w*(?:[akmbtc]san|kfence)\w* __sanitizer\w* __kcov\w* \w*check_(?:memory|region)_?\w* read_word_at_a_time
-should_fail\w* __virt_addr_valid __phys_addr\w* \w*debug_object\w* \w*_is_static_object \w*lockdep\w*
-_*lock_(?:acquire|release)\w* perf_trace\w* trace_(?:hard|soft)irqs_\w+ preempt_count_\w+ \w*preempt_check\w*
-__fortify_\w+ usercopy_\w+ __cfi_\w+ __fentry__ mcount ftrace_(?:\w*caller|stub|call|regs_call|ops_\w+)
+\w*(?:[akmbtc]san|kfence)\w* __sanitizer\w* \w*check_(?:memory|region)_?\w* read_word_at_a_time should_fail\w*
+__virt_addr_valid __phys_addr\w* \w*_is_static_object \w*lockdep\w* _*lock_(?:acquire|release)\w* perf_trace\w*
+trace_(?:hard|soft)irqs_\w+ preempt_count_\w+ usercopy_\w+ __cfi_\w+
+ftrace_(?:\w*caller|stub|call|regs_call|ops_\w+)
 """
 # What locks, waits and wakes:
 _LOCKING = r"""
-\w*spin_(?:lock|unlock|trylock|is_locked|rq_lock)\w* \w*raw_(?:read|write)_\w*lock\w*
-rt_(?:read|write)_(?:try|un)?lock\w* rwsem_\w+ (?:__)?(?:down|up)(?:_\w+)?
-\w*mutex_(?:\w*lock\w*|\w+_waiter|\w*spin\w*) __wake_up\w* swake_up_\w+ finish_wait complete(?:_all|_with_flags)?
-_*(?:do_)?wait_for_(?:common|completion)\w* \w*local_bh_enable\w* \w*local_irq_\w+
+\w*spin_(?:lock|unlock|trylock|is_locked|rq_lock)\w* rwsem_\w+ (?:__)?(?:down|up)(?:_\w+)?
+\w*mutex_(?:\w*lock\w*|\w+_waiter|\w*spin\w*) __wake_up\w* swake_up_\w+ finish_wait \w*local_bh_enable\w*
+\w*local_irq_\w+
 """
 # What serves any caller: memory, strings, lists, trees, counters, users' memory, formatted output:
 _SERVING = r"""
-\w*mem(?:cpy|cmp|set|chr|move|scan)\w* rep_(?:movs|stos)_\w+ _*copy_mc_\w+ copyin copyout\w* (?:__pi_+|nla_)str\w+
-strlcpy xas_\w+ \w*copy_(?:to|from|in)_(?:user|iter)\w* copy_page_to_iter\w* _*copy_user\w*
-_*(?:put|get)_user(?!_pages?)(?:_\w+)? \w*clear_user\w* __list_\w+ list_(?:add|del|replace|move|splice)\w*
-_*hlist_(?:\w+_)?(?:add|del)\w* _*(?:try_to_)?del_(?:singleshot_)?timer\w* try_to_grab_pending _*refcount_\w+
-kref_(?:get|put)\w* \w*atomic(?:64|_long)?_(?:add|sub|inc|dec|set|read|fetch|cmpxchg|xchg|or|and|xor|try)\w*
-\w*x86_indirect_thunk\w* \w*retpoline\w* \w*v?(?:s[cn]*|kv?as)printf(?:_\w+)?
-seq_(?:v?printf|putc|puts|put_\w+|write|escape\w*) _?(?:net|net_|netif_)?dev_(?:info|notice|warn|err|alert|crit|emerg)
-(?:__)?rb_(?:insert|erase|next)\w* (?:__raw_|logic_)?(?:read|write|in|out)s?[bwlq](?:_relaxed|_p)? crc[\d_]\w*
-_*find_(?:first|next|last|nth)_\w*bit(?:_le)? \w*(?:test_and_)?(?:set|clear|test|change)_bit bsearch
+\w*mem(?:cpy|cmp|set|chr|move|scan)\w* copyin copyout\w* (?:__pi_+|nla_)str\w+ xas_\w+
+\w*copy_(?:to|from|in)_(?:user|iter)\w* copy_page_to_iter\w* _*copy_user\w* _*(?:put|get)_user(?!_pages?)(?:_\w+)?
+__list_\w+ list_(?:add|del|replace|move|splice)\w* _*(?:try_to_)?del_(?:singleshot_)?timer\w* try_to_grab_pending
+_*refcount_\w+ \w*x86_indirect_thunk\w* \w*v?(?:s[cn]*|kv?as)printf(?:_\w+)?
+seq_(?:v?printf|putc|puts|put_\w+|write|escape\w*)
+_?(?:net|net_|netif_)?dev_(?:info|notice|warn|err|alert|crit|emerg) (?:__)?rb_(?:insert|erase|next)\w* crc[\d_]\w*
+_*find_(?:first|next|last|nth)_\w*bit(?:_le)? bsearch
 """
 # What gives memory out and takes it back:
 _ALLOCATING = r"""
@@ -63,14 +58,13 @@ vma_alloc_\w+ __get_free_pages get_zeroed_page\w* (?:post|pre)_alloc_hook prep_(
 _DOUBTFUL = r"""
 _*timer_(?:delete|shutdown)\w* _*cancel_(?:delayed_)?work\w* unregister_netdev \w*(?:read|write)_(?:un)?lock
 kthread_(?:stop\w*|flush_worker|destroy_worker) get_device_parent
-_*(?:queue|insert|flush|start_flush|drain|destroy|mod)_(?:delayed_|rcu_)?work(?:queue|_on|_node|_sync)? kobject_\w+
+_*(?:queue|insert|flush|start_flush|drain|destroy|mod)_(?:delayed_|rcu_)?work(?:queue|_on|_node|_sync)?
 \w*device_(?:add|del|unregister|destroy|release|remove_file|for_each_child)\w* device_(?:create|register)\w*
 devres_release\w* \w*sysfs_remove\w* \w*kernfs_(?:remove|find)\w*_ns i2c_del_adapter
 usb_(?:\w+_)?(?:submit|kill|poison|unlink|start_wait)_(?:anchored_)?urbs? usb_(?:control|bulk|interrupt)_msg\w*
 dummy_urb_enqueue usb_hcd_\w+urb\w* iput\w* igrab ihold (?:fast_)?dput (?:inc|drop|set|clear)_nlink
 _*mark_(?:buffer|inode)_dirty\w* \w*(?:truncate|invalidate)_inode_pages\w* find_(?:lock|get)_entries _*xa_\w+
-__xas_nomem rtlock_slowlock_locked mempool_(?:alloc|free)\w* \w*skb_(?:put|push|pull)\w*
-k(?:un)?map_(?:atomic|local)\w*
+__xas_nomem mempool_(?:alloc|free)\w* \w*skb_(?:put|push|pull)\w* k(?:un)?map_(?:atomic|local)\w*
 """
 
 
@@ -100,9 +94,8 @@ _PARTS = re.compile(
 
 # Common code by macros, and of other versions than the table's:
 _COMMON = matcher(r"""
-full_proxy_\w+ proc_reg_\w+ configfs_(?:read|write)\w* kernfs_fop_\w+ __vfs_(?:read|write) compat_(?:read|write)v
-(?:get|put|lock|unlock)_page __(?:put|lock|set)_page\w* wait_on_page_\w+ rollback_registered\w* ida_simple_\w+
-pcpu_alloc rhashtable_(?:lookup|insert|remove)\w* list_lru_\w+
+full_proxy_\w+ kernfs_fop_\w+ __vfs_(?:read|write) compat_(?:read|write)v (?:get|put|lock|unlock)_page
+__(?:put|lock|set)_page\w* rollback_registered\w* ida_simple_\w+ rhashtable_(?:lookup|insert|remove)\w* list_lru_\w+
 """)
 
 CERTAIN = matcher(_REPORTING, _CHECKING, _LOCKING, _SERVING, _ALLOCATING)

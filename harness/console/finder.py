@@ -70,6 +70,7 @@ class Follower:
     reported: int = 0
     _rest: bytes = b""
     _past: bytes = b""
+    _begun: bytes = b""
     _block_read: bytes = b""
     _at: int = 0
     _number: int = 0
@@ -86,10 +87,14 @@ class Follower:
         data = self._rest + chunk if self._rest else chunk
         end = data.rfind(b"\n") + 1
         events = list(self._block(data[:end])) if end else []
-        self._past = (self._past + data[max(0, end - LOOK_BACK) : end])[-LOOK_BACK:]
+        if end:
+            self._past = (self._past + self._begun + data[max(0, end - LOOK_BACK) : end])[-LOOK_BACK:]
+            self._begun = b""
         self._rest = data[end:]
-        while len(self._rest) > (LONGEST_RECORD if may_be_record(self._rest) else LONGEST):
+        while len(self._rest) > (LONGEST_RECORD if not self._begun and may_be_record(self._rest) else LONGEST):
+            self._block_read, self._at = b"", 0
             events += self._line(self._rest[:LONGEST], self._number + 1)
+            self._begun = (self._begun + self._rest[:LONGEST])[-LOOK_BACK:]
             self._rest = self._rest[LONGEST:]
         return events
 
@@ -99,7 +104,7 @@ class Follower:
         What is fed from here on is another machine's, with its lines counted on.
         """
         events = list(self._block(self._rest + b"\n")) if self._rest else []
-        self._rest = self._past = b""
+        self._rest = self._past = self._begun = b""
         events += self._close_all()
         self._died = self._before = self._tail = None
         self._consoles = False
@@ -124,7 +129,7 @@ class Follower:
             end = block.index(b"\n", at)
             self._number += 1
             self._block_read, self._at = block, at
-            if record := read_record(block[at:end]):
+            if (at or not self._begun) and (record := read_record(block[at:end])):
                 for text in record.lines:
                     yield from self._line(text[:LONGEST], self._number, record)
             else:
@@ -274,8 +279,10 @@ class Follower:
     def _earlier(self, head: Line, lead: Lead | None) -> list[Line]:
         """The lines before a head, as far as they are still there."""
         at = self._at
-        past = self._past + self._block_read[:at] if at < LOOK_BACK else self._block_read[at - LOOK_BACK : at]
-        raw = past.split(b"\n")[1 if len(past) >= LOOK_BACK else 0 : -1]
+        seen = self._block_read[max(0, at - LOOK_BACK) : at]
+        if at < LOOK_BACK:
+            seen = (self._past + (self._begun + seen if at else b""))[-LOOK_BACK:]
+        raw = seen.split(b"\n")[1 if len(seen) == LOOK_BACK else 0 : -1]
         first = self._number - len(raw)
         lines = [
             read_line(text, first + number, [lead] if lead else [])

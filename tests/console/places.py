@@ -26,7 +26,7 @@ TABLES = Path(__file__).parents[2] / "harness" / "console"
 COMMON = re.compile(
     r"""
     (?P<whole>drivers/(?:base/[\w-]+|usb/core/(?:urb|message|hcd|driver)|tty/tty_io)|lib/[\w-]+
-    |fs/(?:read_write|seq_file|libfs|ioctl|open|file_table|(?:kernfs|sysfs|debugfs)/\w+|proc/(?:generic|inode))
+    |fs/(?:read_write|seq_file|libfs|ioctl|open|file_table|(?:kernfs|sysfs|debugfs|configfs)/\w+|proc/(?:generic|inode))
     |kernel/(?:workqueue|kthread|softirq|smp|notifier|time/(?:timer|hrtimer))|mm/(?:page_alloc|vmalloc)
     |net/(?:socket|core/skbuff)|block/(?:bdev|fops))\.c
     |(?:drivers/(?:i2c/i2c-core-base|char/hw_random/core|tty/tty_(?:port|ldisc)|base/power/[\w-]+)
@@ -52,7 +52,18 @@ ELSEWHERE = re.compile(
 
 def definitions(tree: Path) -> Iterator[tuple[str, str, bool]]:
     """Functions, the files that define them, and whether others can call them."""
-    command = ["ctags", "-R", "--languages=C,Asm", "--langmap=C:.c.h,Asm:.S", "--kinds-C=f", "--kinds-Asm=l", "-f", "-"]
+    command = [
+        "ctags",
+        "-R",
+        "--sort=no",
+        "--excmd=number",
+        "--languages=C,Asm",
+        "--langmap=C:.c.h,Asm:.S",
+        "--kinds-C=f",
+        "--kinds-Asm=l",
+        "-f",
+        "-",
+    ]
     assembly = r"--regex-Asm=/^SYM_(FUNC|CODE)_(START|ALIAS)\w*\((\w+)/\3/l/"
     with subprocess.Popen(
         [*command, assembly, "."], cwd=tree, stdout=subprocess.PIPE, text=True, errors="replace"

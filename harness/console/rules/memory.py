@@ -8,7 +8,7 @@ _ACCESS = ("bad-access in {f}",)
 _NULL = "BUG: unable to handle kernel NULL pointer dereference in {f}"
 _PAGE = "BUG: unable to handle kernel paging request in {f}"
 _GETS_MEMORY = (
-    r"\w*kmem\w* \w*slab\w* \w*alloc\w* create_object \w*mmap\w* _*(?:idr|ida|radix_tree|pcpu)_\w+ list_lru_init\w*"
+    r"\w*alloc\w* \w*mmap\w* _*(?:idr|ida|radix_tree|pcpu)_\w+ list_lru_init\w*"
 )
 
 RULES = (
@@ -211,7 +211,7 @@ Call Trace:
         also=("BUG: Bad page state",),
         since=r"^page (?:last )?allocated via",  # without page_owner, the trace of who frees it
         skip=r"\w*page_(?:pool|frag)_\w+ \w*filemap_get_folio\w* \w*pagecache_get_page\w*"
-        r" \w*grab_cache_\w+ \w*page_alloc\w* bad_page\w* \w*free_\w*page\w*",
+        r" \w*grab_cache_\w+ bad_page\w* \w*free_\w*page\w*",
         fatal=False,
     ),
     rule(

@@ -25,7 +25,7 @@ _*might_(?:sleep|resched|fault)\w* rust_(?:helper_\w+|begin_unwind) <?(?:core|al
 """
 # What instruments the kernel, and checks on its behalf:
 _CHECKING = r"""
-\w*(?:[akmbtc]san|kfence)\w* __sanitizer\w* \w*check_(?:memory|region)_?\w* read_word_at_a_time should_fail\w*
+_*k?(?:hw)?(?:[acmt]|ub)san_\w+ __sanitizer\w* \w*check_(?:memory|region)_?\w* read_word_at_a_time should_fail\w*
 __virt_addr_valid __phys_addr\w* \w*_is_static_object \w*lockdep\w* _*lock_(?:acquire|release)\w* perf_trace\w*
 trace_(?:hard|soft)irqs_\w+ preempt_count_\w+ usercopy_\w+ __cfi_\w+
 ftrace_(?:\w*caller|stub|call|regs_call|ops_\w+)
@@ -38,11 +38,12 @@ _LOCKING = r"""
 """
 # What serves any caller: memory, strings, lists, trees, counters, users' memory, formatted output:
 _SERVING = r"""
-\w*mem(?:cpy|cmp|set|chr|move|scan)\w* copyin copyout\w* (?:__pi_+|nla_)str\w+ xas_\w+
-\w*copy_(?:to|from|in)_(?:user|iter)\w* copy_page_to_iter\w* _*copy_user\w* _*(?:put|get)_user(?!_pages?)(?:_\w+)?
-__list_\w+ list_(?:add|del|replace|move|splice)\w* _*(?:try_to_)?del_(?:singleshot_)?timer\w* try_to_grab_pending
-_*refcount_\w+ \w*x86_indirect_thunk\w* \w*v?(?:s[cn]*|kv?as)printf(?:_\w+)?
-seq_(?:v?printf|putc|puts|put_\w+|write|escape\w*)
+(?:arch_|raw_|_*ll_sc_|_*lse_)*atomic(?:64|_long)?_(?:add|sub|inc|dec|set|read|fetch|cmpxchg|xchg|or|and|xor|try)\w*
+(?:__raw_|logic_)?(?:read|write|in|out)s?[bwlq](?:_relaxed|_p)? \w*mem(?:cpy|cmp|set|chr|move|scan)\w* copyin
+copyout\w* (?:__pi_+|nla_)str\w+ xas_\w+ \w*copy_(?:to|from|in)_(?:user|iter)\w* copy_page_to_iter\w* _*copy_user\w*
+_*(?:put|get)_user(?!_pages?)(?:_\w+)? __list_\w+ list_(?:add|del|replace|move|splice)\w*
+_*(?:try_to_)?del_(?:singleshot_)?timer\w* try_to_grab_pending _*refcount_\w+ \w*x86_indirect_thunk\w*
+\w*v?(?:s[cn]*|kv?as)printf(?:_\w+)? seq_(?:v?printf|putc|puts|put_\w+|write|escape\w*)
 _?(?:net|net_|netif_)?dev_(?:info|notice|warn|err|alert|crit|emerg) (?:__)?rb_(?:insert|erase|next)\w* crc[\d_]\w*
 _*find_(?:first|next|last|nth)_\w*bit(?:_le)? bsearch
 """
@@ -78,7 +79,7 @@ def matcher(*lists: str) -> re.Pattern[str]:
 _PARTS = re.compile(
     # what reports and checks
     r"dump_stack|panic|invalid_op|fixup_bug|report_bug|_trap|warn_(?:slowpath|alloc)|__warn|print_address|debug_object"
-    r"|[akm]{1,2}san|sanitizer|check_memory_region|read_word_at|might_(?:fault|sleep)|_is_static_object|lockdep|perf_trace"
+    r"|k(?:as|ms|cs)an|__(?:hw)?[amt]san|sanitizer|check_memory_region|read_word_at|might_(?:fault|sleep)|_is_static_object|lockdep|perf_trace"
     # locks and waiting
     r"|lock_(?:acquire|release|class)|(?:spin|read|write|mutex)_(?:try|un)?lock|down|up_(?:read|write)|mutex_remove|osq_"
     r"|wake_up|finish_wait|rcu_"
@@ -108,14 +109,14 @@ _NO_MORE = re.compile(r"(?!)")
 # Those that hand work to a worker, a timer, a system call, a driver: who is called from them names a hang best.
 DISPATCH = matcher(r"""
 do_syscall_\w+ \w*do_fast_syscall\w* sysenter_\w+ entry_\w+ system_call\w* tracesys\w* invoke_syscall el0_svc\w*
-do_el0_svc ret_\w+_syscall do_trap_ecall_\w+ do_syscall handle_syscall process_one_work process_scheduled_works
-worker_thread kthread do_one_initcall ret_from_fork\w* smpboot_thread_fn run_ksoftirqd \w*do_softirq\w*
+do_el0_svc ret_\w+_syscall do_trap_ecall_\w+ _*do_syscall handle_syscall process_one_work process_scheduled_works
+worker_thread kthread(?:_worker_fn)? do_one_initcall ret_from_fork\w* smpboot_thread_fn run_ksoftirqd \w*do_softirq\w*
 \w*softirq_handle_\w+ handle_softirqs call_timer_fn expire_timers \w*run_timers run_timer_softirq \w*run_timer_base\w*
 timer_expire_remote \w*hrtimer_run_\w+ __run_hrtimer \w*netif_receive_skb\w* start_secondary cpu_startup_entry do_idle
 (?:__)?vfs_(?:read|write|iter_read|iter_write|open|ioctl|writev|readv) ksys_(?:read|write|pread64|pwrite64)
 (?:x64|x32|ia32)_sys_call do_int80_\w+ el0t_\w+
 new_sync_(?:read|write) (?:ksys|do_vfs)_ioctl \w+_compat_ioctl do_iter_(?:read|write|readv_writev)
-blkdev_(?:driver_)?ioctl call_(?:read|write)_iter call_mmap mmap_region do_mmap\w* do_dentry_open
+blkdev_(?:driver_)?ioctl call_(?:read|write)_iter call_mmap _*mmap_region do_mmap\w* do_dentry_open
 sock_(?:sendmsg|recvmsg|release|mmap|do_ioctl|ioctl) sock_sendmsg_nosec __sock_release
 __sys_(?:setsockopt|listen|accept4?|connect|socketpair) kernel_(?:setsockopt|listen|accept) sock_common_setsockopt
 do_sock_setsockopt sk_common_release compat_sock_ioctl \w*netlink_rcv\w* genl_\w*rcv\w* tasklet_\w*action\w*

@@ -7,9 +7,7 @@ from harness.console.rules.rule import Blame, rule
 _ACCESS = ("bad-access in {f}",)
 _NULL = "BUG: unable to handle kernel NULL pointer dereference in {f}"
 _PAGE = "BUG: unable to handle kernel paging request in {f}"
-_GETS_MEMORY = (
-    r"\w*alloc\w* \w*mmap\w* _*(?:idr|ida|radix_tree|pcpu)_\w+ list_lru_init\w*"
-)
+_GETS_MEMORY = r"\w*alloc\w* \w*mmap\w* _*(?:idr|ida|radix_tree|pcpu)_\w+ list_lru_init\w*"
 
 RULES = (
     rule(

@@ -140,7 +140,7 @@ def test_a_thread_tells_each_crash_once() -> None:
     assert [crash.function for crash in alone] == ["queue_drop"]
 
 
-PACK = {"gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress}
+PACK: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress}
 
 
 def with_attached(name: str, data: bytes) -> bytes:

@@ -74,23 +74,14 @@ def matcher(*lists: str) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{word})" for words in lists for word in words.split()))
 
 
-# syzkaller knows no files: a part of a name tells it a helper, wherever that is.  These are the parts, by families;
-# what goes by another name there than here goes by both.
+# syzkaller knows no files: a part of a name tells it a helper, wherever that is.  These are parts that other names than
+# those of the lists have; what is called a helper there and not here, or the other way round, goes by both names.
 _PARTS = re.compile(
-    # what reports and checks
-    r"dump_stack|panic|invalid_op|fixup_bug|report_bug|_trap|warn_(?:slowpath|alloc)|__warn|print_address|debug_object"
-    r"|k(?:as|ms|cs)an|__(?:hw)?[amt]san|sanitizer|check_memory_region|read_word_at|might_(?:fault|sleep)|_is_static_object|lockdep|perf_trace"
-    # locks and waiting
-    r"|lock_(?:acquire|release|class)|(?:spin|read|write|mutex)_(?:try|un)?lock|down|up_(?:read|write)|mutex_remove|osq_"
-    r"|wake_up|finish_wait|rcu_"
-    # counters, memory, strings, lists, users' memory, output
-    r"|refcount|mem(?:cpy|cmp|set|chr|move)|str(?:n?cmp|[nl]?cpy|scpy|n?len|n?str|casecmp|chr)|string|pointer|(?:put|get)_user"
-    r"|copy_(?:to|from)_user|list_(?:add|del|replace|move|splice)|print[fk]|dev_(?:info|notice|warn|err|alert|crit|emerg)"
-    r"|[kv][mz]?alloc|alloc_page|kmem_|slab_(?:alloc|free)|kfree|vfree|_indirect_thunk_"
-    # what ends a thing for its owner
-    r"|del_timer|(?:queue|flush|cancel|drain|destroy)_(?:delayed_)?work|cancel_work|try_to_grab_pending|kthread_stop"
-    r"|kobject_(?:del|put|uevent)|uevent_var|get_device_parent|device_(?:add|del|unregister|destroy|remove_file|for_each)"
-    r"|sysfs_remove|unregister_netdev|usb_(?:kill|submit|control|hcd_submit)"
+    r"(?:read|write|spin|mutex)_(?:try|un)?lock|lock_(?:acquire|release|class)|down|up_(?:read|write)|wake_up|rcu_|lockdep"
+    r"|panic|_trap|k(?:as|ms|cs)an|sanitizer|[kv][mz]?alloc|alloc_page|kmem_|slab_(?:alloc|free)|kfree|vfree"
+    r"|refcount|string|pointer|mem(?:cpy|cmp|set|move)|str(?:n?cmp|[nl]?cpy|scpy|n?len|casecmp|chr)"
+    r"|list_(?:add|del|move|replace|splice)|(?:copy_(?:to|from)|put|get)_user|print[fk]"
+    r"|(?:queue|flush|cancel|drain|destroy)_(?:delayed_)?work|sysfs_remove"
 )
 
 # Common code by macros, and of other versions than the table's:
@@ -102,6 +93,7 @@ __(?:put|lock|set)_page\w* rollback_registered\w* ida_simple_\w+ rhashtable_(?:l
 CERTAIN = matcher(_REPORTING, _CHECKING, _LOCKING, _SERVING, _ALLOCATING)
 """Functions that are never at fault, by their names."""
 _DOUBT = matcher(_DOUBTFUL)
+_NAMES = matcher(_REPORTING, _CHECKING, _LOCKING, _SERVING, _ALLOCATING, _DOUBTFUL)
 _REPORTS = matcher(_REPORTING, _CHECKING)
 _NO_MORE = re.compile(r"(?!)")
 
@@ -173,8 +165,8 @@ def other_names(names: Sequence[str], found: str, also_skip: re.Pattern[str] | N
     """Other functions that a crash may go by in place of the one found to be at fault.
 
     They are the first that is at least sometimes at fault; the first outside of common code; and the first that is
-    no helper by a part of its name, of those that may be at fault (where a driver calls its function `x_read_lock`,
-    some go by its caller) and of all.
+    no helper by a part of its name (where a driver calls its function `x_read_lock`, some go by its caller), of those
+    that may be at fault and, apart from where they live, of all.
 
     Args:
         names, also_skip: as of `first_at_fault`.
@@ -185,8 +177,8 @@ def other_names(names: Sequence[str], found: str, also_skip: re.Pattern[str] | N
     doubtful = next((name for name in kept if not serves(name) or _DOUBT.fullmatch(name)), None)
     outside = _outside(usual)
     usual_part = next((name for name in usual if not _PARTS.search(name)), None)
-    any_part = next((name for name in kept if not (_PARTS.search(name) or reports(name))), None)
-    return [name for name in dict.fromkeys((doubtful, outside, usual_part, any_part)) if name not in (None, found)]
+    by_name = next((name for name in kept if not (_PARTS.search(name) or _NAMES.fullmatch(name))), None)
+    return [name for name in dict.fromkeys((doubtful, outside, usual_part, by_name)) if name not in (None, found)]
 
 
 def _outside(names: Sequence[str]) -> str | None:

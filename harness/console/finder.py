@@ -13,10 +13,9 @@ from harness.console.lead import Lead, without_own
 from harness.console.lines import LONGEST, USER, Line, behind_date, lead_before, read_line, when
 from harness.console.opened import Death, Open
 from harness.console.parts import BOOT, DIED, END, LAST, NMI, OTHER_TRACE, PART, REPLAY, REPORTED, SHOWN, TALK
-from harness.console.records import LONGEST as LONGEST_RECORD
-from harness.console.records import Record, lines_in, may_be_record, read_record
+from harness.console.records import Record, lines_in, longest, read_record
 from harness.console.rules import Blame, Rule
-from harness.console.said import LOOK_BACK, said_before
+from harness.console.said import Past, said_before
 from harness.console.scan import marks_in, next_mark
 from harness.console.wrapped import indented, is_part, joined
 
@@ -69,10 +68,7 @@ class Follower:
     notices: bool = False
     reported: int = 0
     _rest: bytes = b""
-    _past: bytes = b""
-    _begun: bytes = b""
-    _block_read: bytes = b""
-    _at: int = 0
+    _past: Past = field(default_factory=Past)
     _number: int = 0
     _open: dict[str, Open] = field(default_factory=dict)
     _died: Death | None = None
@@ -87,14 +83,10 @@ class Follower:
         data = self._rest + chunk if self._rest else chunk
         end = data.rfind(b"\n") + 1
         events = list(self._block(data[:end])) if end else []
-        if end:
-            self._past = (self._past + self._begun + data[max(0, end - LOOK_BACK) : end])[-LOOK_BACK:]
-            self._begun = b""
         self._rest = data[end:]
-        while len(self._rest) > (LONGEST_RECORD if not self._begun and may_be_record(self._rest) else LONGEST):
-            self._block_read, self._at = b"", 0
+        while len(self._rest) > (LONGEST if self._past.in_line else longest(self._rest)):
             events += self._line(self._rest[:LONGEST], self._number + 1)
-            self._begun = (self._begun + self._rest[:LONGEST])[-LOOK_BACK:]
+            self._past.piece(self._rest[:LONGEST])
             self._rest = self._rest[LONGEST:]
         return events
 
@@ -104,7 +96,7 @@ class Follower:
         What is fed from here on is another machine's, with its lines counted on.
         """
         events = list(self._block(self._rest + b"\n")) if self._rest else []
-        self._rest = self._past = self._begun = b""
+        self._rest, self._past = b"", Past()
         events += self._close_all()
         self._died = self._before = self._tail = None
         self._consoles = False
@@ -117,7 +109,7 @@ class Follower:
     def _block(self, block: bytes) -> Iterator[Event]:
         """Whole lines."""
         places = marks_in(block)
-        at = 0
+        self._past.block, at = block, 0
         while at < len(block):
             if not self._open and self._tail is None:
                 mark = next_mark(places, at)
@@ -125,17 +117,18 @@ class Follower:
                 self._number += block.count(b"\n", at, start)
                 at = start
                 if mark is None:
-                    return
+                    break
             end = block.index(b"\n", at)
             self._number += 1
-            self._block_read, self._at = block, at
-            if (at or not self._begun) and (record := read_record(block[at:end])):
+            self._past.at = at
+            if not self._past.in_line and (record := read_record(block[at:end])):
                 for text in record.lines:
                     yield from self._line(text[:LONGEST], self._number, record)
             else:
                 for piece in range(at, max(end, at + 1), LONGEST):
                     yield from self._line(block[piece : min(end, piece + LONGEST)], self._number)
             at = end + 1
+        self._past.read()
 
     def _line(self, raw: bytes, number: int, record: Record | None = None) -> Iterator[Event]:
         leads = [crash.lead for crash in self._open.values() if crash.lead]
@@ -278,11 +271,7 @@ class Follower:
 
     def _earlier(self, head: Line, lead: Lead | None) -> list[Line]:
         """The lines before a head, as far as they are still there."""
-        at = self._at
-        seen = self._block_read[max(0, at - LOOK_BACK) : at]
-        if at < LOOK_BACK:
-            seen = (self._past + (self._begun + seen if at else b""))[-LOOK_BACK:]
-        raw = seen.split(b"\n")[1 if len(seen) == LOOK_BACK else 0 : -1]
+        raw = self._past.lines()
         first = self._number - len(raw)
         lines = [
             read_line(text, first + number, [lead] if lead else [])

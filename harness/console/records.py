@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.console.lines import LONGEST as LONGEST_LINE
+
 LONGEST = 1 << 16
 """Bytes of an object; what is longer is read as plain text."""
 _BEGINS = re.compile(rb'[\s\[,-]{0,8}(?:[{}]|"[\w.@-]{1,40}" ?: ?)')
@@ -22,6 +24,8 @@ _TEXT = ("MESSAGE", "message", "msg", "log", "@message", "textPayload", "short_m
 _WHEN = ("time", "dt", "timestamp", "@timestamp", "ts", "date")
 _MONOTONIC = ("_SOURCE_MONOTONIC_TIMESTAMP", "__MONOTONIC_TIMESTAMP")
 """Microseconds since the kernel began, as journald has them."""
+_MICROSECONDS = re.compile(r"[0-9]{1,18}")
+_TIME = re.compile(r"[0-9][\w:.,+ -]{3,40}", re.ASCII)
 _OF_THE_CONSOLE = ("target", "feedback")
 """Levels of LAVA's lines that the device has printed; the others are LAVA's own."""
 
@@ -34,9 +38,9 @@ class Record:
     time: str | None
 
 
-def may_be_record(raw: bytes) -> bool:
-    """Whether a line, or its beginning, begins as an object or a member of one does."""
-    return _BEGINS.match(raw) is not None
+def longest(begun: bytes) -> int:
+    """How many bytes a line may have that begins so, before it is read in pieces."""
+    return LONGEST if _BEGINS.match(begun) else LONGEST_LINE
 
 
 def read_record(raw: bytes) -> Record | None:
@@ -45,7 +49,7 @@ def read_record(raw: bytes) -> Record | None:
     What another program than the kernel has logged, and members of an object that is spread over several lines, have
     no lines.
     """
-    if not may_be_record(raw) or len(raw) > LONGEST:
+    if _BEGINS.match(raw) is None or len(raw) > LONGEST:
         return None
     text = raw.lstrip(b" \t[,-").rstrip(_ENDS)
     if text in (b"{", b"}"):
@@ -54,7 +58,7 @@ def read_record(raw: bytes) -> Record | None:
         text = b"{" + text + b"}"
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return _record(data) if isinstance(data, dict) else None
 
@@ -81,6 +85,7 @@ def _record(data: Mapping[str, Any]) -> Record | None:
 
 def _when(data: Mapping[str, Any]) -> str | None:
     for name in _MONOTONIC:
-        if str(data.get(name, "")).isdecimal():
+        if _MICROSECONDS.fullmatch(str(data.get(name, ""))):
             return f"{int(data[name]) / 1e6:.6f}"
-    return next((data[name] for name in _WHEN if isinstance(data.get(name), str) and len(data[name]) < 40), None)
+    told = (str(data[name]) for name in _WHEN if name in data)
+    return next(filter(_TIME.fullmatch, told), None)

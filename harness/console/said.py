@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 from harness.console.frames import read_frame
@@ -37,6 +38,42 @@ _EXPLAINS = re.compile(
     r"|page dumped because|NETDEV WATCHDOG|is flushing !?WQ_|csd: |kthread starved"
     r"|Unexpected (?:timer wakeup|reschedule)|sysrq: "
 )
+
+
+@dataclass
+class Past:
+    """The bytes of a stream before the line that is being read, as far as they are kept: whole lines, and no more.
+
+    Attributes:
+        block, at: what is being read, and where in it the line begins.
+    """
+
+    block: bytes = b""
+    at: int = 0
+    _kept: bytes = b""
+    _begun: bytes = b""
+
+    @property
+    def in_line(self) -> bool:
+        """Whether what is read goes on with a long line, of which pieces were read before."""
+        return bool(self._begun) and self.at == 0
+
+    def piece(self, piece: bytes) -> None:
+        """A piece of a long line was read, whose end is not yet there."""
+        self._begun = (self._begun + piece)[-LOOK_BACK:]
+        self.block, self.at = b"", 0
+
+    def read(self) -> None:
+        """All of the block was read."""
+        self._kept = (self._kept + self._begun + self.block[-LOOK_BACK:])[-LOOK_BACK:]
+        self.block, self.at, self._begun = b"", 0, b""
+
+    def lines(self) -> list[bytes]:
+        """The lines before the one that is being read."""
+        seen = self.block[max(0, self.at - LOOK_BACK) : self.at]
+        if self.at < LOOK_BACK:
+            seen = (self._kept + (self._begun + seen if self.at else b""))[-LOOK_BACK:]
+        return seen.split(b"\n")[1 if len(seen) == LOOK_BACK else 0 : -1]
 
 
 def said_before(head: Line, earlier: Sequence[Line]) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from harness.console.lines import printable
 _MOST = 32
 _BLOCKED = re.compile(
     r"INFO: task (?P<who>\S.{0,40}?:\d+)(?: <\w+>)? (?:is )?blocked on an? (?P<what>[\w-]+),?"
-    r"(?: likely (?:owned|last held) by task (?P<on>\S.{0,40}?:\d+)(?=\.?\s*(?:<\w+>\s*)?$)| but the (?:owner|last holder) is not found)"
+    r"(?: likely (?:owned|last held) by task (?P<on>\S.{0,40}?:\d+)(?=\.?\s*(?:<\w+>\s*)?$)"
+    r"| but the (?:owner|last holder) is not found)"
 )
 _CALL = re.compile(
     r"csd: \w+ non-responsive CSD lock \(#\d+\) on CPU#(?P<who>\d+), waiting -?\d+ ns"

@@ -29,7 +29,7 @@ from harness.console.lines import read_line
 from harness.console.places import NAMED, helpers
 from harness.console.rules import RULES
 
-NAMES = ("CERTAIN", "_DOUBT", "_REPORTS", "_REPORT", "_COMMON", "DISPATCH", "_SCHEDULER")
+NAMES = ("CERTAIN", "_DOUBT", "_NAMES", "_REPORTS", "_REPORT", "_COMMON", "DISPATCH", "_SCHEDULER")
 """Patterns of names in `blame`, made by `matcher`."""
 
 

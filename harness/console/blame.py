@@ -177,8 +177,14 @@ def other_names(names: Sequence[str], found: str, also_skip: re.Pattern[str] | N
     doubtful = next((name for name in kept if not serves(name) or _DOUBT.fullmatch(name)), None)
     outside = _outside(usual)
     usual_part = next((name for name in usual if not _PARTS.search(name)), None)
-    by_name = next((name for name in kept if not (_PARTS.search(name) or _NAMES.fullmatch(name))), None)
+    by_name = next((name for name in kept if not _sounds(name)), None)
     return [name for name in dict.fromkeys((doubtful, outside, usual_part, by_name)) if name not in (None, found)]
+
+
+@lru_cache(4096)
+def _sounds(name: str) -> bool:
+    """Whether a function is a helper by its name alone, wherever it lives."""
+    return _PARTS.search(name) is not None or _NAMES.fullmatch(name) is not None
 
 
 def _outside(names: Sequence[str]) -> str | None:

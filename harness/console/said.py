@@ -11,10 +11,12 @@ from harness.console.frames import read_frame
 from harness.console.lines import Line, printable
 from harness.console.parts import BOOT, END, PART
 
-LOOK_BACK = 4096
+LOOK_BACK = 2048
 """Bytes before the line of a head in which what belongs to it may stand."""
 _LINES = 8
 """Lines that are looked at before a head, and after it."""
+_FAR = 16
+"""Lines before a head that are read, of whatever processor or task."""
 _MOST = 8
 """Lines that are kept."""
 _LONGEST = 240
@@ -73,7 +75,7 @@ class Past:
         seen = self.block[max(0, self.at - LOOK_BACK) : self.at]
         if self.at < LOOK_BACK:
             seen = (self._kept + (self._begun + seen if self.at else b""))[-LOOK_BACK:]
-        return seen.split(b"\n")[1 if len(seen) == LOOK_BACK else 0 : -1]
+        return seen.split(b"\n")[1 if len(seen) == LOOK_BACK else 0 : -1][-_FAR:]
 
 
 def said_before(head: Line, earlier: Sequence[Line]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from harness.console.crash import Wait
 from harness.console.lines import printable
 
 _MOST = 32
+_KINDS = ("hung-task", "soft-lockup", "hard-lockup", "rcu-stall", "spinlock", "workqueue-lockup")
 _BLOCKED = re.compile(
     r"INFO: task (?P<who>\S.{0,40}?:\d+)(?: <\w+>)? (?:is )?blocked on an? (?P<what>[\w-]+),?"
     r"(?: likely (?:owned|last held) by task (?P<on>\S.{0,40}?:\d+)(?=\.?\s*(?:<\w+>\s*)?$)"
@@ -37,8 +38,10 @@ def waits(kind: str, texts: Sequence[str], task: str, cpu: int | None, functions
         cpu: where it happened.
         functions: those of its own trace, from the innermost outwards.
     """
+    if kind not in _KINDS:
+        return ()
     found = list(dict.fromkeys(_told(texts, _task(task) or "a task")))[:_MOST]
-    if not found and kind in ("soft-lockup", "hard-lockup", "rcu-stall") and cpu is not None:
+    if not found and cpu is not None:
         call = next(filter(_CALLS.fullmatch, functions), None)
         return (Wait(f"CPU {cpu}", "other CPUs", call),) if call else ()
     return tuple(found)

@@ -89,6 +89,11 @@ def entries() -> list[Entry]:
     return list(dict.fromkeys(found))
 
 
+def _forget() -> None:
+    blame.serves.cache_clear()
+    blame._sounds.cache_clear()
+
+
 @contextmanager
 def without(entry: Entry) -> Iterator[None]:
     """The rules without an entry."""
@@ -101,10 +106,10 @@ def without(entry: Entry) -> Iterator[None]:
         rule, others = RULES[entry.rule], list(RULES)
         kept = [] if entry.kind == "rule" else [replace(rule, skip=less(rule.skip, entry.text))]
         change = patch.dict(vars(analysis), {"RULES": (*others[: entry.rule], *kept, *others[entry.rule + 1 :])})
-    blame.serves.cache_clear()
+    _forget()
     with change:
         yield
-    blame.serves.cache_clear()
+    _forget()
 
 
 @cache

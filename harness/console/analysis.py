@@ -43,7 +43,7 @@ _NO_CODE = re.compile(r"supervisor instruction fetch|NX-protected|execut(?:e|ion
 # Not of sanitizers, accesses and stalls, which go by the same title in all wordings, nor of what a function warned of.
 _OWN_WORDS = re.compile(
     r"\b(?:BUG|INFO|WARNING): (?!K[A-Z]{3,5}: |(?:TASK |IRQ )?stack guard|[Kk]ernel |[Uu]nable |task "
-    r"|soft lockup|rcu|\w+-safe|(?:possible|suspicious|inconsistent) |.*[\w.]+:\d+ (?:at )?[\w.]+\+0x)[^{}]+"
+    r"|soft lockup|rcu|\w+-safe|(?:possible|suspicious|inconsistent) |.*\w:\d+ (?:at )?[\w.]+\+0x)[^{}]+"
 )
 _DIED = re.compile(r"\[#\d+\]")
 _LONGEST_TITLE = 120

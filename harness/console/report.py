@@ -78,7 +78,10 @@ _HEADING = re.compile(
     r"|\{?[\w -]+\}? state was registered at):?)\s*$"
 )
 # From 6.16 on, a hung task's report has the trace of the task that it waits for, too.
-_OWNER = re.compile(r"INFO: task .* blocked on an? .* by task (?P<owner>\S.{0,40}?:\d+)\.?\s*(?:<\w+>\s*)?$")
+_OWNER = re.compile(
+    r"INFO: task \S.{0,60} blocked on an? [\w-]{1,20} likely (?:owned|last held) by task (?P<owner>\S.{0,40}?:\d+)"
+    r"\.?\s*(?:<\w+>\s*)?$"
+)
 # s390 names where it last branched from: no frame, and the last of a report.
 _LAST_BRANCH = re.compile(r"^\s*Last Breaking-Event-Address")
 # What cannot be within a trace: after it, frames belong to another one.

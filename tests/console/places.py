@@ -45,7 +45,7 @@ COMMON = re.compile(
 ELSEWHERE = re.compile(
     r"arch/(?!(?:x86|arm64|arm|riscv|powerpc|s390|mips|loongarch)/)"  # those that hardly anybody tests
     r"|arch/\w+/(?:boot|um|tools|kvm/hyp|purgatory|vdso|kernel/vdso\w*|entry/vdso)/|drivers/firmware/efi/libstub/"
-    r"|(?:tools|samples|scripts|Documentation)/|.*(?:test|torture)[\w-]*\.c"
+    r"|(?:tools|samples|scripts|Documentation)/|.*(?:tests?/|(?:test|torture|kunit)[\w-]*\.c)"
     r"|arch/powerpc/lib/(?:crtsavres|sstep|feature|code-patching)|arch/x86/lib/(?:insn|inat)"
 )
 

@@ -62,8 +62,8 @@ kthread_(?:stop\w*|flush_worker|destroy_worker) get_device_parent
 _*(?:queue|insert|flush|start_flush|drain|destroy|mod)_(?:delayed_|rcu_)?work(?:queue|_on|_node|_sync)?
 \w*device_(?:add|del|unregister|destroy|release|remove_file|for_each_child)\w* device_(?:create|register)\w*
 devres_release\w* \w*sysfs_remove\w* \w*kernfs_(?:remove|find)\w*_ns i2c_del_adapter
-usb_(?:\w+_)?(?:submit|kill|poison|unlink|start_wait)_(?:anchored_)?urbs? usb_(?:control|bulk|interrupt)_msg\w* kobject_\w+
-dummy_urb_enqueue usb_hcd_\w+urb\w* iput\w* igrab ihold (?:fast_)?dput (?:inc|drop|set|clear)_nlink
+usb_(?:\w+_)?(?:submit|kill|poison|unlink|start_wait)_(?:anchored_)?urbs? usb_(?:control|bulk|interrupt)_msg\w*
+kobject_\w+ dummy_urb_enqueue usb_hcd_\w+urb\w* iput\w* igrab ihold (?:fast_)?dput (?:inc|drop|set|clear)_nlink
 _*mark_(?:buffer|inode)_dirty\w* \w*(?:truncate|invalidate)_inode_pages\w* find_(?:lock|get)_entries _*xa_\w+
 __xas_nomem mempool_(?:alloc|free)\w* \w*skb_(?:put|push|pull)\w* k(?:un)?map_(?:atomic|local)\w*
 """

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import excerpt, journal
-from harness.console import Crash, Frame
+from harness.console import Crash, Frame, Wait
 from harness.errors import InfrastructureError, UserError
 from harness.files import locked
 from harness.journal import Event
@@ -199,8 +199,10 @@ def crash_of(data: Mapping[str, Any] | None) -> Crash | None:
     """A crash from its JSON data."""
     if data is None:
         return None
-    lists = {name: tuple(data[name]) for name in ("alt_titles", "modules")}
-    return Crash(**{**data, **lists, "frames": tuple(Frame(**frame) for frame in data["frames"])})
+    told: dict[str, Any] = {name: tuple(data.get(name, ())) for name in ("alt_titles", "modules", "said")}
+    told["frames"] = tuple(Frame(**frame) for frame in data["frames"])
+    told["waits"] = tuple(Wait(**wait) for wait in data.get("waits", ()))
+    return Crash(**{**data, **told})
 
 
 def _hashes(folder: Path) -> dict[str, str | None]:

@@ -1,18 +1,21 @@
 """Whole mails: `regress oops MAIL` reads a mail as a mail, whatever was done to it on its way."""
 
 import base64
+import bz2
 import gzip
 import json
+import lzma
 import quopri
 import subprocess
 from collections.abc import Callable
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 
 from harness.console import Crash, find_crashes
 from harness.thread.crashes import crashes
-from harness.thread.read import is_thread, read
+from harness.thread.read import LONGEST, is_thread, read
 from tests.support import ROOT
 
 Regress = Callable[..., subprocess.CompletedProcess[str]]
@@ -137,24 +140,66 @@ def test_a_thread_tells_each_crash_once() -> None:
     assert [crash.function for crash in alone] == ["queue_drop"]
 
 
+PACK: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress}
+
+
+def with_attached(name: str, data: bytes) -> bytes:
+    mail = EmailMessage()
+    mail["From"], mail["Subject"] = "Jo <jo@example.org>", "it crashes"
+    mail.set_content("See the log.\n")
+    mail.add_attachment(data, maintype="application", subtype="octet-stream", filename=name)
+    return mail.as_bytes()
+
+
+@pytest.mark.parametrize("ending", PACK)
+def test_a_compressed_attachment_is_read(ending: str) -> None:
+    [plain] = find_crashes(OOPS.encode())
+    mail = with_attached(f"dmesg.{ending}", PACK[ending](OOPS.encode()))
+    [crash] = found(mail)
+    assert facts(crash) == facts(plain)
+    # The line of the file in which the attachment begins.
+    assert b"\n\n" in b"\n".join(mail.split(b"\n")[: crash.start_line - 1]) + b"\n"
+    assert crash.start_line == crash.end_line
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (gzip.compress(OOPS.encode())[:-9], "damaged gzip"),
+        (lzma.compress(OOPS.encode())[:-30], "damaged xz"),
+        (b"BZh91AY&SY" + b"x" * 40, "damaged bzip2"),
+        (gzip.compress(b"\x7fELF\0\0"), "no text"),
+        (gzip.compress(b"x" * (LONGEST + 1)), "longer than 64 MiB"),
+    ],
+)
+def test_an_attachment_that_cannot_be_read_is_told(data: bytes, why: str) -> None:
+    [message] = read(with_attached("dmesg.gz", data)).messages
+    assert message.attachments == ()
+    [note] = message.notes
+    assert note.startswith("a compressed part dmesg.gz was not read: ")
+    assert why in note
+
+
 def test_oops_reads_mails(regress: Regress, tmp_path: Path) -> None:
     for name, data in {
         "plain.eml": MAILS["quoted-printable"].encode(),
         "t.mbox": mbox(MAILS["flowed"]).encode(),
         "t.mbox.gz": gzip.compress(mbox(MAILS["base64"]).encode()),
-        "console.log.gz": gzip.compress(OOPS.encode()),
+        **{f"console.log.{ending}": pack(OOPS.encode()) for ending, pack in PACK.items()},
     }.items():
         (tmp_path / name).write_bytes(data)
         done = regress("oops", "--json", str(tmp_path / name))
         assert done.returncode == 0, done.stderr
         [crash] = json.loads(done.stdout)["crashes"]
         assert (crash["function"], crash["panic"]) == ("queue_drop", "Fatal exception"), name
-    (tmp_path / "cut.gz").write_bytes(gzip.compress(OOPS.encode())[:-9])
-    done = regress("oops", "--json", str(tmp_path / "cut.gz"), str(tmp_path / "plain.eml"))
+    for ending, pack in PACK.items():
+        (tmp_path / f"cut.{ending}").write_bytes(pack(OOPS.encode())[:-9])
+    names = [str(tmp_path / name) for name in ("cut.gz", "cut.xz", "cut.bz2", "plain.eml")]
+    done = regress("oops", "--json", *names)
     assert done.returncode == 2
-    cut, whole = map(json.loads, done.stdout.splitlines())
-    assert (cut["crashes"], len(whole["crashes"])) == ([], 1)
-    assert "end-of-stream" in cut["error"]
+    *cut, whole = map(json.loads, done.stdout.splitlines())
+    assert ([one["crashes"] for one in cut], len(whole["crashes"])) == ([[], [], []], 1)
+    assert all("end-of-stream" in one["error"] for one in cut)
 
 
 def test_a_page_of_a_forum() -> None:

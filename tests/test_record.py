@@ -7,12 +7,13 @@ import os
 import random
 import sqlite3
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness import document, journal, record
-from harness.console import find_crashes
+from harness.console import Wait, find_crashes
 from harness.errors import InfrastructureError, UserError
 from harness.model import Outcome, Trial
 from tests.test_run import BAD
@@ -32,7 +33,10 @@ def trial_of(run: record.Run, number: int = 1) -> Trial:
 
 def test_a_trial_comes_back_as_it_was_written(tmp_path: Path) -> None:
     run = start(tmp_path / "results")
-    run.trial("a" * 40, "bad", trial := trial_of(run))
+    trial = trial_of(run)
+    assert trial.crash
+    crash = replace(trial.crash, said=("refcount_t: underflow.",), waits=(Wait("CPU 1", "CPU 0", "do_flush"),))
+    run.trial("a" * 40, "bad", trial := replace(trial, crash=crash))
     run.kernel("a" * 40, built := record.Built("f" * 64, 3.5, True, ("a patch",)))
     run.kernel("a" * 40, record.Built(None, 0.0, False))
     [again] = record.find(run.folder).trials()

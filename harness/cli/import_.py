@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import io
 import json
-import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, replace
-from gzip import BadGzipFile, GzipFile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ from harness.errors import UserError
 from harness.files import whole_folder
 from harness.kernel.tree import find
 from harness.patches import repaired
+from harness.thread.compressed import DAMAGED, LONGEST_MAGIC, format_of, uncompressed
 from harness.thread.draft import Draft, draft
 from harness.thread.message import printable
 from harness.thread.prose import Said
@@ -31,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "file",
         metavar="FILE",
         type=Path,
-        help="an mbox (optionally .gz), a message, a saved thread page or a console log",
+        help="an mbox (optionally .gz, .xz or .bz2), a message, a saved thread page or a console log",
     )
     parser.add_argument("--output", metavar="DIR", type=Path, help="folder for the draft; default: named after its id")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
@@ -140,15 +138,15 @@ def _bytes(path: Path) -> bytes:
     Raises:
         UserError: it cannot be read, or is too long.
     """
+    kind = ""
     try:
         with path.open("rb") as file:
-            data = file.read(LONGEST + 1)
-        if data.startswith(b"\x1f\x8b"):
-            data = GzipFile(fileobj=io.BytesIO(data)).read(LONGEST + 1)
-    except (EOFError, zlib.error, BadGzipFile) as error:
-        raise UserError(f"{path}: damaged gzip: {error}") from error
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}") from error
+            kind = format_of(file.peek(LONGEST_MAGIC))
+            data = uncompressed(file).read(LONGEST + 1)
+    except DAMAGED as error:
+        if isinstance(error, OSError) and error.errno:
+            raise UserError(f"{path}: {error.strerror}") from error
+        raise UserError(f"{path}: damaged {kind}: {error}") from error
     if len(data) > LONGEST:
         raise UserError(f"{path}: longer than {LONGEST >> 20} MiB; extract the relevant thread")
     return data

@@ -10,10 +10,8 @@ import json
 import os
 import sys
 import time
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from gzip import GzipFile
 from io import BufferedReader
 from itertools import chain
 from pathlib import Path
@@ -21,6 +19,7 @@ from pathlib import Path
 from harness.console import Crash, Follower, find_crashes
 from harness.console.crash import TAINT, Frame
 from harness.errors import UserError
+from harness.thread.compressed import DAMAGED, uncompressed
 from harness.thread.crashes import crashes as shown_in
 from harness.thread.read import LONGEST, is_thread, read
 
@@ -40,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "files",
         metavar="FILE",
         nargs="*",
-        help="a console log, a mail, an mbox (optionally .gz); - or none: standard input",
+        help="a console log, a mail, an mbox (optionally .gz, .xz or .bz2); - or none: standard input",
     )
     parser.add_argument("--json", action="store_true", help="one JSON document per line and file")
     parser.add_argument(
@@ -69,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
         try:
             with _opened(name) as file:
                 crashes = _crashes(file)
-        except (OSError, EOFError, zlib.error, UserError) as error:
+        except (*DAMAGED, UserError) as error:
             # Readers of the documents expect one per file.
             status = 2
             reason = getattr(error, "strerror", None) or str(error)
@@ -90,7 +89,7 @@ def _opened(name: str) -> BufferedReader:
 
 def _crashes(opened: BufferedReader) -> list[Crash]:
     """The crashes in a file of any kind."""
-    file = GzipFile(fileobj=opened) if opened.peek(2)[:2] == b"\x1f\x8b" else opened
+    file = uncompressed(opened)
     head = file.read(BLOCK)
     if not is_thread(head):
         return find_crashes(chain([head], iter(lambda: file.read(BLOCK), b"")), notices=True)
@@ -171,6 +170,8 @@ def _show(crash: Crash, options: argparse.Namespace) -> None:
     where = crash.function or "unknown"
     called = ", which called a NULL pointer" if crash.null_ip else ""
     print(f"  at fault   {_colour('1', where)}{called}" + (f" (a guess: {crash.doubt})" if crash.doubt else ""))
+    for number, line in enumerate(crash.said):
+        print(f"  {'said' if number == 0 else '':10} {line}")
     task = " ".join(
         part
         for part in (
@@ -192,6 +193,9 @@ def _show(crash: Crash, options: argparse.Namespace) -> None:
             print(f"  {label:10} {text}")
     if crash.taint:
         print(f"  taint      {crash.taint}: " + "; ".join(TAINT.get(letter, "?") for letter in crash.taint))
+    for number, wait in enumerate(crash.waits[:_LINES]):
+        what = f" ({wait.what})" if wait.what else ""
+        print(f"  {'waits' if number == 0 else '':10} {wait.who} for {wait.on or 'nobody knows whom'}{what}")
     _show_frames(crash, options)
     print(f"  signature  {crash.signature}")
 

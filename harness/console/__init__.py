@@ -5,7 +5,7 @@ r"""Crashes in console output.  Pure: bytes in, crashes out.
 ['kernel panic: Attempted to kill init!']
 """
 
-from harness.console.crash import Crash, Frame
+from harness.console.crash import Crash, Frame, Wait
 from harness.console.expect import Expectation, Match, expectation_from, match
 from harness.console.finder import Event, Follower, complete, find_crashes
 
@@ -16,6 +16,7 @@ __all__ = [
     "Follower",
     "Frame",
     "Match",
+    "Wait",
     "complete",
     "expectation_from",
     "find_crashes",

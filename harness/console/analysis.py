@@ -24,19 +24,27 @@ from harness.console.lines import Line, printable
 from harness.console.places import HELPER_FILES, NAMED
 from harness.console.report import Report, facts, read_report
 from harness.console.rules import MARKS, NO_CRASH, NO_HEAD, RULES, Blame, Rule
+from harness.console.said import merged, said_within
 from harness.console.signature import signature
+from harness.console.waits import waits
 
 # What changes from one crash to the next of the same kind, in titles made of free text.
 _VARIABLE = (
     (re.compile(r"\b([\w.]+)\+0x[0-9a-f]+/0x[0-9a-f]+"), r"\1"),
-    (re.compile(r"\b(syz-executor|syzkaller)[.\d]*(?:[/:]\d+)*"), r"\1"),
     (re.compile(r"(?<![A-Za-z0-9])(?:0x[0-9a-f]+|(?=[a-f]*\d)[0-9a-f]{6,16})(?![A-Za-z0-9])"), "ADDR"),
+    (re.compile(r"\b(syz-executor|syzkaller)[.\d]*(?:[/:]\d+)*"), r"\1"),
     (re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])"), "IP"),
+    (re.compile(r"(\bkworker/\w+):\d+"), r"\1:NUM"),
     (re.compile(r"(?<=[\w\])])(?::\d+)+\b"), ":LINE"),
     (re.compile(r"\bCPU#\d+"), "CPU"),
     (re.compile(r"(?<![A-Za-z0-9_])\d+(?![A-Za-z0-9_])"), "NUM"),
 )
 _NO_CODE = re.compile(r"supervisor instruction fetch|NX-protected|execut(?:e|ion) (?:of user|from non-execut)")
+# Not of sanitizers, accesses and stalls, which go by the same title in all wordings, nor of what a function warned of.
+_OWN_WORDS = re.compile(
+    r"\b(?:BUG|INFO|WARNING): (?!K[A-Z]{3,5}: |(?:TASK |IRQ )?stack guard|[Kk]ernel |[Uu]nable |task "
+    r"|soft lockup|rcu|\w+-safe|(?:possible|suspicious|inconsistent) |.*\w:\d+ (?:at )?[\w.]+\+0x)[^{}]+"
+)
 _DIED = re.compile(r"\[#\d+\]")
 _LONGEST_TITLE = 120
 _LONGEST_HEAD = 600
@@ -67,11 +75,12 @@ def before_head(text: str, rule: Rule) -> str:
     return text[:start]
 
 
-def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
+def analyse(lines: Sequence[Line], said: Sequence[str] = (), *, cut: bool = False) -> Crash:
     """What is known of a crash.
 
     Args:
         lines: those of the crash, the first being its head.
+        said: what belongs to it of the lines before.
         cut: something else was printed into it, or it never ended.
     """
     report = read_report(lines)
@@ -91,7 +100,10 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
         names.append("corrupted")
     known = {"f", *groups}
     patterns = [rule.title, *(also for also in rule.also if set(re.findall(r"\{(\w+)\}", also)) <= known)]
-    titles = list(dict.fromkeys(_titled(pattern, name, groups) for pattern in patterns for name in names))
+    titles = [_titled(pattern, name, groups) for pattern in patterns for name in names]
+    if own := _OWN_WORDS.search(_head(report, rule)):
+        titles.append(_titled(own[0], "", {}))  # who does not know a wording, new or old, goes by the words themselves
+    titles = list(dict.fromkeys(titles))
     return Crash(
         title=titles[0],
         alt_titles=tuple(titles[1:]),
@@ -121,8 +133,23 @@ def analyse(lines: Sequence[Line], *, cut: bool = False) -> Crash:
         hardware=told.hardware,
         modules=told.modules,
         registers=told.registers,
+        said=merged(said, said_within([_head(report, rule), *(line.text for line in report.lines[report.head + 1 :])])),
+        waits=waits(
+            rule.kind,
+            [line.text for line in report.lines],
+            f"{told.comm}:{told.pid}" if told.comm and told.pid is not None else "",
+            told.cpu,
+            report.functions(),
+        ),
         time=lines[0].time,
     )
+
+
+def _head(report: Report, rule: Rule) -> str:
+    """The first line without what stands before the kernel's words."""
+    text = report.lines[report.head].text[:_LONGEST_HEAD]
+    found = rule.head.search(text)
+    return text[found.start() :] if found else text
 
 
 def _doubt(report: Report, rule: Rule, function: str | None, *, corrupted: bool) -> str:

@@ -16,40 +16,36 @@ from harness.console.places import common, helpers
 _REPORTING = r"""
 dump_(?:stack|header)\w* print_\w*(?:bug|report|stall|description|trailer|info|lock|events|regs)\w* \w*printk\w*
 \w*show_(?:stack|regs|trace)\w* \w*panic\w* \w*(?:stackframe|stack_(?:trace|walk|depot)|save_stack|backtrace)\w*
-_*warn(?:_\w+)? (?:report|handle|fixup|spin|rwlock|__schedule)_bug \w*bug_handler is_valid_bugaddr report_cfi\w*
-_*die(?:_\w+)? \w*notify_die oops_\w+ no_context fixup_exception error_entry
+_*warn(?:_\w+)? (?:report|handle|fixup|spin|rwlock|__schedule)_bug _*die(?:_\w+)? \w*notify_die error_entry
 _*(?:(?:hash_+|trace_)?do_(?:async_)?|(?:asm_)?exc_|async_|trace_|handle_|bad_)?page_fault(?:_oops)? \w*mem_abort
-(?:asm_)?exc_\w+ \w*do_early_exception\w* do_trap(?!_ecall)\w* \w*_trap (?:handle|ret_from)_exception handle_break
-\w*invalid_op(?:code)? do_\w*undef\w* (?:do_)?(?:general_protection|divide_error|double_fault) \w*brk_handler
-\w*debug_exception call_\w*break_hook (?:do_)?el1[ht]?_\w+ program_check_\w+ \w*pgm_check\w*
-\w*ass(?:ert)?_?(?:fail|warn)\w* _*might_(?:sleep|resched|fault)\w* rust_(?:helper_\w+|begin_unwind)
-<?(?:core|alloc|__rustc)::.*
+(?:asm_)?exc_\w+ \w*do_early_exception\w* \w*_trap (?:handle|ret_from)_exception \w*invalid_op(?:code)?
+(?:do_)?(?:general_protection|divide_error|double_fault) \w*brk_handler \w*debug_exception call_\w*break_hook
+(?:do_)?el1[ht]?_\w+ program_check_\w+ \w*pgm_check\w* \w*ass(?:ert)?_?(?:fail|warn)\w*
+_*might_(?:sleep|resched|fault)\w* rust_(?:helper_\w+|begin_unwind) <?(?:core|alloc|__rustc)::.*
 """
 # What instruments the kernel, and checks on its behalf:
 _CHECKING = r"""
-\w*(?:[akmbtc]san|kfence)\w* __sanitizer\w* __kcov\w* \w*check_(?:memory|region)_?\w* read_word_at_a_time
-should_fail\w* __virt_addr_valid __phys_addr\w* \w*debug_object\w* \w*_is_static_object \w*lockdep\w*
-_*lock_(?:acquire|release)\w* perf_trace\w* trace_(?:hard|soft)irqs_\w+ preempt_count_\w+ \w*preempt_check\w*
-__fortify_\w+ usercopy_\w+ __cfi_\w+ __fentry__ mcount ftrace_(?:\w*caller|stub|call|regs_call|ops_\w+)
+_*k?(?:hw)?(?:[acmt]|ub)san_\w+ __sanitizer\w* \w*check_(?:memory|region)_?\w* read_word_at_a_time should_fail\w*
+__virt_addr_valid __phys_addr\w* \w*_is_static_object \w*lockdep\w* _*lock_(?:acquire|release)\w* perf_trace\w*
+trace_(?:hard|soft)irqs_\w+ preempt_count_\w+ usercopy_\w+ __cfi_\w+
+ftrace_(?:\w*caller|stub|call|regs_call|ops_\w+)
 """
 # What locks, waits and wakes:
 _LOCKING = r"""
-\w*spin_(?:lock|unlock|trylock|is_locked|rq_lock)\w* \w*raw_(?:read|write)_\w*lock\w*
-rt_(?:read|write)_(?:try|un)?lock\w* rwsem_\w+ (?:__)?(?:down|up)(?:_\w+)?
-\w*mutex_(?:\w*lock\w*|\w+_waiter|\w*spin\w*) __wake_up\w* swake_up_\w+ finish_wait complete(?:_all|_with_flags)?
-_*(?:do_)?wait_for_(?:common|completion)\w* \w*local_bh_enable\w* \w*local_irq_\w+
+\w*spin_(?:lock|unlock|trylock|is_locked|rq_lock)\w* rwsem_\w+ (?:__)?(?:down|up)(?:_\w+)?
+\w*mutex_(?:\w*lock\w*|\w+_waiter|\w*spin\w*) __wake_up\w* swake_up_\w+ finish_wait \w*local_bh_enable\w*
+\w*local_irq_\w+
 """
 # What serves any caller: memory, strings, lists, trees, counters, users' memory, formatted output:
 _SERVING = r"""
-\w*mem(?:cpy|cmp|set|chr|move|scan)\w* rep_(?:movs|stos)_\w+ _*copy_mc_\w+ copyin copyout\w* (?:__pi_+|nla_)str\w+
-strlcpy xas_\w+ \w*copy_(?:to|from|in)_(?:user|iter)\w* copy_page_to_iter\w* _*copy_user\w*
-_*(?:put|get)_user(?!_pages?)(?:_\w+)? \w*clear_user\w* __list_\w+ list_(?:add|del|replace|move|splice)\w*
-_*hlist_(?:\w+_)?(?:add|del)\w* _*(?:try_to_)?del_(?:singleshot_)?timer\w* try_to_grab_pending _*refcount_\w+
-kref_(?:get|put)\w* \w*atomic(?:64|_long)?_(?:add|sub|inc|dec|set|read|fetch|cmpxchg|xchg|or|and|xor|try)\w*
-\w*x86_indirect_thunk\w* \w*retpoline\w* \w*v?(?:s[cn]*|kv?as)printf(?:_\w+)?
-seq_(?:v?printf|putc|puts|put_\w+|write|escape\w*) _?(?:net|net_|netif_)?dev_(?:info|notice|warn|err|alert|crit|emerg)
-(?:__)?rb_(?:insert|erase|next)\w* (?:__raw_|logic_)?(?:read|write|in|out)s?[bwlq](?:_relaxed|_p)? crc[\d_]\w*
-_*find_(?:first|next|last|nth)_\w*bit(?:_le)? \w*(?:test_and_)?(?:set|clear|test|change)_bit bsearch
+(?:arch_|raw_|_*ll_sc_|_*lse_)*atomic(?:64|_long)?_(?:add|sub|inc|dec|set|read|fetch|cmpxchg|xchg|or|and|xor|try)\w*
+(?:__raw_|logic_)?(?:read|write|in|out)s?[bwlq](?:_relaxed|_p)? \w*mem(?:cpy|cmp|set|chr|move|scan)\w* copyin
+copyout\w* (?:__pi_+|nla_)str\w+ xas_\w+ \w*copy_(?:to|from|in)_(?:user|iter)\w* copy_page_to_iter\w* _*copy_user\w*
+_*(?:put|get)_user(?!_pages?)(?:_\w+)? __list_\w+ list_(?:add|del|replace|move|splice)\w*
+_*(?:try_to_)?del_(?:singleshot_)?timer\w* try_to_grab_pending _*refcount_\w+ \w*x86_indirect_thunk\w*
+\w*v?(?:s[cn]*|kv?as)printf(?:_\w+)? seq_(?:v?printf|putc|puts|put_\w+|write|escape\w*)
+_?(?:net|net_|netif_)?dev_(?:info|notice|warn|err|alert|crit|emerg) (?:__)?rb_(?:insert|erase|next)\w* crc[\d_]\w*
+_*find_(?:first|next|last|nth)_\w*bit(?:_le)? bsearch
 """
 # What gives memory out and takes it back:
 _ALLOCATING = r"""
@@ -63,14 +59,13 @@ vma_alloc_\w+ __get_free_pages get_zeroed_page\w* (?:post|pre)_alloc_hook prep_(
 _DOUBTFUL = r"""
 _*timer_(?:delete|shutdown)\w* _*cancel_(?:delayed_)?work\w* unregister_netdev \w*(?:read|write)_(?:un)?lock
 kthread_(?:stop\w*|flush_worker|destroy_worker) get_device_parent
-_*(?:queue|insert|flush|start_flush|drain|destroy|mod)_(?:delayed_|rcu_)?work(?:queue|_on|_node|_sync)? kobject_\w+
+_*(?:queue|insert|flush|start_flush|drain|destroy|mod)_(?:delayed_|rcu_)?work(?:queue|_on|_node|_sync)?
 \w*device_(?:add|del|unregister|destroy|release|remove_file|for_each_child)\w* device_(?:create|register)\w*
 devres_release\w* \w*sysfs_remove\w* \w*kernfs_(?:remove|find)\w*_ns i2c_del_adapter
 usb_(?:\w+_)?(?:submit|kill|poison|unlink|start_wait)_(?:anchored_)?urbs? usb_(?:control|bulk|interrupt)_msg\w*
-dummy_urb_enqueue usb_hcd_\w+urb\w* iput\w* igrab ihold (?:fast_)?dput (?:inc|drop|set|clear)_nlink
+kobject_\w+ dummy_urb_enqueue usb_hcd_\w+urb\w* iput\w* igrab ihold (?:fast_)?dput (?:inc|drop|set|clear)_nlink
 _*mark_(?:buffer|inode)_dirty\w* \w*(?:truncate|invalidate)_inode_pages\w* find_(?:lock|get)_entries _*xa_\w+
-__xas_nomem rtlock_slowlock_locked mempool_(?:alloc|free)\w* \w*skb_(?:put|push|pull)\w*
-k(?:un)?map_(?:atomic|local)\w*
+__xas_nomem mempool_(?:alloc|free)\w* \w*skb_(?:put|push|pull)\w* k(?:un)?map_(?:atomic|local)\w*
 """
 
 
@@ -79,22 +74,26 @@ def matcher(*lists: str) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{word})" for words in lists for word in words.split()))
 
 
-# What those who go by parts of names take for helpers, wherever it is:
-_SOUNDS = re.compile(
-    r"(?:read|write|spin|mutex)_(?:un)?lock|rcu_|[kv][mz]?alloc|alloc_page|kmem_|slab_(?:alloc|free)|mem(?:cpy|cmp|set|move)"
-    r"|str(?:n?cmp|[nl]?cpy|n?len|casecmp|chr)|list_(?:add|del|move|splice)|copy_(?:to|from)_user|refcount|print[fk]|_trap$|(?:queue|flush|cancel)_(?:delayed_)?work"
+# syzkaller knows no files: a part of a name tells it a helper, wherever that is.  These are parts that other names than
+# those of the lists have; what is called a helper there and not here, or the other way round, goes by both names.
+_PARTS = re.compile(
+    r"(?:read|write|spin|mutex)_(?:try|un)?lock|lock_(?:acquire|release|class)|down|up_(?:read|write)|wake_up|rcu_|lockdep"
+    r"|panic|_trap|k(?:as|ms|cs)an|sanitizer|[kv][mz]?alloc|alloc_page|kmem_|slab_(?:alloc|free)|kfree|vfree"
+    r"|refcount|string|pointer|mem(?:cpy|cmp|set|move)|str(?:n?cmp|[nl]?cpy|scpy|n?len|casecmp|chr)"
+    r"|list_(?:add|del|move|replace|splice)|(?:copy_(?:to|from)|put|get)_user|print[fk]"
+    r"|(?:queue|flush|cancel|drain|destroy)_(?:delayed_)?work|sysfs_remove"
 )
 
 # Common code by macros, and of other versions than the table's:
 _COMMON = matcher(r"""
-full_proxy_\w+ proc_reg_\w+ configfs_(?:read|write)\w* kernfs_fop_\w+ __vfs_(?:read|write) compat_(?:read|write)v
-(?:get|put|lock|unlock)_page __(?:put|lock|set)_page\w* wait_on_page_\w+ rollback_registered\w* ida_simple_\w+
-pcpu_alloc rhashtable_(?:lookup|insert|remove)\w* list_lru_\w+
+full_proxy_\w+ kernfs_fop_\w+ __vfs_(?:read|write) compat_(?:read|write)v (?:get|put|lock|unlock)_page
+__(?:put|lock|set)_page\w* rollback_registered\w* ida_simple_\w+ rhashtable_(?:lookup|insert|remove)\w* list_lru_\w+
 """)
 
 CERTAIN = matcher(_REPORTING, _CHECKING, _LOCKING, _SERVING, _ALLOCATING)
 """Functions that are never at fault, by their names."""
 _DOUBT = matcher(_DOUBTFUL)
+_NAMES = matcher(_REPORTING, _CHECKING, _LOCKING, _SERVING, _ALLOCATING, _DOUBTFUL)
 _REPORTS = matcher(_REPORTING, _CHECKING)
 _NO_MORE = re.compile(r"(?!)")
 
@@ -102,14 +101,14 @@ _NO_MORE = re.compile(r"(?!)")
 # Those that hand work to a worker, a timer, a system call, a driver: who is called from them names a hang best.
 DISPATCH = matcher(r"""
 do_syscall_\w+ \w*do_fast_syscall\w* sysenter_\w+ entry_\w+ system_call\w* tracesys\w* invoke_syscall el0_svc\w*
-do_el0_svc ret_\w+_syscall do_trap_ecall_\w+ do_syscall handle_syscall process_one_work process_scheduled_works
-worker_thread kthread do_one_initcall ret_from_fork\w* smpboot_thread_fn run_ksoftirqd \w*do_softirq\w*
+do_el0_svc ret_\w+_syscall do_trap_ecall_\w+ _*do_syscall handle_syscall process_one_work process_scheduled_works
+worker_thread kthread(?:_worker_fn)? do_one_initcall ret_from_fork\w* smpboot_thread_fn run_ksoftirqd \w*do_softirq\w*
 \w*softirq_handle_\w+ handle_softirqs call_timer_fn expire_timers \w*run_timers run_timer_softirq \w*run_timer_base\w*
 timer_expire_remote \w*hrtimer_run_\w+ __run_hrtimer \w*netif_receive_skb\w* start_secondary cpu_startup_entry do_idle
 (?:__)?vfs_(?:read|write|iter_read|iter_write|open|ioctl|writev|readv) ksys_(?:read|write|pread64|pwrite64)
 (?:x64|x32|ia32)_sys_call do_int80_\w+ el0t_\w+
 new_sync_(?:read|write) (?:ksys|do_vfs)_ioctl \w+_compat_ioctl do_iter_(?:read|write|readv_writev)
-blkdev_(?:driver_)?ioctl call_(?:read|write)_iter call_mmap mmap_region do_mmap\w* do_dentry_open
+blkdev_(?:driver_)?ioctl call_(?:read|write)_iter call_mmap _*mmap_region do_mmap\w* do_dentry_open
 sock_(?:sendmsg|recvmsg|release|mmap|do_ioctl|ioctl) sock_sendmsg_nosec __sock_release
 __sys_(?:setsockopt|listen|accept4?|connect|socketpair) kernel_(?:setsockopt|listen|accept) sock_common_setsockopt
 do_sock_setsockopt sk_common_release compat_sock_ioctl \w*netlink_rcv\w* genl_\w*rcv\w* tasklet_\w*action\w*
@@ -165,8 +164,9 @@ def first_at_fault(names: Iterable[str], also_skip: re.Pattern[str] | None = Non
 def other_names(names: Sequence[str], found: str, also_skip: re.Pattern[str] | None = None) -> list[str]:
     """Other functions that a crash may go by in place of the one found to be at fault.
 
-    They are the first that is at least sometimes at fault; the first outside of common code; and the first that does
-    not sound like a helper: where a driver calls its function `x_read_lock`, some go by its caller.
+    They are the first that is at least sometimes at fault; the first outside of common code; and the first that is
+    no helper by a part of its name (where a driver calls its function `x_read_lock`, some go by its caller), of those
+    that may be at fault and, apart from where they live, of all.
 
     Args:
         names, also_skip: as of `first_at_fault`.
@@ -176,8 +176,15 @@ def other_names(names: Sequence[str], found: str, also_skip: re.Pattern[str] | N
     usual = [name for name in kept if not serves(name)]
     doubtful = next((name for name in kept if not serves(name) or _DOUBT.fullmatch(name)), None)
     outside = _outside(usual)
-    plain = next((name for name in usual if not _SOUNDS.search(name)), None)
-    return [name for name in dict.fromkeys((doubtful, outside, plain)) if name not in (None, found)]
+    usual_part = next((name for name in usual if not _PARTS.search(name)), None)
+    by_name = next((name for name in kept if not _sounds(name)), None)
+    return [name for name in dict.fromkeys((doubtful, outside, usual_part, by_name)) if name not in (None, found)]
+
+
+@lru_cache(4096)
+def _sounds(name: str) -> bool:
+    """Whether a function is a helper by its name alone, wherever it lives."""
+    return _PARTS.search(name) is not None or _NAMES.fullmatch(name) is not None
 
 
 def _outside(names: Sequence[str]) -> str | None:

@@ -62,6 +62,20 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Wait:
+    """Somebody who does not go on before somebody else does.
+
+    Attributes:
+        who, on: who waits, and for whom: `CPU 1`, `task dd:71`, or a flavour of RCU; `on` is "" where nobody knows.
+        what: what for: the kind of lock, the function to be called there, how long a grace period has lasted; or "".
+    """
+
+    who: str
+    on: str
+    what: str
+
+
+@dataclass(frozen=True)
 class Crash:
     """One crash on a console.
 
@@ -84,6 +98,8 @@ class Crash:
         panic: the reason that the kernel gave for the panic that ended it.
         hardware: the machine, as the kernel names it.  modules: those that were loaded.
         registers: by name, as printed; of the first set that was printed.
+        said: what the kernel said about it beside its report, such as `list_del corruption. prev->next should be ...`.
+        waits: in a lockup, who waits for whom, as far as it is told.
         time: when it was told, as its first line says it: seconds since the kernel began, or a date; it makes no two
             crashes differ, and is not in `to_json`, by which they are compared.
     """
@@ -112,6 +128,8 @@ class Crash:
     hardware: str | None = None
     modules: tuple[str, ...] = ()
     registers: dict[str, str] = field(default_factory=dict)
+    said: tuple[str, ...] = ()
+    waits: tuple[Wait, ...] = ()
     time: str | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from harness.console.lead import Lead, without_own
 from harness.console.lines import LONGEST, USER, Line, behind_date, lead_before, read_line, when
 from harness.console.opened import Death, Open
 from harness.console.parts import BOOT, DIED, END, LAST, NMI, OTHER_TRACE, PART, REPLAY, REPORTED, SHOWN, TALK
+from harness.console.records import Record, lines_in, longest, read_record
 from harness.console.rules import Blame, Rule
+from harness.console.said import Past, said_before
 from harness.console.scan import marks_in, next_mark
 from harness.console.wrapped import indented, is_part, joined
 
@@ -66,6 +68,7 @@ class Follower:
     notices: bool = False
     reported: int = 0
     _rest: bytes = b""
+    _past: Past = field(default_factory=Past)
     _number: int = 0
     _open: dict[str, Open] = field(default_factory=dict)
     _died: Death | None = None
@@ -81,8 +84,9 @@ class Follower:
         end = data.rfind(b"\n") + 1
         events = list(self._block(data[:end])) if end else []
         self._rest = data[end:]
-        while len(self._rest) > LONGEST:
+        while len(self._rest) > (LONGEST if self._past.in_line else longest(self._rest)):
             events += self._line(self._rest[:LONGEST], self._number + 1)
+            self._past.piece(self._rest[:LONGEST])
             self._rest = self._rest[LONGEST:]
         return events
 
@@ -92,7 +96,7 @@ class Follower:
         What is fed from here on is another machine's, with its lines counted on.
         """
         events = list(self._block(self._rest + b"\n")) if self._rest else []
-        self._rest = b""
+        self._rest, self._past = b"", Past()
         events += self._close_all()
         self._died = self._before = self._tail = None
         self._consoles = False
@@ -105,7 +109,7 @@ class Follower:
     def _block(self, block: bytes) -> Iterator[Event]:
         """Whole lines."""
         places = marks_in(block)
-        at = 0
+        self._past.block, at = block, 0
         while at < len(block):
             if not self._open and self._tail is None:
                 mark = next_mark(places, at)
@@ -113,16 +117,24 @@ class Follower:
                 self._number += block.count(b"\n", at, start)
                 at = start
                 if mark is None:
-                    return
+                    break
             end = block.index(b"\n", at)
             self._number += 1
-            for piece in range(at, max(end, at + 1), LONGEST):
-                yield from self._line(block[piece : min(end, piece + LONGEST)], self._number)
+            self._past.at = at
+            if not self._past.in_line and (record := read_record(block[at:end])):
+                for text in record.lines:
+                    yield from self._line(text[:LONGEST], self._number, record)
+            else:
+                for piece in range(at, max(end, at + 1), LONGEST):
+                    yield from self._line(block[piece : min(end, piece + LONGEST)], self._number)
             at = end + 1
+        self._past.read()
 
-    def _line(self, raw: bytes, number: int) -> Iterator[Event]:
+    def _line(self, raw: bytes, number: int, record: Record | None = None) -> Iterator[Event]:
         leads = [crash.lead for crash in self._open.values() if crash.lead]
         line = read_line(raw, number, leads)
+        if record:
+            line = replace(line, prefixed=True, time=line.time or record.time)
         tail, self._tail = self._tail, None
         date = ""
         if line.context == USER:
@@ -161,16 +173,25 @@ class Follower:
 
     def _lengthened(self, tail: Line, whole: Line) -> Iterator[Event]:
         """A line turns out to be the first part of one."""
-        crash = self._open.get(tail.context)
-        if crash is None or crash.lines[-1].number != tail.number:
-            if crash is None and not self._heads(tail.text) and self._heads(whole.text):
-                yield from self._said(replace(whole, number=tail.number))
+        crash = self._open.get(self._owner(tail.context))
+        begins = self._heads(whole.text)
+        if begins:
+            whole = replace(whole, number=tail.number)
+        if crash is None or crash.lines[-1].text != tail.text:
+            if crash is None and begins and not self._heads(tail.text):
+                yield from self._said(whole)
         elif len(crash.lines) > 1:
             crash.lines.pop()
             crash.last = min(crash.last, len(crash.lines))
-            yield from self._continue(tail.context, whole, part=bool(head_rules(whole.text)))
+            yield from self._said(whole)
         elif rules := head_rules(whole.text):
-            crash.rule, crash.lines[0] = rules[0], replace(whole, number=tail.number)
+            crash.rule, crash.lines[0] = rules[0], replace(whole, number=crash.start)
+
+    def _owner(self, context: str) -> str:
+        """The context of the crash that lines of a context belong to: a processor may show its trace for another."""
+        if context not in self._open and _CPU.search(context):
+            return next((key for key, crash in self._open.items() if crash.nmi), context)
+        return context
 
     def _said(self, line: Line, date: str = "") -> Iterator[Event]:
         if self._open and REPLAY.search(line.text):
@@ -202,10 +223,9 @@ class Follower:
             if crash is not None:
                 yield from self._make_way(context, crash)
             yield from self._begin(rules[0], line, lead)
-        if crash is None and not opens and _CPU.search(context):
-            context = next((key for key, crash in self._open.items() if crash.nmi), context)
-        if context in self._open and not opens:
-            yield from self._continue(context, line, part=bool(rules))
+        owner = context if opens else self._owner(context)
+        if owner in self._open and not opens:
+            yield from self._continue(owner, line, part=bool(rules))
         if context + _AROUND in self._open:
             yield from self._continue(context + _AROUND, line, part=False)
 
@@ -243,9 +263,22 @@ class Follower:
         if len(self._open) >= AT_ONCE:
             yield from self._close(min(self._open, key=lambda context: self._open[context].start), cut=True)
         around = self._open.get(line.context + _AROUND)
-        crash = self._open[line.context] = Open(rule, [line], within=around.start if around else None, lead=lead)
+        said = said_before(line, self._earlier(line, lead))
+        within = around.start if around else None
+        crash = self._open[line.context] = Open(rule, [line], within=within, lead=lead, said=said)
         self._consoles |= line.prefixed
         yield Event(self._analysed(crash), complete=False)
+
+    def _earlier(self, head: Line, lead: Lead | None) -> list[Line]:
+        """The lines before a head, as far as they are still there."""
+        raw = self._past.lines()
+        first = self._number - len(raw)
+        lines = [
+            read_line(text, first + number, [lead] if lead else [])
+            for number, one in enumerate(raw)
+            for text in lines_in(one)
+        ]
+        return [line for line in lines if line.number < head.number]
 
     def _continue(self, context: str, line: Line, *, part: bool) -> Iterator[Event]:
         crash = self._open[context]
@@ -275,7 +308,7 @@ class Follower:
             yield Event(self._analysed(crash), complete=True)
 
     def _analysed(self, crash: Open, *, cut: bool = False) -> Crash:
-        found = analyse(crash.lines[: crash.last], cut=cut or crash.mixed)
+        found = analyse(crash.lines[: crash.last], crash.said, cut=cut or crash.mixed)
         died = self._died
         if died is not None and died.is_another(found.kernel, crash.lines[0].seconds):
             return found

@@ -22,6 +22,7 @@ class Open:
         mixed: something else is printed into it, which cannot be told apart.
         within: the first line of the crash during whose report it began.
         lead: what stands before its lines, beside what is known anywhere.
+        said: what belongs to it of the lines before its head.
     """
 
     rule: Rule
@@ -34,6 +35,7 @@ class Open:
     mixed: bool = False
     within: int | None = None
     lead: Lead | None = None
+    said: tuple[str, ...] = ()
 
     @property
     def alone(self) -> bool:

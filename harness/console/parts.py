@@ -46,7 +46,9 @@ LAST = re.compile(r"---\[ end Kernel panic|Rebooting in \d+ seconds")
 NMI = re.compile(r"Sending NMI from CPU|NMI backtrace for")
 """Other processors are made to show their traces."""
 OTHER_TRACE = re.compile(
-    r"vmalloc: allocation failure|FAULT_INJECTION: forcing a failure|FAULT_FLAG_ALLOW_RETRY missing"
+    r"vmalloc(?:: allocation failure| error: size)|FAULT_INJECTION: forcing a failure|FAULT_FLAG_ALLOW_RETRY missing"
+    r"|invoked oom-killer: |percpu: allocation failed|cannot create duplicate filename|genirq: Flags mismatch irq"
+    r"|hw csum failure|access invalid blkaddr"
 )
 """A message with a trace of its own that is no crash: it ends what was before."""
 REPLAY = re.compile(r"replaying previous printk message")

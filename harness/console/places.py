@@ -18,14 +18,15 @@ HELPER_FILES = re.compile(
     |atomic64|dec_and_lock)\.c
     # checks and reports
     |lib/(?:list_debug|refcount|ref_tracker|debugobjects|dump_stack|ubsan|dynamic_debug|smp_processor_id
-    |fault-inject\w*|bug|nmi_backtrace|stackdepot)\.c
+    |fault-inject\w*|bug|nmi_backtrace|stackdepot)\.c|kernel/irq/spurious\.c
     |mm/(?:kasan/|kmsan/|kfence/)\w+\.c|mm/(?:usercopy|kmemleak|page_owner)\.c
-    |kernel/(?:kcsan/\w+|panic|stacktrace)\.c
+    |kernel/(?:kcsan/\w+|panic|stacktrace|cfi)\.c
     # memory
     |mm/(?:slub|slab|slab_common|slob|util|maccess)\.c|mm/slab\.h
     # the same, where a compiler has not inlined them
     |include/linux/(?:list\w*|rculist\w*|refcount|kref|slab|string|fortify-string|uaccess|spinlock\w*|rwlock\w*
     |instrumented|kasan\w*|find)\.h
+    |(?:include/asm-generic|arch/\w+/include/asm)/(?:bitops(?:/[\w-]+)?|uaccess[\w-]*)\.h
     # locks
     |kernel/(?:locking/[\w-]+|sched/completion)\.c
     # what an architecture has of these

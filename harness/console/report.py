@@ -77,6 +77,11 @@ _HEADING = re.compile(
     r"|-> #\d+.*|\.\.\. (?:acquired|key) +at:.*|(?:\(\w+\) )?(?:HARD|SOFT)IRQ-ON-W at.*"
     r"|\{?[\w -]+\}? state was registered at):?)\s*$"
 )
+# From 6.16 on, a hung task's report has the trace of the task that it waits for, too.
+_OWNER = re.compile(
+    r"INFO: task \S.{0,60} blocked on an? [\w-]{1,20} likely (?:owned|last held) by task (?P<owner>\S.{0,40}?:\d+)"
+    r"\.?\s*(?:<\w+>\s*)?$"
+)
 # s390 names where it last branched from: no frame, and the last of a report.
 _LAST_BRANCH = re.compile(r"^\s*Last Breaking-Event-Address")
 # What cannot be within a trace: after it, frames belong to another one.
@@ -176,7 +181,7 @@ def read_report(lines: Sequence[Line]) -> Report:
     current: Trace | None = None
     stack: str | None = None
     owed: tuple[int, Pointer] | None = None
-    panic, ended = "", False
+    panic, owner, ended = "", "", False
     for at, line in enumerate(lines):
         text = line.text
         ended |= "---[ end trace" in text  # x86 prints the registers once more behind that
@@ -184,10 +189,13 @@ def read_report(lines: Sequence[Line]) -> Report:
             shown = any(trace.headed and not trace.name for trace in report.traces)
             if shown or _ANOTHERS.search(lines[0].text):
                 panic = "Kernel panic"  # whoever found the crash panics because of it
+        if found := _OWNER.search(text):
+            owner = f"Lock held by task {found['owner']}"
         if _LAST_BRANCH.match(text):
             break
         if found := _HEADING.match(text):
-            current = Trace(at, (found["where"] or panic).strip(" :"), True)
+            current = Trace(at, (found["where"] or owner or panic).strip(" :"), True)
+            owner = ""
             report.traces.append(current)
             stack = None
             continue

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from harness.thread import page
+from harness.thread.compressed import format_of, text_in
 from harness.thread.message import Attachment, Message, printable
 from harness.thread.transport import Text, from_html, lines_of, text_of
 
@@ -20,7 +21,7 @@ from harness.thread.transport import Text, from_html, lines_of, text_of
 _ENVELOPE = re.compile(rb"^From \S+ +\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}[^\n]*\n", re.MULTILINE)
 _ESCAPED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _HEADERS = re.compile(rb"\A(?:[\w-]+:[^\n]*\n(?:[ \t][^\n]*\n)*)*?(?:From|Subject|Message-ID):", re.IGNORECASE)
-_TEXT_NAME = re.compile(r"\.(?:patch|diff|txt|log|dmesg|mbox)$", re.IGNORECASE)
+_TEXT_NAME = re.compile(r"\.(?:patch|diff|txt|log|dmesg|mbox|jsonl?)$", re.IGNORECASE)
 
 _HTML = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<(?:!doctype html|html)\b", re.IGNORECASE)
 
@@ -110,6 +111,13 @@ def _parsed(mail: email.message.Message, data: bytes, first: int) -> Message:
     plain = any(part.get_content_type() == "text/plain" and not part.get_filename() for part in parts)
     for part in parts:
         name, kind = printable(part.get_filename() or "", 80), part.get_content_type()
+        payload = part.get_payload(decode=True)
+        if isinstance(payload, bytes) and format_of(payload):
+            try:
+                attachments.append(_unpacked(name, payload, first + _line_of(part, data)))
+            except ValueError as error:
+                notes.append(f"a compressed part {name} was not read: {error}".replace("  ", " "))
+            continue
         html = kind == "text/html" and not plain and not name
         if not (html or kind in ("text/plain", "text/x-patch", "text/x-diff") or _TEXT_NAME.search(name)):
             notes.append(f"a part of type {printable(kind, 80)} {name} was not read".replace("  ", " "))
@@ -130,6 +138,19 @@ def _parsed(mail: email.message.Message, data: bytes, first: int) -> Message:
         message_id=printable(_header(mail, "Message-ID")).strip("<>") or None,
         notes=tuple(notes),
     )
+
+
+def _unpacked(name: str, payload: bytes, line: int) -> Attachment:
+    """A compressed attachment; all of its lines begin where the attachment does."""
+    lines = lines_of(text_in(payload, LONGEST))
+    return Attachment(name, lines, (line,) * len(lines))
+
+
+def _line_of(part: email.message.Message, mail: bytes) -> int:
+    """How many lines of a mail stand before the content of a part."""
+    raw = part.get_payload()
+    at = mail.find(raw.encode("ascii", "surrogateescape")) if isinstance(raw, str) else -1
+    return mail.count(b"\n", 0, max(at, 0))
 
 
 def _header(mail: email.message.Message, name: str) -> str:

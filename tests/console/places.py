@@ -2,7 +2,8 @@
 
     python -m tests.console.places TREE...
 
-TREE is a kernel source tree; of several, the tables have the functions of all.  It needs universal-ctags.
+TREE is a kernel source tree.  Of several, a table has the functions of all, but for those that one kernel defines
+elsewhere.  It needs universal-ctags.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import subprocess
 import sys
 import textwrap
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.console.blame import CERTAIN
@@ -24,7 +26,7 @@ TABLES = Path(__file__).parents[2] / "harness" / "console"
 COMMON = re.compile(
     r"""
     (?P<whole>drivers/(?:base/[\w-]+|usb/core/(?:urb|message|hcd|driver)|tty/tty_io)|lib/[\w-]+
-    |fs/(?:read_write|seq_file|libfs|ioctl|open|file_table|(?:kernfs|sysfs|debugfs)/\w+|proc/(?:generic|inode))
+    |fs/(?:read_write|seq_file|libfs|ioctl|open|file_table|(?:kernfs|sysfs|debugfs|configfs)/\w+|proc/(?:generic|inode))
     |kernel/(?:workqueue|kthread|softirq|smp|notifier|time/(?:timer|hrtimer))|mm/(?:page_alloc|vmalloc)
     |net/(?:socket|core/skbuff)|block/(?:bdev|fops))\.c
     |(?:drivers/(?:i2c/i2c-core-base|char/hw_random/core|tty/tty_(?:port|ldisc)|base/power/[\w-]+)
@@ -43,14 +45,25 @@ COMMON = re.compile(
 ELSEWHERE = re.compile(
     r"arch/(?!(?:x86|arm64|arm|riscv|powerpc|s390|mips|loongarch)/)"  # those that hardly anybody tests
     r"|arch/\w+/(?:boot|um|tools|kvm/hyp|purgatory|vdso|kernel/vdso\w*|entry/vdso)/|drivers/firmware/efi/libstub/"
-    r"|(?:tools|samples|scripts|Documentation)/|.*(?:test|torture)[\w-]*\.c"
+    r"|(?:tools|samples|scripts|Documentation)/|.*(?:tests?/|(?:test|torture|kunit)[\w-]*\.c)"
     r"|arch/powerpc/lib/(?:crtsavres|sstep|feature|code-patching)|arch/x86/lib/(?:insn|inat)"
 )
 
 
 def definitions(tree: Path) -> Iterator[tuple[str, str, bool]]:
     """Functions, the files that define them, and whether others can call them."""
-    command = ["ctags", "-R", "--languages=C,Asm", "--langmap=C:.c.h,Asm:.S", "--kinds-C=f", "--kinds-Asm=l", "-f", "-"]
+    command = [
+        "ctags",
+        "-R",
+        "--sort=no",
+        "--excmd=number",
+        "--languages=C,Asm",
+        "--langmap=C:.c.h,Asm:.S",
+        "--kinds-C=f",
+        "--kinds-Asm=l",
+        "-f",
+        "-",
+    ]
     assembly = r"--regex-Asm=/^SYM_(FUNC|CODE)_(START|ALIAS)\w*\((\w+)/\3/l/"
     with subprocess.Popen(
         [*command, assembly, "."], cwd=tree, stdout=subprocess.PIPE, text=True, errors="replace"
@@ -62,43 +75,47 @@ def definitions(tree: Path) -> Iterator[tuple[str, str, bool]]:
                 yield name, file, "\tfile:" not in rest
 
 
-def tables(tree: Path) -> dict[str, dict[str, set[str]]]:
-    """Names by table and folder: of functions that are defined there alone, and that no pattern of names has."""
-    found: dict[str, dict[str, set[str]]] = {"helpers.txt": defaultdict(set), "common.txt": defaultdict(set)}
-    elsewhere: dict[str, set[str]] = {"helpers.txt": set(NAMED), "common.txt": set()}
+@dataclass
+class Table:
+    """The functions that belong in a table, by folder, and those that a kernel defines elsewhere."""
+
+    folders: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    elsewhere: set[str] = field(default_factory=set)
+
+    def lines(self, kernels: str, without: Iterable[str] = ()) -> Iterator[str]:
+        """The table's text, each function once, but for those that a pattern of names has too."""
+        yield f"# Made of Linux {kernels} by `python -m tests.console.places TREE...`; do not edit."
+        seen = self.elsewhere | set(without)
+        for folder, names in sorted(self.folders.items()):
+            if fresh := sorted(name for name in names - seen if not CERTAIN.fullmatch(name)):
+                yield from (f"# {folder}", *textwrap.wrap(" ".join(fresh), 118, break_on_hyphens=False))
+            seen |= names
+
+
+def add(tree: Path, helpers: Table, common: Table) -> None:
+    """Sort the functions of a kernel."""
     for name, file, public in definitions(tree):
         folder = str(Path(file).parent)
-        helper, common = HELPER_FILES.fullmatch(file), COMMON.fullmatch(file)
-        if helper:
-            found["helpers.txt"][folder].add(name)
+        if HELPER_FILES.fullmatch(file):
+            helpers.folders[folder].add(name)
         elif not file.endswith(".h"):
-            elsewhere["helpers.txt"].add(name)
-        if common and (public or common["whole"]):
-            found["common.txt"][folder].add(name)
-        elif not common and file.endswith(".c"):
-            elsewhere["common.txt"].add(name)
-    for table, folders in found.items():
-        for names in folders.values():
-            names -= elsewhere[table] | {name for name in names if CERTAIN.fullmatch(name)}
-    return found
+            helpers.elsewhere.add(name)
+        if (found := COMMON.fullmatch(file)) and (public or found["whole"]):
+            common.folders[folder].add(name)
+        elif not found and file.endswith(".c"):
+            common.elsewhere.add(name)
 
 
 def main() -> None:
     """Write the tables."""
-    folders: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    helpers, common = Table(elsewhere=set(NAMED)), Table()
     versions = []
     for tree in map(Path, sys.argv[1:]):
         versions.append(kernel_version((tree / "Makefile").read_text()))
-        for table, found in tables(tree).items():
-            for folder, names in found.items():
-                folders[table][folder] |= names
-    for table, found in folders.items():
-        lines = [f"# Made of Linux {', '.join(versions)} by `python -m tests.console.places TREE`; do not edit."]
-        seen = set().union(*folders["helpers.txt"].values()) if table != "helpers.txt" else set()
-        for folder, names in sorted(found.items()):
-            if fresh := sorted(names - seen):
-                lines += [f"# {folder}", *textwrap.wrap(" ".join(fresh), 118, break_on_hyphens=False)]
-            seen |= names
+        add(tree, helpers, common)
+    kernels = ", ".join(versions)
+    told = set().union(*helpers.folders.values()) - helpers.elsewhere
+    for table, lines in (("helpers.txt", helpers.lines(kernels)), ("common.txt", common.lines(kernels, told))):
         (TABLES / table).write_text("\n".join(lines) + "\n")
 
 

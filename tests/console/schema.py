@@ -30,6 +30,8 @@ _CRASH: dict[str, tuple[type, ...]] = {
     "hardware": (str, type(None)),
     "modules": (list,),
     "registers": (dict,),
+    "said": (list,),
+    "waits": (list,),
 }
 _FRAME: dict[str, tuple[type, ...]] = {
     "function": (str,),
@@ -60,6 +62,11 @@ def check(data: dict[str, Any], lines: int) -> None:
     assert 1 <= data["start_line"] <= data["end_line"] <= lines
     assert all(isinstance(title, str) for title in data["alt_titles"])
     assert data["follows"] is None or data["follows"] < data["start_line"]
+    assert all(isinstance(line, str) and line and line.isprintable() for line in data["said"])
+    for wait in data["waits"]:
+        assert wait.keys() == {"who", "on", "what"}
+        assert all(isinstance(value, str) and (value.isprintable() or not value) for value in wait.values())
+        assert wait["who"]
     for frame in data["frames"]:
         assert frame.keys() == _FRAME.keys()
         for key, types in _FRAME.items():

@@ -1,12 +1,15 @@
 """Which functions are never at fault: families of the kernel's helpers, and drivers' functions that sound like them."""
 
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 
 from harness.console import find_crashes
 from harness.console.blame import CERTAIN, first_at_fault, looping, other_names, sleeping
 from harness.console.places import NAMED, common, helpers
+from tests.console.places import Table, add
 
 HELPERS = """\
 reports: dump_stack_lvl show_regs __warn warn_slowpath_fmt report_bug die_kernel_fault arm64_notify_die
@@ -118,3 +121,20 @@ def test_the_files_that_a_report_names_tell_helpers_of_other_versions() -> None:
     assert find_crashes(log.encode())[0].function == "queue_drop"
     log = (head + trace).format(*("poison_it", "drivers/x/common.c") * 2)
     assert find_crashes(log.encode())[0].function == "poison_it"
+
+
+@pytest.mark.skipif(not shutil.which("ctags"), reason="the tables are made with universal-ctags")
+def test_a_table_has_what_all_kernels_agree_on(tmp_path: Path) -> None:
+    kernels = {
+        "5.10": {"lib/string.c": "old_one both_have moves stays_", "drivers/x/x.c": "driven"},
+        "7.2": {"lib/string.c": "both_have new_one stays_", "drivers/x/x.c": "moves", "mm/util.c": "util_one"},
+    }
+    helpers, common = Table(), Table()
+    for version, found in kernels.items():
+        for file, names in found.items():
+            (tmp_path / version / file).parent.mkdir(parents=True)
+            (tmp_path / version / file).write_text("".join(f"int {name}(void)\n{{\n}}\n" for name in names.split()))
+        add(tmp_path / version, helpers, common)
+    head, *lines = helpers.lines("5.10, 7.2")
+    assert "5.10, 7.2" in head
+    assert lines == ["# lib", "both_have new_one old_one stays_", "# mm", "util_one"]

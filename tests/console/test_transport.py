@@ -57,11 +57,17 @@ def test_lines_that_a_mailer_broke(width: int, quote: str) -> None:
     assert facts(one(broken(quoted, width))) == facts(one(OOPS))
 
 
-@pytest.mark.parametrize("log", sorted(GOLDEN.glob("x86_64-6.12-kasan-*.log")), ids=lambda path: path.stem)
+# Who printed the second half of a line is lost with its prefix, where the callers take turns.
+LOGS = [log for log in sorted(GOLDEN.glob("*.log")) if log.stem != "two-callers-interleaved"]
+
+
+@pytest.mark.parametrize("log", LOGS, ids=lambda path: path.stem)
 def test_whole_consoles_that_a_mailer_broke(log: Path) -> None:
     text = log.read_bytes().replace(b"\r", b"").decode("utf-8", "replace")
-    whole, parts = find_crashes(text.encode()), find_crashes(broken(text, 74).encode())
-    assert [facts(crash) for crash in parts] == [facts(crash) for crash in whole]
+    whole = find_crashes(text.encode())
+    for width in (72, 75 + len(log.stem) % 4):
+        parts = find_crashes(broken(text, width).encode())
+        assert [facts(crash) for crash in parts] == [facts(crash) for crash in whole], width
 
 
 def test_the_head_is_broken() -> None:

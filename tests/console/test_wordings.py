@@ -303,6 +303,31 @@ Call Trace:
  lock_acquire+0x1ed/0x550
  _raw_spin_lock_irqsave+0xd5/0x120
  queue_drop+0x17/0x40
+@ UBSAN: shift out of bounds in queue_drop
+UBSAN: shift out of bounds at queue_drop+0x17/0x40
+Oops: invalid opcode: 0000 [#1] SMP
+CPU: 0 UID: 0 PID: 71 Comm: dd Not tainted 7.2.0 #1 PREEMPT(full)
+RIP: 0010:queue_drop+0x17/0x40
+Call Trace:
+ <TASK>
+ queue_all+0x20/0x30
+@ WARNING: bad contention in queue_drop
+WARNING: bad contention detected!
+7.2.0 #1 Not tainted
+-----------------------------
+dd/71 is trying to contend lock (queue_lock) at:
+[<ffffffff83f7ac8b>] queue_drop+0x17/0x40
+but there are no locks held!
+@ INFO: task hung in queue_drop
+INFO: task dd:71 blocked in I/O wait for more than 122 seconds.
+      Not tainted 7.2.0 #1
+"echo 0 > /proc/sys/kernel/hung_task_timeout_secs" disables this message.
+task:dd              state:D stack:0     pid:71    tgid:71    ppid:1      task_flags:0x400040 flags:0x00080000
+Call Trace:
+ <TASK>
+ __schedule+0x351/0x8d0
+ io_schedule+0x42/0x70
+ queue_drop+0x17/0x40
 """
 CASES = [case.partition("\n")[::2] for case in LOGS.split("\n@ ")[1:]]
 
@@ -312,3 +337,52 @@ CASES = [case.partition("\n")[::2] for case in LOGS.split("\n@ ")[1:]]
 )
 def test_each_wording_gives_its_title(title: str, log: str) -> None:
     assert [crash.title for crash in find_crashes(f"{log}\n".encode())] == [title]
+
+
+# Messages that have a trace of their own and are no crash.
+TOLD_BESIDE = """\
+dd: vmalloc error: size 4096, page order 0, failed to allocate pages, mode:0xcc0(GFP_KERNEL)
+dd invoked oom-killer: gfp_mask=0x140dca(GFP_HIGHUSER_MOVABLE), order=0, oom_score_adj=0
+percpu: allocation failed, size=8 align=8 atomic=1, atomic alloc failed, no space left
+sysfs: cannot create duplicate filename '/devices/x'
+genirq: Flags mismatch irq 4. 00000000 (x) vs. 00000080 (y)
+eth0: hw csum failure
+F2FS-fs (loop0): access invalid blkaddr:71
+"""
+
+
+@pytest.mark.parametrize("message", TOLD_BESIDE.splitlines())
+def test_another_messages_trace_is_not_that_of_a_crash(message: str) -> None:
+    hung = LOGS[LOGS.rindex("INFO: task dd") :]
+    assert not find_crashes(f"{message}\nCall Trace:\n dump_stack+0x1/0x2\n other+0x1/0x2\n".encode())
+    [crash] = find_crashes(f"{hung}{message}\nCall Trace:\n dump_stack+0x1/0x2\n other+0x1/0x2\n".encode())
+    assert [frame.function for frame in crash.frames] == ["__schedule", "io_schedule", "queue_drop"]
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (
+            "BUG: scheduling while atomic: syz-executor.3/5069/0x00000002",
+            "BUG: scheduling while atomic: syz-executor/ADDR",
+        ),
+        (
+            "BUG: workqueue leaked atomic, lock or RCU: kworker/u9:2[71]",
+            "BUG: workqueue leaked atomic, lock or RCU: kworker/u9:NUM[NUM]",
+        ),
+        (
+            "BUG: sleeping function called from invalid context at mm/x.c:71",
+            "BUG: sleeping function called from invalid context at mm/x.c:LINE",
+        ),
+    ],
+)
+def test_a_crash_goes_by_the_words_of_its_head_too(head: str, words: str) -> None:
+    [crash] = find_crashes(f"{head}\n     workfn=queue_drop\nCall Trace:\n queue_drop+0x17/0x40\n".encode())
+    assert crash.function == "queue_drop"
+    assert words in crash.alt_titles
+
+
+def test_a_crash_goes_by_names_alone_too() -> None:
+    trace = "RIP: 0010:x_string_get+0x1/0x2\nCall Trace:\n x_mutex_lock+0x1/0x2\n queue_drop+0x17/0x40\n"
+    [crash] = find_crashes(f"kernel BUG at mm/x.c:71!\n{trace}".encode())
+    assert (crash.function, crash.alt_titles) == ("x_string_get", ("kernel BUG in queue_drop",))

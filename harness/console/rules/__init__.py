@@ -52,6 +52,7 @@ MARKS = (
     b" [#",
     b"[#1]",
     b"Linux version ",
+    b'"MESSAGE":[',  # journald gives the bytes of a text that is not printable
 )
 """What a head, or the first line of another boot, must hold one of: for a first pass over much text.
 

@@ -95,8 +95,8 @@ Call Trace:
     ),
     rule(
         "unlock-balance",
-        r"(?P<level>BUG|WARNING): bad unlock balance detected!",
-        "{level}: bad unlock balance in {f}",
+        r"(?P<level>BUG|WARNING): bad (?P<what>unlock balance|contention) detected!",
+        "{level}: bad {what} in {f}",
         """\
 WARNING: bad unlock balance detected!
 4.10.0 #1 Not tainted
@@ -108,13 +108,13 @@ Call Trace:
  dump_stack+0x71/0xab
 """,
         "WARNING: bad unlock balance in message_send",
-        body=r"is trying to release lock[^\n]*\n[^\n]*?(?:\] |^|\n)(?P<f>\w+)(?:\.[\w.]+)?\+0x",
+        body=r"is trying to (?:release|contend) lock[^\n]*\n[^\n]*?(?:\] |^|\n)(?P<f>\w+)(?:\.[\w.]+)?\+0x",
         fatal=False,
     ),
     rule(
         "unlock-balance",
-        r"(?P<level>BUG|WARNING): bad unlock balance detected!",
-        "{level}: bad unlock balance in {f}",
+        r"(?P<level>BUG|WARNING): bad (?P<what>unlock balance|contention) detected!",
+        "{level}: bad {what} in {f}",
         "BUG: bad unlock balance detected!\n",
         "BUG: bad unlock balance in corrupted",
         fatal=False,

@@ -7,9 +7,7 @@ from harness.console.rules.rule import Blame, rule
 _ACCESS = ("bad-access in {f}",)
 _NULL = "BUG: unable to handle kernel NULL pointer dereference in {f}"
 _PAGE = "BUG: unable to handle kernel paging request in {f}"
-_GETS_MEMORY = (
-    r"\w*kmem\w* \w*slab\w* \w*alloc\w* create_object \w*mmap\w* _*(?:idr|ida|radix_tree|pcpu)_\w+ list_lru_init\w*"
-)
+_GETS_MEMORY = r"\w*alloc\w* \w*mmap\w* _*(?:idr|ida|radix_tree|pcpu)_\w+ list_lru_init\w*"
 
 RULES = (
     rule(
@@ -211,7 +209,7 @@ Call Trace:
         also=("BUG: Bad page state",),
         since=r"^page (?:last )?allocated via",  # without page_owner, the trace of who frees it
         skip=r"\w*page_(?:pool|frag)_\w+ \w*filemap_get_folio\w* \w*pagecache_get_page\w*"
-        r" \w*grab_cache_\w+ \w*page_alloc\w* bad_page\w* \w*free_\w*page\w*",
+        r" \w*grab_cache_\w+ bad_page\w* \w*free_\w*page\w*",
         fatal=False,
     ),
     rule(
@@ -316,7 +314,7 @@ INFO: Allocated in buffer_get+0x31/0x70 age=12 cpu=0 pid=71
     ),
     rule(
         "slub",
-        r"WARNING: .*\bmm/slub\.c.* (?:__slab_err|object_err)",
+        r"WARNING: .*\bmm/slub\.c:\d+(?:.* (?:__slab_err|object_err)|\s*$)",
         "WARNING: slab bug",
         """\
 WARNING: CPU: 0 PID: 71 at mm/slub.c:1152 __slab_err+0x18/0x1c

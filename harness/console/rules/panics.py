@@ -20,7 +20,6 @@ Call Trace:
  bridge_send+0x71/0x80
 """,
         "kernel panic: stack is corrupted in bridge_send",
-        skip=r"\w*stack_chk\w*",
         trace=False,
         joins=True,
     ),

@@ -172,7 +172,6 @@ Call Trace:
  x_fill_super+0x60/0x90
 """,
         "UBSAN: undefined-behaviour in x_fill_super",
-        skip=r"handle_overflow",
         fatal=False,
     ),
     rule(
@@ -192,7 +191,7 @@ Call Trace:
     ),
     rule(
         "ubsan",
-        r"UBSAN: (?P<type>[a-z-]+) in\b",
+        r"UBSAN: (?P<type>[a-z-]+(?= in\b)|[a-z][a-z /]+(?= at ))",
         "UBSAN: {type} in {f}",
         """\
 UBSAN: shift-out-of-bounds in fs/x.c:71:7
@@ -201,7 +200,6 @@ Call Trace:
  x_shift+0x60/0x90
 """,
         "UBSAN: shift-out-of-bounds in x_shift",
-        skip=r"handle_overflow",
         fatal=False,
     ),
 )

@@ -159,7 +159,6 @@ Call Trace:
  state_init+0x1c/0x20
 """,
         "BUG: using __this_cpu_read() in preemptible code in state_init",
-        skip=r"\w*preempt\w* debug_smp_processor_id",
         fatal=False,
     ),
     rule(

@@ -39,7 +39,7 @@ Call Trace:
  device_free+0x71/0x80
 """,
         "WARNING: ODEBUG bug in device_free",
-        skip=r"debug_\w+ \w*rcu\w* \w*hrtimer_\w+ \w*timer_\w+ \w*work_\w+ \w*percpu_\w+ __free_\w+ kobject_\w+",
+        skip=r"\w*rcu\w* \w*timer_\w+ \w*work_\w+ \w*percpu_\w+ __free_\w+",
         fatal=False,
     ),
     rule(
@@ -183,7 +183,6 @@ Call Trace:
  handle_irq_event+0x7a/0x80
 """,
         "irq: nobody cared in handle_irq_event",
-        skip=r"__report_bad_irq note_interrupt",
         fatal=False,
     ),
     rule("bug", r"(?:^|[^A-Za-z_])BUG:\s*$", "BUG: corrupted", "BUG:\n", "BUG: corrupted", blame=Blame.NONE, cut=True),

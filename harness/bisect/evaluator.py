@@ -94,7 +94,7 @@ class Evaluator:
         """How many more trials are needed after these."""
         seen = self.evidence_log.weigh(done)
         if seen.bad:
-            return int(not seen.quiet and not seen.untold and seen.bad < crashes)
+            return 0 if seen.quiet or seen.untold else max(0, crashes - seen.bad)
         if seen.skip is not None and (seen.hopeless or (not seen.quiet and seen.untold >= TWICE)):
             return 0
         return max(0, runs - seen.quiet)

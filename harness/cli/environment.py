@@ -138,6 +138,7 @@ class Environment:
                 title=scenario.title,
                 links=list(scenario.links),
                 synthetic=tree.name.startswith(REPLAY),
+                repository=tree.url,
                 programs={"build": scenario.build_command, "machine": scenario.machine_command},
                 digest=digest(scenario),
                 command=["regress", *sys.argv[1:]],

@@ -148,7 +148,7 @@ def conduct(
         if again and again.tag is None and newest[0] is not None:
             # The day's tag came after the first start.
             before, again = nights, None
-        run = _run(again, results, chosen, cells, today, newest)
+        run = _run(again, results, tree, chosen, cells, today, newest)
         if again and again.status in (told.NOTHING_NEW, told.SOMETHING_NEW):
             stored = document.of(run.events, run.folder)
             if not stored["night"]["carried"]:
@@ -225,6 +225,7 @@ def _newest(tree: Tree, before: list[Night], talk: Talk) -> tuple[str | None, st
 def _run(
     again: Night | None,
     results: Path,
+    tree: Tree,
     chosen: Config,
     cells: list[Cell],
     today: datetime.date,
@@ -233,7 +234,13 @@ def _run(
     """Tonight's run in the journal: the one of today, or a new one."""
     if again is None:
         arches = ",".join(dict.fromkeys(cell.arch for cell in cells))
-        more = {"kind": history.KIND, "name": "nightly", "title": "what is new tonight", "place": chosen.tree}
+        more: dict[str, Any] = {
+            "kind": history.KIND,
+            "name": "nightly",
+            "title": "what is new tonight",
+            "place": chosen.tree,
+        }
+        more["repository"] = tree.url
         run = record.start(results, "nightly", chosen.tree, arches, **more, date=today.isoformat())
     else:
         run = record.find(results / again.run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import tempfile
 from collections.abc import Callable, Iterator
@@ -136,7 +137,9 @@ def conduct(
     known = config.load_known(chosen.known) if chosen.known else ()
     clock = Clock(_seconds(chosen, now))
     interrupts = Interrupts()
-    with interrupts.taken(), locked(results / "nightly.lock", talk, wait=False):
+    with contextlib.ExitStack() as nested:
+        nested.enter_context(interrupts.taken())
+        nested.enter_context(locked(results / "nightly.lock", talk, wait=False))
         tree, lost = _tree(chosen, cells, talk)
         nights = history.nights(results, chosen.tree)
         today = now.date()
@@ -158,7 +161,7 @@ def conduct(
             run.reopen()
         tonight = again or Night(run.folder.name, today.isoformat(), *newest)
         found = history.regressions(results, [one.run for one in (*before, tonight)])
-        lab = NightLab(tree, results, talk, interrupts, clock, fleet=fleet)
+        lab = nested.enter_context(NightLab(tree, results, talk, interrupts, clock, fleet=fleet))
         page = NightPage(results, talk)
         loop = Loop(lab, run, tree.workspace, cells, tonight, before, found, known, today, clock)
         loop.told = lab.tried = lambda: page.during(loop)

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from harness.git import Git
+from harness.releases import mainline
 from harness.releases.names import grouped, series
 from tests.support import ROOT, Called
 from tests.support.edges import Repo
@@ -320,3 +322,18 @@ def test_of_bisections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     second = told()
     assert [one["commit"] for one in second["fixes"]] == [shas[2]]
     assert [one["state"] for one in second["trees"][0]["series"][0]["ranges"]] == ["not affected", "affected", "fixed"]
+
+
+def test_the_newest_release_of_mainline(linux: Kernel) -> None:
+    """What a mail says of it: whether an end of the search that has it shows the regression."""
+    git = Git(linux.path)
+    assert mainline.newest(git, [], []) is None
+    linux.release("v6.1")
+    good = linux.head
+    linux.release("v6.2-rc1")
+    bad = linux.head
+    linux.stable("v6.1")
+    linux.release("v6.1.9")
+    assert mainline.newest(git, [good], [bad]) == {"tag": "v6.2-rc1", "state": "bad", "at": bad}
+    assert mainline.newest(git, [bad], []) == {"tag": "v6.2-rc1", "state": "good", "at": bad}
+    assert mainline.newest(git, [good], [linux.head]) == {"tag": "v6.2-rc1", "state": None, "at": None}

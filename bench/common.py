@@ -6,15 +6,19 @@ import os
 import platform
 import re
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness import catalog, paths
 from harness.kernel import replay
 from harness.kernel.tree import Tree
 from harness.model import Scenario
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 class Errors:
@@ -47,6 +51,42 @@ def machine() -> str:
     system = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
     name = cpu[1] if cpu else platform.machine()
     return f"{time.strftime('%Y-%m-%d')}, {len(os.sched_getaffinity(0))} cores ({name}), {memory:.0f} GiB, {system}"
+
+
+_CALL = """
+import re, sys
+from harness.cli import main
+code = main(sys.argv[2:])
+with open("/proc/self/status", encoding="ascii") as status, open(sys.argv[1], "w", encoding="ascii") as file:
+    file.write(re.search(r"VmHWM:\\s+(\\d+)", status.read())[1])
+sys.exit(code)
+"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A call of the program: exit status, output, seconds, seconds of processors (its children's too), own peak MiB."""
+
+    status: int
+    out: str
+    seconds: float
+    cpu: float
+    peak: int
+
+
+def measured(top: Path, *args: str) -> Measured:
+    """Call the program, with cache and configuration in a folder of the benchmark's."""
+    env = {**os.environ, "XDG_CACHE_HOME": str(top / "cache"), "XDG_CONFIG_HOME": str(top / "config")}
+    argv = [sys.executable, "-c", _CALL, str(top / "peak"), *args]
+    began = time.monotonic()
+    process = subprocess.Popen(argv, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout
+    out = process.stdout.read()
+    _, status, used = os.wait4(process.pid, 0)
+    # What wait4 says of the memory counts this process too, before the call became another program.
+    peak = int((top / "peak").read_text(encoding="ascii")) // 1024
+    code = os.waitstatus_to_exitcode(status)
+    return Measured(code, out, time.monotonic() - began, used.ru_utime + used.ru_stime, peak)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

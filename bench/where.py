@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.common import machine, table
+from bench.common import machine, measured, table
 from harness.git import Git
 
-ROOT = Path(__file__).resolve().parent.parent
 BODY = "\n".join(f"line {number} of what a commit of a kernel says, and why it was made" for number in range(8))
 
 
@@ -68,7 +66,7 @@ def main() -> None:
         git.path.mkdir()
         git.run("init", "--quiet", "--bare", "--initial-branch=main")
         git.run("fast-import", "--quiet", input="".join(stream(commits, tags)).encode())
-        rows: list[tuple[str, float, object, str]] = [_asked(git, top, "as cloned")]
+        rows: list[tuple[str, float, object, object, str]] = [_asked(git, top, "as cloned")]
         git.run("commit-graph", "write", "--reachable")
         rows.append(_asked(git, top, "with a commit-graph"))
         began = time.monotonic()
@@ -77,25 +75,24 @@ def main() -> None:
         for tag in names[:40]:
             git.is_ancestor(culprit, tag)
         each = (time.monotonic() - began) / 40 * len(names)
-        rows.append(("`git merge-base --is-ancestor`, a call a tag (40 measured)", each, "", ""))
+        rows.append(("`git merge-base --is-ancestor`, a call a tag (40 measured)", each, "", "", ""))
         count = git.text("rev-list", "--all", "--count")
     print(f"{machine()}; {count} commits, {len(names)} tags\n")
-    print(table(("regress where", "s", "peak MiB", "affected"), rows))
+    print(table(("regress where", "s", "CPU s", "peak MiB", "affected"), rows))
 
 
-def _asked(git: Git, top: Path, what: str) -> tuple[str, float, object, str]:
+def _asked(git: Git, top: Path, what: str) -> tuple[str, float, object, object, str]:
     culprit, fix = (git.with_subject(f"bio: {what}", "main")[0] for what in ("stop checking", "check again"))
-    env = {**os.environ, "XDG_CACHE_HOME": str(top / "cache"), "XDG_CONFIG_HOME": str(top / "config")}
-    argv = [sys.executable, "-m", "harness", "where", culprit, fix, "--tree", str(git.path), "--json"]
-    began = time.monotonic()
-    process = subprocess.Popen(argv, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert process.stdout
-    out = process.stdout.read()
-    _, status, used = os.wait4(process.pid, 0)
-    assert status == 0, status
-    seconds, peak = time.monotonic() - began, used.ru_maxrss // 1024
-    ranges = [one for series in json.loads(out)["trees"][0]["series"] for one in series["ranges"]]
-    return what, seconds, peak, f"{sum(one['tags'] for one in ranges if one['state'] == 'affected')} tags"
+    done = measured(top, "where", culprit, fix, "--tree", str(git.path), "--json")
+    assert done.status == 0, done.status
+    ranges = [one for series in json.loads(done.out)["trees"][0]["series"] for one in series["ranges"]]
+    return (
+        what,
+        done.seconds,
+        done.cpu,
+        done.peak,
+        f"{sum(one['tags'] for one in ranges if one['state'] == 'affected')} tags",
+    )
 
 
 if __name__ == "__main__":

@@ -56,6 +56,7 @@ def _row(one: Row) -> Data:
         "name": one.name,
         "subject": one.change.subject if one.change else None,
         "patches": [{"subject": p.subject, "author": p.author, "notes": list(p.notes)} for p in patches],
+        "patchset": one.change.patchset if one.change else None,
         "commit": made.sha if isinstance(made, Commit) else None,
         "rejected": {"patch": made.patch.subject, "reason": made.reason, "hunk": made.hunk}
         if isinstance(made, Rejected)
@@ -106,7 +107,7 @@ def findings(result: Result, subject: Callable[[str], str]) -> Data:
         },
         "notes": list(result.notes),
         "narrowing": [],
-        **dict.fromkeys(("crash", "commit", "log")),
+        **dict.fromkeys(("crash", "commit", "log", "mainline")),
     }
 
 
@@ -145,6 +146,7 @@ def of(events: Iterable[Event], folder: Path) -> Data:
     known |= {
         "links": head.get("links", []),
         "synthetic": head.get("synthetic", False),
+        "repository": head.get("repository"),
         "programs": head.get("programs"),
     }
     known["started"] = next(event.utc for event in told if event.kind == "start")

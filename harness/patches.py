@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import re
 import tempfile
@@ -26,10 +27,20 @@ _FAILED = re.compile(r"patch failed: (?P<path>.*):(?P<line>\d+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Change:
-    """The change in one file: a patch, or a series of patches, applied in order."""
+    """The change in one file: a patch, or a series of patches, applied in order.
+
+    Attributes:
+        file: SHA-256 of the file.
+    """
 
     name: str
     patches: tuple[Patch, ...]
+    file: str = ""
+
+    @property
+    def patchset(self) -> str | None:
+        """What KCIDB knows it by: a hash of the hashes of the patches' files; None for several in one file."""
+        return hashlib.sha256(f"{self.file}\n".encode()).hexdigest() if len(self.patches) == 1 and self.file else None
 
     @property
     def subject(self) -> str:
@@ -60,14 +71,15 @@ def read_change(path: Path) -> Change:
         UserError: it cannot be read, has no patch, or has more than one series.
     """
     try:
-        thread = read(path.read_bytes())
+        text = path.read_bytes()
+        thread = read(text)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
     found = [patch for message in thread.messages for patch in patches(message)]
     if not found:
         raise UserError(f"{path}: no patch in it")
     named = [replace(patch, subject=path.name) if patch.subject == NAMELESS else patch for patch in found]
-    return Change(path.name, tuple(_in_order(path, named)))
+    return Change(path.name, tuple(_in_order(path, named)), hashlib.sha256(text).hexdigest())
 
 
 def _in_order(path: Path, found: Sequence[Patch]) -> list[Patch]:

@@ -112,7 +112,7 @@ class Workspace(Git):
 
     def _attributes_differ(self, sha: str) -> bool:
         now = self.sha("HEAD")
-        if now is None:
+        if now is None or now == sha:
             return False
         done = self.run("diff-tree", "-r", "--name-only", now, sha, "--", ":(glob)**/.gitattributes")
         return bool(done.stdout.strip())

@@ -125,3 +125,18 @@ def test_what_is_no_kernel_is_refused(history: History, tmp_path: Path) -> None:
     (unpacked / "Kconfig").write_text("")
     with pytest.raises(UserError, match=r"make it one: git init && git add -f -A"):
         from_path(unpacked, tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("origin", "known"),
+    [
+        ("https://git.example.org/linux.git", "https://git.example.org/linux.git"),
+        ("https://me:secret@git.example.org/linux.git", "https://git.example.org/linux.git"),
+        ("git@git.example.org:linux.git", None),
+        ("/home/me/linux", None),
+    ],
+)
+def test_the_address_of_a_clone_is_known_without_its_password(tmp_path: Path, origin: str, known: str | None) -> None:
+    Git(tmp_path).run("init", "--quiet")
+    Git(tmp_path).run("remote", "add", "origin", origin)
+    assert from_path(tmp_path, tmp_path / "cache", kernel=False).url == known

@@ -22,6 +22,7 @@ from harness.kernel import maintainers
 from harness.kernel.tree import Tree
 from harness.model import Range, Revision, Trial, Verdict
 from harness.record import Run
+from harness.releases import mainline
 from harness.reports import bisect as report
 from harness.reports import mail, repro
 from harness.runner import Runner
@@ -154,6 +155,7 @@ class Search:
             found["crash"] = self.journal.told(result.crash)
         if result.culprit:
             found["commit"] = maintainers.described(self.tree, result.culprit, self.plan.bad[0])
+            found["mainline"] = mainline.newest(git, self.plan.good, self.plan.bad)
             found["log"] = (self.journal.folder / "bisect.log").read_text(encoding="utf-8")
         return End(str(result.status), result.reason, found)
 

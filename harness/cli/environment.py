@@ -138,6 +138,7 @@ class Environment:
                 title=scenario.title,
                 links=list(scenario.links),
                 synthetic=tree.name.startswith(REPLAY),
+                repository=tree.url,
                 programs={"build": scenario.build_command, "machine": scenario.machine_command},
                 digest=digest(scenario),
                 command=["regress", *sys.argv[1:]],
@@ -167,8 +168,12 @@ class Environment:
         return replay.lay(series, replay.find_source(series.kernel, cache, self.talk), cache, self.talk)
 
     @contextlib.contextmanager
-    def runner(self, on: Tree) -> Iterator[Runner]:
-        """A runner for the commits of a tree."""
+    def runner(self, on: Tree, builder: Builder | None = None) -> Iterator[Runner]:
+        """A runner for the commits of a tree.
+
+        Args:
+            builder: builds them; by default one of its own.
+        """
         with contextlib.ExitStack() as stack:
             names = (self.arch, *self.scenario.kconfig)
             fragments = tuple(paths.KCONFIGS / f"{name}.config" for name in names)
@@ -178,8 +183,9 @@ class Environment:
                 lab = FleetLab(self.fleet, on, self.scenario, self.arch, fragments, paths.cache())
                 yield Runner(self.scenario, lab, None, guest, self.arch, self.talk, fix_up, lab)
                 return
-            builder: Builder
-            if self.scenario.build_command is not None:
+            if builder is not None:
+                pass
+            elif self.scenario.build_command is not None:
                 builder = stack.enter_context(CommandBuilder(on, self.scenario.build_command, self.talk))
             else:
                 builder = KernelBuilder(on, self.arch, fragments, paths.cache(), self.talk, self.scenario.kernels)

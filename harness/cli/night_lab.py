@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from harness import assessment, document, record
 from harness.bisect import Plan, State
@@ -18,6 +18,7 @@ from harness.digest import digest
 from harness.fleet.fleet import Fleet
 from harness.git import Commit
 from harness.interrupts import Interrupts
+from harness.kernel.command import CommandBuilder
 from harness.kernel.tree import Tree
 from harness.model import Judgement
 from harness.nightly import culprit
@@ -69,7 +70,7 @@ class NightSearch(Search):
 
 @dataclass
 class NightLab:
-    """See `harness.nightly.night.Lab`.
+    """See `harness.nightly.night.Lab`; a context manager: a builder that several cells share holds the tree until then.
 
     Args:
         tree: whose commits are tried.
@@ -88,12 +89,34 @@ class NightLab:
     clock: Clock
     tried: Callable[[], None] = lambda: None
     fleet: Fleet | None = None
+    _shared: tuple[str, CommandBuilder] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._release()
 
     @contextlib.contextmanager
     def runner(self, cell: Cell) -> Iterator[Runner]:
         """See `harness.nightly.night.Lab`."""
-        with Environment(cell.scenario, cell.arch, self.results, self.talk, self.fleet).runner(self.tree) as runner:
+        builder = self._builder(cell.scenario.build_command) if self.fleet is None else None
+        environ = Environment(cell.scenario, cell.arch, self.results, self.talk, self.fleet)
+        with environ.runner(self.tree, builder) as runner:
             yield runner
+
+    def _builder(self, command: str | None) -> CommandBuilder | None:
+        """The builder of cells that are built by one command; None for kernels, which are kept anyway."""
+        if self._shared is None or self._shared[0] != command:
+            self._release()
+            if command is not None:
+                self._shared = command, CommandBuilder(self.tree, command, self.talk)
+        return self._shared[1] if self._shared else None
+
+    def _release(self) -> None:
+        if self._shared is not None:
+            self._shared[1].__exit__()
+            self._shared = None
 
     def note(self, text: str) -> None:
         """See `harness.nightly.night.Lab`."""
@@ -101,6 +124,7 @@ class NightLab:
 
     def bisect(self, cell: Cell, one: Regression, begun: Callable[[str], None]) -> Mapping[str, Any]:
         """See `harness.nightly.night.Lab`."""
+        self._release()
         scenario = culprit.sought(cell.scenario, one.signature)
         environ = Environment(scenario, cell.arch, self.results, self.talk, self.fleet)
         git = self.tree.workspace

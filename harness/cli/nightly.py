@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import tempfile
 from collections.abc import Callable, Iterator
@@ -136,7 +137,9 @@ def conduct(
     known = config.load_known(chosen.known) if chosen.known else ()
     clock = Clock(_seconds(chosen, now))
     interrupts = Interrupts()
-    with interrupts.taken(), locked(results / "nightly.lock", talk, wait=False):
+    with contextlib.ExitStack() as nested:
+        nested.enter_context(interrupts.taken())
+        nested.enter_context(locked(results / "nightly.lock", talk, wait=False))
         tree, lost = _tree(chosen, cells, talk)
         nights = history.nights(results, chosen.tree)
         today = now.date()
@@ -148,7 +151,7 @@ def conduct(
         if again and again.tag is None and newest[0] is not None:
             # The day's tag came after the first start.
             before, again = nights, None
-        run = _run(again, results, chosen, cells, today, newest)
+        run = _run(again, results, tree, chosen, cells, today, newest)
         if again and again.status in (told.NOTHING_NEW, told.SOMETHING_NEW):
             stored = document.of(run.events, run.folder)
             if not stored["night"]["carried"]:
@@ -158,7 +161,7 @@ def conduct(
             run.reopen()
         tonight = again or Night(run.folder.name, today.isoformat(), *newest)
         found = history.regressions(results, [one.run for one in (*before, tonight)])
-        lab = NightLab(tree, results, talk, interrupts, clock, fleet=fleet)
+        lab = nested.enter_context(NightLab(tree, results, talk, interrupts, clock, fleet=fleet))
         page = NightPage(results, talk)
         loop = Loop(lab, run, tree.workspace, cells, tonight, before, found, known, today, clock)
         loop.told = lab.tried = lambda: page.during(loop)
@@ -225,6 +228,7 @@ def _newest(tree: Tree, before: list[Night], talk: Talk) -> tuple[str | None, st
 def _run(
     again: Night | None,
     results: Path,
+    tree: Tree,
     chosen: Config,
     cells: list[Cell],
     today: datetime.date,
@@ -233,7 +237,13 @@ def _run(
     """Tonight's run in the journal: the one of today, or a new one."""
     if again is None:
         arches = ",".join(dict.fromkeys(cell.arch for cell in cells))
-        more = {"kind": history.KIND, "name": "nightly", "title": "what is new tonight", "place": chosen.tree}
+        more: dict[str, Any] = {
+            "kind": history.KIND,
+            "name": "nightly",
+            "title": "what is new tonight",
+            "place": chosen.tree,
+        }
+        more["repository"] = tree.url
         run = record.start(results, "nightly", chosen.tree, arches, **more, date=today.isoformat())
     else:
         run = record.find(results / again.run)

@@ -106,7 +106,7 @@ def run(options: argparse.Namespace) -> int:
 def _conclusion(states: set[State], trees: Iterable[dict[str, Any]]) -> tuple[str, str]:
     unread = [one["tree"] for one in trees if "error" in one]
     if unread:
-        return UNREAD, f"not everything could be read: {', '.join(unread)}"
+        return UNREAD, f"not everything could be read: {', '.join(unread)}; a clone of yours is named with --tree PATH"
     if State.CUT in states:
         return PARTLY, "where history is cut it cannot be told; fetch the rest with `git fetch --unshallow`"
     if not states & {State.AFFECTED, State.FIXED}:

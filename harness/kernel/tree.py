@@ -39,12 +39,14 @@ class Tree:
         description: for people, with the version if it adds anything.
         repository: the user's, which resolves revisions.
         workspace: the program's own, for history and builds.
+        url: the https:// address that it comes from; None if that is unknown.
     """
 
     name: str
     description: str
     repository: Git
     workspace: Workspace
+    url: str | None = None
 
     @property
     def worktree(self) -> Path:
@@ -110,9 +112,13 @@ def from_path(
 
 
 def from_repository(
-    user: Git, name: str, description: str, cache: Path, progress: Progress, *, kernel: bool = True
+    user: Git, name: str, description: str, cache: Path, progress: Progress, *, kernel: bool = True, url: str = ""
 ) -> Tree:
-    """The tree of a repository; see `from_path`."""
+    """The tree of a repository; see `from_path`.
+
+    Args:
+        url: where it comes from; by default what it calls its origin.
+    """
     try:
         common = user.common()
     except UserError as error:
@@ -124,7 +130,17 @@ def from_repository(
     workspace = open_workspace(user, cache / "worktrees" / f"{plain}-{known}", progress)
     if kernel:
         _assert_kernel(workspace, description)
-    return Tree(name, description, user, workspace)
+    return Tree(name, description, user, workspace, public(url or _origin(user)))
+
+
+def _origin(git: Git) -> str:
+    return git.run("config", "--get", "remote.origin.url", check=False).stdout.strip()
+
+
+def public(url: str) -> str | None:
+    """An address as others may know it, without a name and a password in it; None where it is not https://."""
+    found = re.fullmatch(r"https://(?:[^/@\s]*@)?([^@\s]+)", url)
+    return f"https://{found[1]}" if found else None
 
 
 def _assert_kernel(workspace: Workspace, name: str) -> None:
@@ -192,7 +208,7 @@ def from_url(
         revisions = [revision for revision in ends if revision]
         if not revisions or not all(repository.has(r.name) for r in revisions):
             _fetch(repository, url, revisions, refs(url, timeout), progress)
-    return from_repository(repository, name, f"{name} ({url})", cache, progress, kernel=kernel)
+    return from_repository(repository, name, f"{name} ({url})", cache, progress, kernel=kernel, url=url)
 
 
 def _fetched(name: str, url: str, cache: Path) -> Git:
@@ -209,7 +225,7 @@ def as_fetched(
     repository = _fetched(name, url, cache)
     if not _is_url(url) or not repository.has("HEAD"):
         return None
-    return from_repository(repository, name, f"{name} ({url})", cache, progress, kernel=kernel)
+    return from_repository(repository, name, f"{name} ({url})", cache, progress, kernel=kernel, url=url)
 
 
 def _fetch(repository: Git, url: str, revisions: list[Revision], tags: list[str], progress: Progress) -> None:

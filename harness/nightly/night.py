@@ -8,6 +8,7 @@ before the work goes on, and a night that is taken up goes by that: nothing is d
 from __future__ import annotations
 
 import datetime
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.errors import InfrastructureError, KernelError, UserError
-from harness.git import Git
+from harness.git import Commit, Git
 from harness.model import Outcome, Trial
 from harness.nightly import day, history
 from harness.nightly.classify import NOTHING, Missing, Sighting, Standing, State, missing, step
@@ -81,6 +82,7 @@ class Loop:
         told: is called when something more is known.
 
     Attributes:
+        commit: gives a commit by its hash.
         earlier: where each cell stood before tonight.
         told_before: the regressions whose commit an earlier night has told.
     """
@@ -96,11 +98,13 @@ class Loop:
     today: datetime.date
     clock: Clock
     told: Callable[[], None] = lambda: None
+    commit: Callable[[str], Commit] = field(init=False, repr=False)
     earlier: dict[str, Standing] = field(init=False)
     told_before: frozenset[tuple[str, str]] = field(init=False)
 
     def __post_init__(self) -> None:
         name = self.run.folder.name
+        self.commit = functools.cache(self.git.commit)
         self.told_before = frozenset(one.key for one in self.found if one.found and one.found["night"] != name)
         self.earlier = history.standings(self.before)
 
@@ -130,7 +134,7 @@ class Loop:
         role = f"{CONTROL}{cell.name}" if control else cell.name
         folder = self.run.folder / f"{'last-good-' if control else ''}{cell.name.replace(' ', '_').replace(':', '_')}"
         try:
-            commit = self.git.commit(sha)
+            commit = self.commit(sha)
             with self.lab.runner(cell) as runner:
                 for _ in range(wanted.controls or wanted.trials):
                     if not self.clock.over():

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.releases.marks import Change, Mark
+from harness.releases.marks import Change, Kind, Mark
 from harness.releases.names import grouped
 from harness.releases.trace import State, Survey
 
@@ -37,19 +37,19 @@ def change(one: Change) -> Data:
 
 
 def _ranges(found: Survey, tags: Sequence[str]) -> list[Data]:
+    fixes = {mark.sha: mark.number for mark in found.marks if mark.kind is Kind.FIX}
+
+    def what(tag: str) -> tuple[State, bool, frozenset[int]]:
+        """What neighbours share; where each day is made anew, the commits are others each day."""
+        one = found.tags[tag]
+        return one.state, one.guess, frozenset(fixes[sha] for sha in one.by if sha in fixes)
+
     ranges = []
-    for told_, some in itertools.groupby(tags, key=lambda tag: found.tags[tag]):
+    for (state, guess, _), some in itertools.groupby(tags, key=what):
         members = list(some)
-        ranges.append(
-            {
-                "first": members[0],
-                "last": members[-1],
-                "tags": len(members),
-                "state": str(told_.state),
-                "guess": told_.guess,
-                "by": list(told_.by),
-            }
-        )
+        by = list(dict.fromkeys(sha for tag in members for sha in found.tags[tag].by))
+        ends = {"first": members[0], "last": members[-1], "tags": len(members)}
+        ranges.append({**ends, "state": str(state), "guess": guess, "by": by})
     return ranges
 
 

@@ -137,13 +137,20 @@ class _Report:
         made: Object = {
             "tree_name": _text(document["tree"]),
             "git_commit_hash": sha if re.fullmatch(r"[0-9a-f]{40}", sha) else None,
-            "patchset_hash": "" if public else None,
+            "git_repository_url": None if document["synthetic"] else document.get("repository"),
+            "patchset_hash": "" if public else self._patchset(row),
             "comment": _text(f"{row}: {subject}" if row else subject),
             "start_time": document["started"],
             "valid": True,
             "misc": {"synthetic": True} if document["synthetic"] else None,
         }
         return self._add("checkouts", f"{ORIGIN}:{own}", made)
+
+    def _patchset(self, row: str) -> str | None:
+        """The hash of a row's patch, where there is one and what it is applied to is not made up."""
+        if self.document["synthetic"]:
+            return None
+        return next((one.get("patchset") for one in self.document.get("rows", ()) if one["name"] == row), None)
 
     def _build(self, checkout: str, key: tuple[str, ...], files: Iterable[str] = (), **more: object) -> str:
         links = {path.rpartition("/")[2]: link for path in files if (link := parts.url(self.document, path))}

@@ -59,7 +59,10 @@ def _culprit(document: Document, *, fix: bool) -> list[list[str]]:
     message = safe.block(commit["message"].strip("\n"))
     message = [*message[:60], *(["[...]"] if len(message) > 60 else [])]
     place = [f"{names[0]}: {before}", f"{names[1]}: {sha[:12]}"]
-    place += [] if fix else [*_line(f"Newest commit tried: {plan['bad'][0][:12]}, which shows it"), *_revert(document)]
+    place += (
+        [] if fix else [*_line(f"Newest commit tried: {plan['bad'][0][:12]}, which shows it"), *_mainline(document)]
+    )
+    place += [] if fix else _revert(document)
     parts_ = [
         [f"This commit {what} the problem described below:"],
         _indented([*about, *(f"    {line}" for line in message)]),
@@ -126,6 +129,16 @@ def _public(document: Document) -> dict[str, str]:
     """Folder and tree without the paths of this machine."""
     tree = document["tree"]
     return {"folder": parts.name(document), "tree": tree.rpartition("/")[2] if tree.startswith("/") else tree}
+
+
+def _mainline(document: Document) -> list[str]:
+    """The state of mainline's newest release, as far as that was tried."""
+    newest = document.get("mainline")
+    if not newest:
+        return []
+    at = (newest["at"] or "")[:12]
+    said = {"good": f"does not show it (tried at {at})", "bad": f"shows it (tried at {at})"}
+    return _line(f"Newest mainline: {newest['tag']}, {said.get(newest['state'], 'not tried')}")
 
 
 def _revert(document: Document) -> list[str]:

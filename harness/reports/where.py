@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from harness.assessment import Document
 from harness.reports import safe
 
+MOST, MOST_COMMITS = 3, 30
+"""Commits that are listed for a range, and for a tree."""
+
 
 def render(document: Document) -> str:
     """The text."""
@@ -74,19 +77,23 @@ def _by(one: Document, commits: Document, fixes: int) -> str:
     culprits = [mark for mark in by if mark["kind"] == "culprit"]
     mended = {mark["number"] for mark in by if mark["kind"] == "fix"}
     shown = culprits if one["state"] == "affected" else by
-    told = ", ".join(mark["commit"][:12] for mark in shown)
+    told = ", ".join(mark["commit"][:12] for mark in shown[:MOST])
+    told += f" and {len(shown) - MOST} more" if len(shown) > MOST else ""
     part = f"; {len(mended)} of {fixes} fixes" if one["state"] == "affected" and mended else ""
     return f"{told}{part}{' (a guess)' if one['guess'] else ''}"
 
 
 def _commits(tree: Document) -> list[str]:
     """How each commit was recognised, and where it is first."""
+    there = [mark for mark in tree["commits"] if mark["first"]]
     lines = []
-    for mark in tree["commits"]:
+    for mark in there[:MOST_COMMITS]:
         what = ("brings it back" if mark["kind"] == "fix" else "revert") if mark["undoes"] else mark["kind"]
-        first = mark["first"].get("mainline") or _listed(list(mark["first"].values())) or "no tag"
+        first = mark["first"].get("mainline") or _listed(list(mark["first"].values()))
         guess = ", a guess" if mark["guess"] else ""
         lines.append(f"  {mark['commit'][:12]}  {what:8} by {safe.line(mark['how'])}{guess}; first in {first}")
+    rest = len(tree["commits"]) - len(there), len(there) - len(there[:MOST_COMMITS])
+    lines += [f"  and {count} {what}" for count, what in zip(rest, ("in no tag", "more"), strict=True) if count]
     for one in tree["also"]:
         lines.append(f'  {one["commit"][:12]}  says Fixes: of it too, "{safe.line(one["subject"])}"')
     return ["", *lines] if lines else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -102,6 +103,7 @@ class Tops:
             nights = [self.known.nights[one.run] for one in reversed(tree.nights) if one.run in self.known.nights]
             counts = next((Counter(one["counts"]) for one in nights if one["counts"]), counts)
         reason = safe.line(found.get("reason") or "nothing is known of it yet")
+        reason = re.sub(r"; \d+ tasks are carried over$", "", reason)  # they have a place of their own
         said = f"{reason[:1].upper()}{reason[1:]}"
         tried = sum(1 for one in cells if one.get("tried", True))
         return {

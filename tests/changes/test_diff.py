@@ -171,3 +171,22 @@ def test_wrong_input(toy: Toy, tmp_path: Path) -> None:
     told = call("diff", run, tmp_path / "none")
     assert told.status == 2
     assert "no such folder" in told.err
+
+
+def test_tables_of_patches(toy: Toy, tmp_path: Path) -> None:
+    """A second version of a patch is a row of its own; what was tried without a patch is compared."""
+    tree = toy.repo()
+    shas = tree.line("good bad")
+    one, two = tmp_path / "v1.patch", tmp_path / "v2.patch"
+    one.write_text(tree.git("diff", shas[1], shas[0], "--", "console.sh") + "\n")
+    two.write_text(one.read_text())
+    args = ("--json", "--tree", str(tree.path), "--bad", shas[1])
+    old, same, new = (toy.call("try", str(patch), *args)["folder"] for patch in (one, one, two))
+    assert call("diff", old, same, "--json")["status"] == "same"
+    told = call("diff", old, new, "--json")
+    assert told.status == 1
+    assert rows(told) == {
+        "(no patch) in toy": "same",
+        "v1.patch in toy": "only old",
+        "v2.patch in toy": "only new",
+    }

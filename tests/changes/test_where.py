@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from harness.git import Git
+from harness.releases import mainline
 from harness.releases.names import grouped, series
 from tests.support import ROOT, Called
 from tests.support.edges import Repo
@@ -320,3 +322,48 @@ def test_of_bisections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     second = told()
     assert [one["commit"] for one in second["fixes"]] == [shas[2]]
     assert [one["state"] for one in second["trees"][0]["series"][0]["ranges"]] == ["not affected", "affected", "fixed"]
+
+
+def test_the_newest_release_of_mainline(linux: Kernel) -> None:
+    """What a mail says of it: whether an end of the search that has it shows the regression."""
+    git = Git(linux.path)
+    assert mainline.newest(git, [], []) is None
+    linux.release("v6.1")
+    good = linux.head
+    linux.release("v6.2-rc1")
+    bad = linux.head
+    linux.stable("v6.1")
+    linux.release("v6.1.9")
+    assert mainline.newest(git, [good], [bad]) == {"tag": "v6.2-rc1", "state": "bad", "at": bad}
+    assert mainline.newest(git, [bad], []) == {"tag": "v6.2-rc1", "state": "good", "at": bad}
+    assert mainline.newest(git, [good], [linux.head]) == {"tag": "v6.2-rc1", "state": None, "at": None}
+
+
+def test_hostile_subjects_do_nothing_to_a_terminal(linux: Kernel, where: Where) -> None:
+    culprit = linux.change("bio: \x1b[31mred\u202e <b>--grep=x")
+    linux.release("v6.1")
+    told = where(culprit, as_json=False)
+    assert told.status == 0
+    assert not {"\x1b", "\u202e"} & set(told.out)
+    assert "bio: \u241b[31mred<U+202E> <b>--grep=x" in told.out
+
+
+def test_a_server_that_does_not_answer(linux: Kernel, where: Where, tmp_path: Path) -> None:
+    """The other trees are told, and the exit status says that something is missing."""
+    culprit = linux.change(CULPRIT)
+    linux.release("v6.1")
+    argv = [
+        str(ROOT / "regress"),
+        "where",
+        culprit,
+        "--json",
+        "--tree",
+        str(linux.path),
+        "--tree",
+        f"file://{tmp_path}/no",
+    ]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    told = Called(done.returncode, done.stdout, done.stderr)
+    assert (told.status, told["status"]) == (3, "infrastructure")
+    assert "does not answer" in told["trees"][0]["error"]
+    assert states(told, 1)["mainline"] == ["v6.1..v6.1 affected"]

@@ -235,3 +235,19 @@ def test_wrong_input(tmp_path: Path, args: tuple[str, ...], said: str) -> None:
     done = call(*args, cwd=tmp_path)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_cells_that_share_a_build_command_share_the_build(lab: Lab) -> None:
+    """A laboratory's own build may take an hour: once a commit is enough, whatever is tried on it."""
+    count = lab.top / "builds"
+    for name in ("usb-plug", "net-rx", "swap"):
+        file = lab.top / "scenarios" / name / "scenario.yaml"
+        build = lab.top / "build.sh"
+        build.write_text(f"echo $REGRESS_COMMIT >> {count}\nexec sh build.sh\n")
+        file.write_text(file.read_text().replace("command: sh build.sh", f"command: sh {build}"))
+    lab.night(1, "usb-plug", "net-rx", "swap")
+    assert len(count.read_text().split()) == 1
+    told = lab.night(2, "usb-plug", "net-rx", "swap")
+    assert len(count.read_text().split()) == 2
+    logs = list(Path(told.document["folder"]).glob("*/build.log"))
+    assert len(logs) == 3

@@ -202,6 +202,16 @@ def test_durations_are_drawn(pages: Path) -> None:
     assert len(lines[0].get("points").split()) == nights
 
 
+def test_a_night_that_was_cut_short_says_what_is_left(weeks: Weeks, copy: Path) -> None:
+    later = {Path(one.document["folder"]).name for day, one in weeks.nights.items() if day > demo.CUT_SHORT}
+    without(copy, lambda _kind, run: run not in later)
+    shutil.rmtree(copy / "site")
+    site.update(copy)
+    text = words(parsed((copy / "site" / "index.html").read_text()))
+    assert f"Nothing new in {demo.tag(demo.CUT_SHORT)}" in text
+    assert f"{len(demo.SCENARIOS)} tasks carried over" in text
+
+
 def test_pages_are_a_function_of_the_journal(pages: Path, copy: Path) -> None:
     shutil.rmtree(copy / site.FOLDER)
     assert site.update(copy) == copy / "site" / "index.html"

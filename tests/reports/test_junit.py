@@ -86,6 +86,17 @@ def test_a_case_that_passed_after_all_is_flaky() -> None:
     assert not case.findall("flakyFailure")
 
 
+def test_a_cell_that_is_flaky_tonight_passed_after_all() -> None:
+    """A night does not fail for it, so its case does not either; the failures stand in it."""
+    told = answer(
+        "commit", "skip", [trial("crashed", "BUG: boo", crash="boo"), trial("passed", "it ran")], "flaky: 1 of 2"
+    )
+    cell = {"cell": told["subject"], "state": "flaky"}
+    [case] = check(reports.render("junit", run(told, night={"cells": [cell]}, status="nothing new"))).iter("testcase")
+    assert [child.tag for child in case] == ["flakyFailure", "system-out"]
+    assert case[0].get("message") == "BUG: boo"
+
+
 def test_two_cases_of_one_name_are_told_apart() -> None:
     told = run(*[answer("commit", "good", [trial("passed", "it ran")])] * 2)
     assert len(list(check(reports.render("junit", told)).iter("testcase"))) == 2

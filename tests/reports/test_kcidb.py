@@ -1,5 +1,6 @@
 """KCIDB's report data, as kcidb-io validates it."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -81,3 +82,17 @@ def test_links_only_with_a_base_url(results: Results) -> None:
     assert all(
         (results.folders["run"].parent / url.removeprefix("https://ci.example.org/results/")).is_file() for url in logs
     )
+
+
+def test_what_is_known_of_a_checkout(results: Results) -> None:
+    """The address that a tree comes from, and the hash of a patch as `sha256sum` gives it."""
+    url = "https://git.example.org/linux.git"
+    told = {**results.document("try"), "repository": url}
+    made = valid(reports.render("kcidb", told))["checkouts"]
+    assert {one["git_repository_url"] for one in made} == {url}
+    patch = (results.repo.path.parent / "fix.patch").read_bytes()
+    hash_ = hashlib.sha256(f"{hashlib.sha256(patch).hexdigest()}\n".encode()).hexdigest()
+    assert {one["comment"].partition(":")[0]: one["patchset_hash"] for one in made}["fix.patch"] == hash_
+    assert all("patchset_hash" in one for one in made)
+    made_up = valid(reports.render("kcidb", {**told, "synthetic": True}))["checkouts"]
+    assert not any("git_repository_url" in one or "patchset_hash" in one for one in made_up)

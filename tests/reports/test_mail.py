@@ -138,3 +138,16 @@ def test_files_are_linked_where_they_are_served(results: Results) -> None:
 def test_the_stored_report_is_the_same(results: Results) -> None:
     folder = results.folders["bisect"]
     assert (folder / "report.txt").read_text() == reports.render("mail", results.document("bisect"))
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ({"tag": "v6.2-rc1", "state": "good", "at": "a" * 40}, "v6.2-rc1, does not show it (tried at aaaaaaaaaaaa)"),
+        ({"tag": "v6.2-rc1", "state": "bad", "at": "b" * 40}, "v6.2-rc1, shows it (tried at bbbbbbbbbbbb)"),
+        ({"tag": "v6.2-rc1", "state": None, "at": None}, "v6.2-rc1, not tried"),
+    ],
+)
+def test_the_state_of_mainline(results: Results, state: dict[str, object], said: str) -> None:
+    body = read(reports.render("mail", {**results.document("bisect"), "mainline": state})).get_content()
+    assert f"\nNewest mainline: {said}\n" in body

@@ -1,6 +1,6 @@
 """A test machine, for real: QEMU with Debian, sshd and kexec on a disk; kernels that work, crash, hang or are deaf.
 
-It takes minutes (docs/lab.md has the figures), so it is not among the usual real tests: `make board`.
+It takes minutes, so it is not among the usual real tests: `make board`.
 """
 
 import json

@@ -1,10 +1,10 @@
 # make check: everything that has to hold.  It sets up what it needs, on a fresh Debian machine too.
 # The other targets are its parts, and the odd jobs.
 
-.PHONY: check setup lint test real proofs lock clean
+.PHONY: check setup lint test real proofs board lock clean
 # Not by the link, which another start may turn meanwhile; and held, so that it stays (see the launcher).
 PYTHON = flock -s .venv/requirements.lock $$(readlink -f .venv)/bin/python
-SHELL_FILES = regress .ci/run guest/init guest/lib.sh harness/ssh/far.sh $(wildcard scenarios/*/*.sh bench/*.sh)
+SHELL_FILES = regress .ci/run guest/init guest/lib.sh guest/scenario harness/ssh/far.sh harness/machine/lab.sh $(wildcard scenarios/*/*.sh bench/*.sh)
 COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-index-url \
 	  --custom-compile-command "make lock"
 
@@ -25,11 +25,15 @@ test: setup
 
 # Builds and boots real kernels.
 real: setup
-	$(PYTHON) -m pytest -m "real and not proof"
+	$(PYTHON) -m pytest -m "real and not proof and not board"
 
 # Builds a kernel with a fault for each scenario, under which it has to fail.
 proofs: setup
 	$(PYTHON) -m pytest -m proof
+
+# Tries kernels on a test machine over SSH, which QEMU plays.
+board: setup
+	$(PYTHON) -m pytest -m board
 
 lock: setup
 	$(COMPILE) pyproject.toml -o requirements.lock

@@ -1,7 +1,9 @@
 # shellcheck shell=sh
 # Shell library of the guest.  A scenario is sourced with it, under `set -eu`, in its own folder.
 
-STATUS=/dev/ttyS1
+# A test machine has no port for it: there it goes over the console or SSH, with a word that no other output has.
+STATUS=${REGRESS_STATUS:-/dev/ttyS1}
+MARK=regress${REGRESS_WORD:+-$REGRESS_WORD}:
 
 # busybox's dd goes through the page cache without a word where its buffer does not suit direct I/O.  GNU's, where a
 # scenario needs `dd`, has one that does; the shell would still prefer its own.
@@ -15,7 +17,7 @@ status() {
     word=$1
     shift
     read -r up _ </proc/uptime
-    echo "regress: $word $up $*" >"$STATUS"
+    echo "$MARK $word $up $*" >"$STATUS"
     echo "regress: $word $*"
     case $word in passed | failed | skipped | error) : >/run/told ;; esac
 }

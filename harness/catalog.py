@@ -24,8 +24,11 @@ T = TypeVar("T")
 ARCHES = ("x86_64", "i386")
 
 
-def _machine(node: Node) -> tuple[MachineSpec, str | None]:
-    got = node.entries(("memory", "cpus", "timeout", "boot_timeout", "silence_timeout", "command"))
+def _machine(node: Node) -> tuple[MachineSpec, str | None, str | None]:
+    """The machine; a program to use instead of it; a test machine to use instead of it."""
+    got = node.entries(("memory", "cpus", "timeout", "boot_timeout", "silence_timeout", "command", "ssh"))
+    if "command" in got and "ssh" in got:
+        raise got["ssh"].error("expected either `command: PROGRAM` or `ssh: HOST`")
     default = Timeouts()
     timeouts = Timeouts(
         boot=got["boot_timeout"].duration() if "boot_timeout" in got else default.boot,
@@ -37,7 +40,8 @@ def _machine(node: Node) -> tuple[MachineSpec, str | None]:
         cpus=got["cpus"].number(1) if "cpus" in got else MachineSpec.cpus,
         timeouts=timeouts,
     )
-    return spec, got["command"].text() if "command" in got else None
+    command, ssh = (got[key].text() if key in got else None for key in ("command", "ssh"))
+    return spec, command, ssh
 
 
 def _pi(node: Node, base: PiDisk) -> PiDisk:
@@ -196,8 +200,8 @@ def load(folder: Path) -> Scenario:
         return read(got[key]) if key in got else default
 
     nothing: tuple[str, ...] = ()
-    plain: tuple[MachineSpec, str | None] = (MachineSpec(), None)
-    machine, machine_command = value("machine", _machine, plain)
+    plain: tuple[MachineSpec, str | None, str | None] = (MachineSpec(), None, None)
+    machine, machine_command, machine_ssh = value("machine", _machine, plain)
     fragments = value("kconfig", Node.texts, nothing)
     for name in fragments:
         if not (KCONFIGS / f"{name}.config").is_file():
@@ -205,6 +209,8 @@ def load(folder: Path) -> Scenario:
             raise got["kconfig"].error(f"kconfigs/{name}.config: no such file{nearest(name, known)}")
     no_disks: tuple[PiDisk | None, int | None] = (None, None)
     pi_disk, image = value("disks", _disks, no_disks)
+    if image is not None and machine_ssh is not None:
+        raise got["disks"].error("a disk image is QEMU's: a test machine (machine.ssh) has none")
     append = value("append", _append, nothing)
     quiet: tuple[Expectation | None, bool] = (None, True)
     expect, failure = value("expect", _expect, quiet)
@@ -236,6 +242,7 @@ def load(folder: Path) -> Scenario:
         replay=value("replay", _replay, folder / "replay"),
         build_command=value("build", lambda n: n.entries(("command",))["command"].text(), None),
         machine_command=machine_command,
+        machine_ssh=machine_ssh,
     )
 
 

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from harness import hosts
 from harness.catalog import ARCHES
 from harness.machine.vng import APPEND
 from harness.model import Scenario
-from harness.paths import GUEST, KCONFIGS
+from harness.paths import GUEST, KCONFIGS, hosts_config
 from harness.process import passed
 
 _APART = ("replay", "proof")
@@ -23,10 +24,12 @@ def digest(scenario: Scenario) -> str:
 
     It covers `scenario.yaml` (except for title, tags, links and commits), the files of the scenario's
     folder, files that its commands name by absolute path, the kernel's configuration and command line, the
-    guest's own scripts, and the environment variables passed by name.
+    guest's own scripts, the root file system and words of a test machine, and the environment variables passed by name.
     """
     said = replace(scenario, folder=Path(), replay=None, title="", tags=(), links=(), commits={})
     whole = hashlib.sha256(repr((said, APPEND, passed())).encode())
+    if scenario.machine_ssh and (lab := hosts.find(scenario.machine_ssh, hosts_config()).lab):
+        whole.update(repr((lab.own_root, lab.append)).encode())
     for name, path in sorted(_files(scenario)):
         with path.open("rb") as file:
             whole.update(f"\0{name}\0".encode() + hashlib.file_digest(file, "sha256").digest())
@@ -43,7 +46,7 @@ def _files(scenario: Scenario) -> Iterator[tuple[str, Path]]:
     if scenario.build_command is None:
         yield from ((f"kconfigs/{name}", KCONFIGS / f"{name}.config") for name in (*ARCHES, *scenario.kconfig))
     if scenario.machine_command is None:
-        yield from ((f"guest/{name}", GUEST / name) for name in ("init", "lib.sh"))
+        yield from ((f"guest/{name}", GUEST / name) for name in ("init", "lib.sh", "scenario"))
     for command in (scenario.build_command, scenario.machine_command):
         for number, word in enumerate(shlex.split(command or "")):
             path = Path(word.rpartition("=")[2])

@@ -9,7 +9,8 @@
         ├── ProgramFailed
         ├── TimedOut
         └── Unavailable      a source that cannot be reached or read now
-            ├── Unreachable  a host to which there is no connection, or must be none
+            ├── Unreachable  a host to which there is no connection
+            │   └── Distrusted   its key is not the one that is known, or none is known
             └── LinkBroke    the connection to a host broke: what was asked of it may or may not have been done
 
 A commit is never blamed for an `InfrastructureError`.
@@ -99,7 +100,11 @@ class Unavailable(InfrastructureError):
 
 
 class Unreachable(Unavailable):
-    """A host cannot be connected to: no route, no login, or a host key that must not be trusted."""
+    """A host cannot be connected to: no route, no login."""
+
+
+class Distrusted(Unreachable):
+    """A host's key is unknown, has changed or is revoked: there must be no connection."""
 
 
 class LinkBroke(Unavailable):

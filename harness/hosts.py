@@ -1,10 +1,15 @@
 """The user's other machines: `hosts.yaml`, and where that is silent, the names that ssh(1) knows.
 
-fleet: ssh                              # optional: the default of --fleet
-ssh_config: lab/ssh_config              # optional: used instead of ~/.ssh/config
-hosts:
-small: {address: root@10.0.0.5, builds: 0}
-big: {address: "builder@big.example.org:2222", identity: ~/.ssh/builder, boots: 16, folder: /scratch/regress}
+The file looks like this::
+
+    fleet: ssh                              # optional: the default of --fleet
+    ssh_config: lab/ssh_config              # optional: used instead of ~/.ssh/config
+    hosts:
+      small: {address: root@10.0.0.5, builds: 0}
+      big: {address: "builder@big.example.org:2222", identity: ~/.ssh/builder, boots: 16, folder: /scratch/regress}
+      board: {address: root@board, lab: {boot: kexec}}
+
+What `lab` holds is in `harness.lab`.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ from pathlib import Path
 
 from harness.catalog import ARCHES
 from harness.errors import UserError
+from harness.lab import Lab, lab
 from harness.ssh.config import Address, parse
 from harness.yamlfile import Node, read_yaml
 
@@ -32,6 +38,7 @@ class Host:
         architectures: of the kernels that it builds and boots; none: all.
         folder: where it keeps what it needs, a path there.
         disk: MiB that images and sources may take in it.
+        lab: how it is used as a test machine; None if it may not be rebooted.
     """
 
     name: str
@@ -41,26 +48,31 @@ class Host:
     architectures: tuple[str, ...] = ()
     folder: str = FOLDER
     disk: int = 20 << 10
+    lab: Lab | None = None
 
 
 def _host(name: str, node: Node, config: Path | None) -> Host:
-    got = node.entries(("address", "identity", "builds", "boots", "architectures", "folder", "disk"))
+    got = node.entries(("address", "identity", "builds", "boots", "architectures", "folder", "disk", "lab"))
     identity = _file(got["identity"]) if "identity" in got else None
     try:
         # A name alone is one that ssh knows.
         address = parse(got["address"].text() if "address" in got else name, identity, config)
     except UserError as error:
         raise got.get("address", node).error(str(error)) from error
+    machine = lab(got["lab"]) if "lab" in got else None
+    # A test machine is rebooted at any moment: it does nothing else unless it is said to.
+    least = 1 if machine is None else 0
     return Host(
         name,
         address,
-        builds=got["builds"].number(0) if "builds" in got else Host.builds,
-        boots=got["boots"].number(0) if "boots" in got else Host.boots,
+        builds=got["builds"].number(0) if "builds" in got else least,
+        boots=got["boots"].number(0) if "boots" in got else least,
         architectures=tuple(one.choice(*ARCHES) for one in got["architectures"].items())
         if "architectures" in got
         else (),
         folder=got["folder"].text() if "folder" in got else FOLDER,
         disk=got["disk"].size() if "disk" in got else Host.disk,
+        lab=machine,
     )
 
 

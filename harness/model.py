@@ -195,6 +195,7 @@ class Scenario:
         replay: the folder of the replay that it uses.
         build_command: a program to use instead of the builder.
         machine_command: a program to use instead of the machine.
+        machine_ssh: the name of a test machine to use instead of QEMU.
     """
 
     id: str
@@ -221,6 +222,7 @@ class Scenario:
     replay: Path | None = None
     build_command: str | None = None
     machine_command: str | None = None
+    machine_ssh: str | None = None
 
     @property
     def ways(self) -> tuple[Variant, ...]:

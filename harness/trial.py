@@ -224,10 +224,10 @@ def _watch(
     machine: Machine, boot: Boot, watch: Watch, console: BinaryIO, status: BinaryIO, tell: Callable[[str], None]
 ) -> tuple[tuple[Outcome, str] | None, float | None]:
     """Boot once and watch to the end; returns the result of `Watch.over`, and when the power was cut, if it was."""
-    began = time.monotonic()
     limit: tuple[Outcome, str] | None = None
     cut: float | None = None
     with machine.boot(boot) as guest:
+        began = time.monotonic()
         while limit is None and (chunk := guest.read(0.2 if cut is None else 0.01)) is not None:
             console.write(chunk.console)
             status.write(chunk.status)

@@ -152,8 +152,11 @@ def test_the_configuration_counts_as_ssh_has_it(server: Sshd, tmp_path: Path) ->
             (tmp_path / "only").write_text("")
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(tmp_path / "agent")], stdout=subprocess.DEVNULL)
     try:
-        assert until((tmp_path / "agent").exists)
         env = {**os.environ, "SSH_AUTH_SOCK": str(tmp_path / "agent")}
+        # 2 means that there is no agent yet.
+        assert until(
+            lambda: subprocess.run(["ssh-add", "-l"], env=env, capture_output=True, check=False).returncode != 2
+        )
         subprocess.run(["ssh-add", "-q", str(tmp_path / "wrong"), str(server.key)], env=env, check=True)
         with server.remote("inner") as inner:
             assert len(inner.run("echo $SSH_CONNECTION").stdout.split()) == 4

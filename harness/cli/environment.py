@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import catalog, paths, prerequisites, record
+from harness import catalog, hosts, paths, prerequisites, record
 from harness.cli import consent
 from harness.cli.progress import Talk
 from harness.digest import digest
@@ -56,7 +56,8 @@ def needs(scenario: Scenario, arch: str) -> set[str]:
     """What `regress doctor` has to find here, so that a scenario can be tried."""
     wanted = {"git"}
     wanted |= {"build"} if scenario.build_command is None else set()
-    wanted |= {"boot", "guest"} if scenario.machine_command is None else set()
+    if scenario.machine_command is None:
+        wanted |= {"ssh", "guest"} if scenario.machine_ssh else {"boot", "guest"}
     wanted |= {"i386"} if arch == "i386" else set()
     return wanted
 
@@ -139,7 +140,7 @@ class Environment:
                 links=list(scenario.links),
                 synthetic=tree.name.startswith(REPLAY),
                 repository=tree.url,
-                programs={"build": scenario.build_command, "machine": scenario.machine_command},
+                programs={"build": scenario.build_command, "machine": scenario.machine_command or scenario.machine_ssh},
                 digest=digest(scenario),
                 command=["regress", *sys.argv[1:]],
             )
@@ -203,6 +204,11 @@ class Environment:
     def _machine(self) -> Machine:
         if self.scenario.machine_command is not None:
             return CommandMachine(self.scenario.machine_command)
+        if self.scenario.machine_ssh is not None:
+            from harness.machine.ssh import SshMachine  # cryptography takes a while to import, and few need it
+
+            host = hosts.find(self.scenario.machine_ssh, paths.hosts_config())
+            return SshMachine(host, paths.cache(), self.talk)
         return Vng(accelerator.probe(paths.cache(), self.talk).name)
 
     def _guest(self, root: Path, folder: Path) -> GuestImage:

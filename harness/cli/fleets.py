@@ -66,7 +66,7 @@ def _over_ssh(names: list[str]) -> list[Host]:
 
     listed = paths.hosts_config()
     known = hosts.hosts(listed)
-    chosen = [hosts.find(name, listed) for name in names] or list(known.values())
+    chosen = [hosts.find(name, listed) for name in names] or [one for one in known.values() if one.builds or one.boots]
     if not chosen:
         raise UserError(f"--fleet ssh: no hosts; list some in {listed} (docs/hosts.md), or name them: --fleet ssh:NAME")
     made = []

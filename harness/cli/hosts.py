@@ -15,6 +15,7 @@ from harness.cli import consent
 from harness.cli.progress import Talk
 from harness.errors import InfrastructureError, RegressError, UserError
 from harness.fleet.secure import Secure
+from harness.machine import lab_check
 from harness.ssh import Remote
 
 SKEW = 60.0
@@ -94,6 +95,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _report(host: hosts.Host, talk: Talk, *, setup: bool, install: bool) -> Report:
     report = Report(host.name, str(host.address))
+    if host.lab is not None:
+        lacking = [one for one in lab_check.check(host, paths.cache()) if one.found is None and one.required]
+        report.problems = tuple(f"{one.name} is missing ({one.purpose}): {one.remedy}" for one in lacking)
+        if not host.builds and not host.boots:
+            report.ok = not report.problems
+            return report
     try:
         with Remote(host.name, host.address) as remote:
             carrier = Secure(remote, host.folder, host.disk)

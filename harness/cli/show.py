@@ -45,6 +45,7 @@ def describe(scenario: Scenario) -> dict[str, Any]:
         "kconfig": list(scenario.kconfig),
         "kernels": scenario.kernels or None,
         "machine": scenario.machine_command
+        or (f"ssh {scenario.machine_ssh}" if scenario.machine_ssh else None)
         or {
             "memory_mib": machine.memory,
             "cpus": machine.cpus,

@@ -54,6 +54,11 @@ class FleetLab:
     _under_way: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        if self.scenario.machine_ssh is not None:
+            raise UserError(
+                f"{self.scenario.id} runs on the test machine {self.scenario.machine_ssh} (machine.ssh), which there "
+                "is once: leave --fleet out, or say --fleet local"
+            )
         self._form = self.tree.workspace.text("rev-parse", "--show-object-format")
         self._build_command = self._command(self.scenario.build_command)
         self._machine_command = self._command(self.scenario.machine_command)

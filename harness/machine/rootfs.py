@@ -162,7 +162,8 @@ def initramfs(scenario: Scenario, root: Path, target: Path) -> None:
         if not (stage / "bin/busybox").exists():
             (stage / "bin/busybox").symlink_to("/usr/bin/busybox")
         shutil.copy(GUEST / "init", stage / "init")
-        shutil.copy(GUEST / "lib.sh", stage / "lib/regress/lib.sh")
+        for name in ("lib.sh", "scenario"):
+            shutil.copy(GUEST / name, stage / "lib/regress" / name)
         (stage / "lib/regress/run").write_text(f"{scenario.run}\n", encoding="utf-8")
         shutil.copytree(scenario.folder, stage / "scenario", ignore=shutil.ignore_patterns("replay", "proof", ".*"))
         pack(stage, target)

@@ -125,7 +125,7 @@ def settings(address: Address) -> Settings:
         known_hosts=tuple(path for one in files if (path := _path(one, tokens)).is_file()),
         strict=said.get("stricthostkeychecking") not in ("false", "no", "off"),
         compression=said.get("compression") == "yes",
-        timeout=float(said["connecttimeout"]) if said.get("connecttimeout", "none").isdecimal() else 20.0,
+        timeout=float(said["connecttimeout"]) if said.get("connecttimeout", "none").isdecimal() else 30.0,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import tempfile
 import threading
@@ -14,6 +15,9 @@ from harness.errors import Unreachable
 from harness.process import started
 from harness.ssh import keys
 from harness.ssh.config import Address, Settings, settings
+
+# Its threads would print tracebacks; what matters arrives as an error.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 PULSE = 15.0
 """Seconds between two signs of life."""
@@ -46,11 +50,13 @@ class Connection:
             self.transport.banner_timeout = self.transport.auth_timeout = wanted.timeout
             _prefer(self.transport, seen.types)
             try:
+                # It returns without a word when its time is over; asking for the key then tells.
                 self.transport.start_client(timeout=wanted.timeout)
+                key = self.transport.get_remote_server_key()
             except (paramiko.SSHException, EOFError, OSError) as error:
                 why = _text(said) or str(error) or "the connection was closed at once"
-                raise Unreachable(f"{address}: no SSH connection: {why}") from error
-            keys.check(self.transport.get_remote_server_key(), seen, wanted, address)
+                raise Unreachable(f"{address}: no SSH connection within {wanted.timeout:g} s: {why}") from error
+            keys.check(key, seen, wanted, address)
             keys.log_in(self.transport, wanted, address)
         except BaseException:
             self.close()

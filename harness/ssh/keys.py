@@ -14,7 +14,7 @@ import paramiko
 from paramiko.agent import AgentKey, AgentSSH
 from paramiko.pkey import UnknownKeyType
 
-from harness.errors import Unreachable
+from harness.errors import Distrusted, Unreachable
 from harness.process import run
 from harness.ssh.config import Address, Settings
 
@@ -64,26 +64,26 @@ def check(key: paramiko.PKey, seen: Known, settings: Settings, address: Address)
     """Refuse a host whose key is unknown, has changed or is revoked.
 
     Raises:
-        Unreachable: with the fingerprint, and the command that makes it known.
+        Distrusted: with the fingerprint, and the command that makes it known.
     """
     kind, raw = key.get_name(), key.asbytes()
     whose = f"{kind} key {key.fingerprint}"
     if raw in seen.revoked:
-        raise Unreachable(f"{address}: its {whose} is REVOKED in a known_hosts file: do not use this host")
+        raise Distrusted(f"{address}: its {whose} is REVOKED in a known_hosts file: do not use this host")
     if (kind, raw) in seen.keys:
         return
     place = next((at for (other, _), at in seen.keys.items() if other == kind), None)
     if place is not None:
         file = place.rpartition(":")[0] or place
         forget = shlex.join(["ssh-keygen", "-R", settings.key_name, "-f", file])
-        raise Unreachable(
+        raise Distrusted(
             f"{address}: THE HOST KEY HAS CHANGED: it shows the {whose}, another one is known ({place}).\n"
             "Somebody may be listening in, or the host was set up anew.  Only if you know that it was, run:\n"
             f"  {forget}"
         )
     if settings.strict:
         add = shlex.join(["ssh", "-o", "StrictHostKeyChecking=accept-new", *address.options, address.host, "true"])
-        raise Unreachable(
+        raise Distrusted(
             f"{address}: its host key is not known.  It shows the {whose}.\n"
             f"If that is the host's (there: ssh-keygen -lf /etc/ssh/ssh_host_{_short(kind)}_key.pub), run:\n  {add}"
         )

@@ -25,6 +25,9 @@ FAR = Path(__file__).with_name("far.sh")
 MOST = 16 << 20
 """Bytes of output that a command may print, unless it is followed."""
 
+SHORT = 500
+"""Characters of a command that messages repeat."""
+
 TAIL = 4096
 LONGEST = 1 << 16
 """Bytes of a line; a longer one is cut in pieces."""
@@ -91,6 +94,7 @@ class Remote:
         on_line: Callable[[str], None] | None = None,
         check: bool = True,
         stop: Callable[[], bool] = lambda: False,
+        what: str | None = None,
     ) -> Completed:
         """Run a command to its end; whatever happens, no process that it started is left there.
 
@@ -105,6 +109,7 @@ class Remote:
                 4 KiB as its `stdout`.
             check: raise if the exit status is not 0.
             stop: asked now and then whether to end it.
+            what: what to call it in messages; by default the command, if that is short.
 
         Raises:
             ProgramFailed: the exit status is not 0 and `check` is set.
@@ -114,29 +119,30 @@ class Remote:
             InfrastructureError: it prints more than `MOST` bytes.
         """
         line = command if isinstance(command, str) else shlex.join(command)
+        what = what or (line if len(line) <= SHORT else f"{line[:SHORT]}...")
         out, err = _Kept(on_line), _Kept(None)
-        channel = self._open()
+        channel = self._open(SILENCE if timeout is None else min(timeout, SILENCE))
         try:
             # One stream, so that the lines keep their order.
             merged = "exec 2>&1\n" if on_line is not None else ""
             far = [FAR.read_text(encoding="utf-8"), "regress", str(len(stdin)), f"{SILENCE:g}", secrets.token_hex(16)]
             try:
                 channel.exec_command(f"exec sh -c {shlex.join([*far, merged + line])}")
-                status = self._talk(channel, line, timeout, stdin, out, err, stop)
+                status = self._talk(channel, what, timeout, stdin, out, err, stop)
             except (paramiko.SSHException, EOFError, OSError) as error:
-                raise LinkBroke(f"{self.name}: the link broke during: {line}: {error}") from error
+                raise LinkBroke(f"{self.name}: the link broke during: {what}: {error}") from error
         finally:
             _give_up(channel)
-        done = Completed(("ssh", self.name, line), status, out.text(), err.text())
+        done = Completed(("ssh", self.name, what), status, out.text(), err.text())
         if check and status:
             raise ProgramFailed(done.argv, status, done.stderr or done.stdout)
         return done
 
-    def _open(self) -> paramiko.Channel:
+    def _open(self, timeout: float) -> paramiko.Channel:
         for attempt in (1, 2):
             connection = self.connect()
             try:
-                return connection.transport.open_session(timeout=SILENCE)
+                return connection.transport.open_session(timeout=timeout)
             except paramiko.ChannelException as error:
                 raise InfrastructureError(
                     f"{self.name}: it opens no further session: {error.text}; too many at once (MaxSessions)?"
@@ -150,7 +156,7 @@ class Remote:
     def _talk(
         self,
         channel: paramiko.Channel,
-        line: str,
+        what: str,
         timeout: float | None,
         stdin: bytes,
         out: _Kept,
@@ -170,11 +176,11 @@ class Remote:
                 break
             now = time.monotonic()
             if timeout is not None and now - began > timeout:
-                raise TimedOut(f"{self.name}: {line} did not end within {timeout:g} s")
+                raise TimedOut(f"{self.name}: {what} did not end within {timeout:g} s")
             if stop():
-                raise TimedOut(f"{self.name}: {line} was stopped")
+                raise TimedOut(f"{self.name}: {what} was stopped")
             if out.size + err.size > MOST and out.on_line is None:
-                raise InfrastructureError(f"{self.name}: {line} printed more than {MOST >> 20} MiB")
+                raise InfrastructureError(f"{self.name}: {what} printed more than {MOST >> 20} MiB")
             if sent < len(stdin) and channel.send_ready():
                 sent += channel.send(stdin[sent : sent + 65536])
                 beat = now
@@ -185,7 +191,7 @@ class Remote:
         out.finish()
         status = channel.recv_exit_status()
         if status < 0:
-            raise LinkBroke(f"{self.name}: the link broke during: {line}")
+            raise LinkBroke(f"{self.name}: the link broke during: {what}")
         return status
 
     def put(self, source: Path, target: str, *, most: int | None = None) -> str:

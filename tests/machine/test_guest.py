@@ -1,4 +1,4 @@
-"""What the guest's init makes of a scenario's script: the part of it that runs one, in a folder in place of `/`."""
+"""What the guest makes of a scenario's script: the part of `scenario` that runs it, in a folder in place of `/`."""
 
 import re
 import subprocess
@@ -15,8 +15,8 @@ def words(top: Path, script: str) -> list[str]:
         (top / name).mkdir(parents=True)
     (top / "scenario" / "run.sh").write_text(script)
     (top / "lib/regress/run").write_text("run.sh\n")
-    init = (GUEST / "init").read_text()
-    runs = init[init.index("status up") : init.index("sync\n")]
+    own = (GUEST / "scenario").read_text()
+    runs = own[own.index("status up") : own.index("sync\n")]
     # A file, unlike a serial port, forgets what was written before.
     text = (GUEST / "lib.sh").read_text().replace('>"$STATUS"', '>>"$STATUS"') + runs
     for name in ("dev/ttyS1", "scenario", "run/", "lib/regress/run"):

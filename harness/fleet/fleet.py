@@ -20,7 +20,7 @@ from harness.fleet.host import Host, Order, carry_out
 from harness.fleet.reply import HostFault, Reply
 from harness.fleet.request import BuildJob, Job
 from harness.progress import Progress
-from harness.turns import Cancelled, Turns, cancel
+from harness.turns import Cancel, Cancelled, Turns, cancel
 
 T = TypeVar("T")
 
@@ -164,7 +164,8 @@ class Fleet:
         """Have one host do it."""
         place = folder / f"{host.name}-{time.monotonic_ns()}"
         place.mkdir()
-        key, cancelled = id(place), cancel()
+        # Of this attempt alone: one that failed does not end the next.
+        key, cancelled = id(place), Cancel(cancel())
 
         def tell(text: str) -> None:
             self._tell(key, host.name, f"{work.name}: {text}")

@@ -78,6 +78,14 @@ def test_work_goes_to_another_host() -> None:
         assert fleet.summary()[0]["faults"]
 
 
+def test_work_of_a_task_goes_to_another_host_too() -> None:
+    turns = Turns()
+    carriers = [Played([HostFault("a", "no route")]), Played([kernel(JOB)])]
+    with Fleet([Host(name, one) for name, one in zip("ab", carriers, strict=True)], turns, Silent()) as fleet:
+        found = list(in_order(turns, [lambda: done(fleet)] * 4, 2))
+    assert [reply.host for reply in found] == ["b"] * 4
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from harness import paths
 from tests.fleet.test_cluster import Dask, dask
 from tests.real.test_bisect import bisect, truth
+from tests.support import ROOT
 from tests.support.hosts import Hosts, hosts
 
 __all__ = ["dask"]
@@ -35,6 +38,12 @@ def test_the_replay_is_bisected_over_two_hosts(two: Hosts, tmp_path: Path) -> No
 
 @pytest.mark.real
 def test_a_kernel_is_built_and_tried_by_a_cluster(dask: Dask, tmp_path: Path) -> None:
-    told = bisect(tmp_path, "--find-fix", "--fleet", f"dask://127.0.0.1:{dask.port}")
-    assert (told["status"], told["subject"]) == ("culprit", truth("fix"))
-    assert told["hosts"][0]["jobs"]
+    argv = ("run", "lr#35498d", "--tree", "replay", "--commit", "replay-bad", "--results", str(tmp_path), "--json")
+    done = subprocess.run(
+        [str(ROOT / "regress"), *argv, "--fleet", f"dask://127.0.0.1:{dask.port}"], stdout=subprocess.PIPE, check=False
+    )
+    told = json.loads(done.stdout)
+    assert (told["status"], done.returncode) == ("shows", 1), told["reason"]
+    [trial] = told["commits"][0]["trials"]
+    assert "bio_integrity" in trial["crash"]["title"]
+    assert told["hosts"][0]["jobs"] == 2

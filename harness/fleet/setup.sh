@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # setup FOLDER DIGEST check|setup|install: makes the environment of a worker, and prints the path of its Python.
 #
 # The program and its requirements lie in FOLDER/programs.  An environment is made for a list of requirements, whole or
@@ -34,9 +35,13 @@ fi
         package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
         as_root=
         [ "$(id -u)" = 0 ] || as_root="sudo -n"
-        # shellcheck disable=SC2086  # two words, or none
-        [ "$how" = install ] && $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y "$package" >&2 || {
+        if [ "$how" != install ]; then
             echo "$package is missing: run there  sudo apt-get install -y $package  (--install does so)" >&2
+            exit 1
+        fi
+        # shellcheck disable=SC2086  # two words, or none
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y "$package" >&2 || {
+            echo "$package cannot be installed: run there  sudo apt-get install -y $package" >&2
             exit 1
         }
     fi

@@ -46,4 +46,5 @@ def test_a_kernel_is_built_and_tried_by_a_cluster(dask: Dask, tmp_path: Path) ->
     assert (told["status"], done.returncode) == ("shows", 1), told["reason"]
     [trial] = told["commits"][0]["trials"]
     assert "bio_integrity" in trial["crash"]["title"]
-    assert told["hosts"][0]["jobs"] == 2
+    # A build and a boot; a host that was tried before may have sent the kernel already.
+    assert told["hosts"][0]["jobs"] == (2 if told["commits"][0]["kernel"]["built"] else 1)

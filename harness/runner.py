@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -282,9 +281,11 @@ class Runner:
     def _boot(self, kernel: Kernel, guest: GuestImage, way: Variant, top: Path) -> Boot:
         """What to boot next, with its folder."""
         spec = self.scenario.machine
-        number = next(number for number in itertools.count(1) if not any(top.glob(f"trial-{number}*")))
-        folder = top / f"trial-{number}"
-        folder.mkdir(parents=True)
+        top.mkdir(parents=True, exist_ok=True)
+        # Also of one that was lost, such as `trial-2-lost-1`.
+        taken = (int(path.name.split("-")[1]) for path in top.glob("trial-*"))
+        folder = top / f"trial-{max(taken, default=0) + 1}"
+        folder.mkdir()
         disk = folder / "disk.img" if self.scenario.image else None
         append = (*guest.append, *way.words)
         return Boot(kernel.image, self.arch, guest.initrd, append, spec.memory, spec.cpus, folder, disk)

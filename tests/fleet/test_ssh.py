@@ -155,7 +155,7 @@ def test_hosts_that_disagree_are_told(repo: Repo, lab: Lab, two: Hosts) -> None:
     assert any("the hardware, or" in note and "beta (0 of" in note for note in told["notes"]), told["notes"]
 
 
-@pytest.mark.parametrize("seed", range(int(os.environ.get("REGRESS_FAULTS", "1"))))
+@pytest.mark.parametrize("seed", range(int(os.environ.get("REGRESS_FAULTS", "0"))))
 def test_random_faults_in_a_row(repo: Repo, lab: Lab, two: Hosts, seed: int) -> None:
     chance, shas, over = random.Random(seed), slow(repo, 0.2), threading.Event()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +48,12 @@ def _files(scenario: Scenario) -> Iterator[tuple[str, Path]]:
     if scenario.machine_command is None:
         yield from ((f"guest/{name}", GUEST / name) for name in ("init", "lib.sh", "scenario"))
     for command in (scenario.build_command, scenario.machine_command):
-        for number, word in enumerate(shlex.split(command or "")):
-            path = Path(word.rpartition("=")[2])
-            if path.is_absolute() and path.is_file():
-                yield f"command/{number}", path
+        yield from ((f"command/{number}", path) for number, path in named_files(shlex.split(command or "")))
+
+
+def named_files(words: Sequence[str]) -> Iterator[tuple[int, Path]]:
+    """The files that a command names by their absolute path (`/a/b.sh`, `--file=/a/b`): the word's number, the path."""
+    for number, word in enumerate(words):
+        path = Path(word.rpartition("=")[2])
+        if path.is_absolute() and path.is_file():
+            yield number, path

@@ -13,7 +13,7 @@ from harness.git import Commit
 from harness.model import Outcome, Scenario, Trial, Verdict
 from harness.patches import Change, Rejected
 from harness.runner import Answer, Runner, Subject
-from harness.turns import in_order
+from harness.turns import each
 
 
 class TryStatus(StrEnum):
@@ -119,13 +119,7 @@ def try_all(
                 _task(runner, row, scenario, role, folder / scenario.id, number, runs, finished)
                 for number, row in enumerate(rows)
             )
-            elsewhere = runner.elsewhere
-            answers = (
-                in_order(elsewhere.turns, tasks, elsewhere.width)
-                if elsewhere is not None
-                else (task() for task in tasks)
-            )
-            for row, answer in zip(rows, answers, strict=True):
+            for row, answer in zip(rows, each(tasks, runner.elsewhere), strict=True):
                 told(Cell(row, scenario, answer, base))
                 base = base or answer
 

@@ -17,7 +17,7 @@ from harness.machine import Machine
 from harness.model import Boot, Judgement, Kernel, Outcome, Scenario, Trial, Variant, Verdict
 from harness.progress import Progress
 from harness.trial import run_trial
-from harness.turns import Cancelled, Crew, Turns
+from harness.turns import Cancelled, Crew, Room
 from harness.verdict import judge
 
 ATTEMPTS = 2
@@ -125,19 +125,8 @@ def _seen(answer: Answer, *, claim: bool) -> str:
     return f"{name} crashes{too}" if crashed else f"{name} fails{too}: {answer.judgement.reason}"
 
 
-class Elsewhere(Protocol):
-    """Tries kernels on other machines, several at a time.
-
-    Attributes:
-        width: how many trials at a time.
-        turns: whose turn it is meanwhile.
-    """
-
-    @property
-    def width(self) -> int: ...  # noqa: D102
-
-    @property
-    def turns(self) -> Turns: ...  # noqa: D102
+class Elsewhere(Room, Protocol):
+    """Tries kernels on other machines, as many at a time as there is room for."""
 
     def trial(self, kernel: Kernel, boot: Boot, scenario: Scenario, variant: str) -> Trial:
         """Try a kernel once.

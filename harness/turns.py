@@ -11,7 +11,7 @@ import contextvars
 import queue
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import Generic, TypeVar, cast
+from typing import Generic, Protocol, TypeVar, cast
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -137,6 +137,26 @@ class Crew(Generic[K, T]):
     def cancel(self, key: K) -> None:
         """Say that a task's result is no longer wanted; it still ends, soon."""
         self.running[key].set()
+
+
+class Room(Protocol):
+    """Where tasks run side by side.
+
+    Attributes:
+        width: how many at a time.
+        turns: whose turn it is meanwhile.
+    """
+
+    @property
+    def width(self) -> int: ...  # noqa: D102
+
+    @property
+    def turns(self) -> Turns: ...  # noqa: D102
+
+
+def each(work: Iterable[Callable[[], T]], room: Room | None) -> Iterator[T]:
+    """The results of some tasks in their order: one after the other, or side by side where there is room."""
+    return (task() for task in work) if room is None else in_order(room.turns, work, room.width)
 
 
 def in_order(turns: Turns, work: Iterable[Callable[[], T]], width: int) -> Iterator[T]:

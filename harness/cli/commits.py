@@ -18,7 +18,7 @@ from harness.record import Run
 from harness.reports import repro, summary
 from harness.runner import Answer, Runner, Subject, conclude
 from harness.session import End, Session
-from harness.turns import in_order
+from harness.turns import each
 
 
 def conduct(
@@ -63,12 +63,7 @@ class Commits:
     def run(self) -> End:
         """See `harness.session.Loop`."""
         self.environ.talk.say(summary.head(self._document()), aside=self.aside)
-        elsewhere = self.runner.elsewhere
-        tasks = (partial(self._try, subject) for subject in self.subjects)
-        answers = (
-            in_order(elsewhere.turns, tasks, elsewhere.width) if elsewhere is not None else (task() for task in tasks)
-        )
-        for answer in answers:
+        for answer in each((partial(self._try, subject) for subject in self.subjects), self.runner.elsewhere):
             self._keep(answer)
         status, reason = conclude(self.answers, claim=self.environ.scenario.claim is not None)
         return End(str(status), reason)

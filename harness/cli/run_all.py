@@ -15,7 +15,7 @@ from harness.fleet.fleet import Fleet
 from harness.interrupts import Interrupts
 from harness.model import Scenario
 from harness.reports import json_, scenario_table, summary
-from harness.turns import in_order
+from harness.turns import each
 
 
 def run(options: argparse.Namespace) -> int:
@@ -33,8 +33,7 @@ def run(options: argparse.Namespace) -> int:
         with interrupts.taken(), fleets.opened(options, talk) as fleet:
             tasks = (partial(_run, one, options, talk, fleet, interrupts, documents) for one in scenarios)
             # Over a fleet side by side, so that no host waits for the last trial of a scenario.
-            done = in_order(fleet.turns, tasks, fleet.boots) if fleet is not None else (task() for task in tasks)
-            for _ in done:
+            for _ in each(tasks, fleet):
                 pass
     finally:
         order = [one.id for one in scenarios]

@@ -20,7 +20,7 @@ from harness.errors import InfrastructureError, UserError
 from harness.fleet.host import Order
 from harness.fleet.local import Local
 from harness.fleet.reply import HostFault
-from harness.fleet.request import BuildJob, Request
+from harness.fleet.request import Request
 from harness.fleet.store import Store
 from harness.fleet.worker import Worker
 from harness.turns import Cancel, Cancelled
@@ -94,7 +94,7 @@ class Cluster:
 
     def call(self, request: Request, order: Order, sent: Sequence[str]) -> tuple[str, Path | None]:
         """See `Carrier.call`."""
-        kind = "build" if isinstance(request.job, BuildJob) else "boot"
+        kind = request.job.kind
         files = {digest: self._sent[digest] for digest in sent}
         label = f"{kind}-{request.job.id[:12]}-{time.monotonic_ns()}"
         future = self.client.submit(

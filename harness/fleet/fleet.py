@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from harness.errors import InfrastructureError
 from harness.fleet.host import Host, Order, carry_out
 from harness.fleet.reply import HostFault, Reply
-from harness.fleet.request import BuildJob, Job
+from harness.fleet.request import Job
 from harness.progress import Progress
 from harness.turns import Cancel, Cancelled, Turns, cancel
 
@@ -34,6 +34,7 @@ ATTEMPTS = 4
 """How many failures of hosts a job survives, and one more for each further host."""
 
 KEPT_FAULTS = 20
+"""How many failures of a host are remembered."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,9 @@ class Fleet:
             host.close()
 
     @property
-    def boots(self) -> int:
+    def width(self) -> int:
         """How many trials it can do at a time."""
-        return max(1, sum(host.boots for host in self.hosts))
-
-    @property
-    def builds(self) -> int:
-        """How many builds it can do at a time."""
-        return max(1, sum(host.builds for host in self.hosts))
+        return max(1, sum(host.room["boot"] for host in self.hosts))
 
     def do(self, work: Work, take: Callable[[Reply], T], prefer: Sequence[str] = (), apart: Sequence[str] = ()) -> T:
         """Have a job done.
@@ -116,8 +112,7 @@ class Fleet:
     ) -> T:
         able = [host for host in self.hosts if host.may(work.job)]
         if not able:
-            what = "builds" if isinstance(work.job, BuildJob) else "boots"
-            raise InfrastructureError(f"no host {what} {work.job.arch} kernels: see  regress hosts")
+            raise InfrastructureError(f"no host {work.job.kind}s {work.job.arch} kernels: see  regress hosts")
         told = list[str]()
         # One that failed at it gets it again only if no other can take it.
         tried = list[Host]()
@@ -141,7 +136,6 @@ class Fleet:
     def _take(self, work: Work, able: Sequence[Host], prefer: Sequence[str], apart: Sequence[str]) -> Host:
         """Wait for a host, and take a place on it."""
         cancelled = cancel()
-        kind = "build" if isinstance(work.job, BuildJob) else "boot"
         with self._changed:
             while True:
                 if cancelled:
@@ -152,7 +146,7 @@ class Fleet:
                 if free:
                     # The host that is used least, of those that need to prepare least.
                     host = min(free, key=lambda one: (one.name not in prefer, one.strikes, sum(one.busy.values())))
-                    host.busy[kind] += 1
+                    host.busy[work.job.kind] += 1
                     return host
                 until = min(host.aside_until for host in usable)
                 if until > max(time.monotonic(), self._told_until):
@@ -176,8 +170,7 @@ class Fleet:
             future = host.executor.submit(carry_out, host.carrier, host.name, order)
             try:
                 reply = _result(future)
-            except BaseException:
-                # Ctrl-C too: what runs there is ended before anything else goes on.
+            except BaseException:  # Ctrl-C too: what runs there is ended before anything else goes on
                 cancelled.set()
                 concurrent.futures.wait([future])
                 raise
@@ -208,7 +201,7 @@ class Fleet:
 
     def _release(self, host: Host, work: Work) -> None:
         with self._changed:
-            host.busy["build" if isinstance(work.job, BuildJob) else "boot"] -= 1
+            host.busy[work.job.kind] -= 1
             self._changed.notify_all()
 
     def _tell(self, key: int, host: str, text: str | None) -> None:

@@ -6,16 +6,16 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from harness.errors import InfrastructureError
+from harness.files import sha256
 from harness.fleet import reply as replies
 from harness.fleet.program import program
 from harness.fleet.reply import LONGEST, HostFault, Reply
 from harness.fleet.request import BuildJob, Job, Request
-from harness.fleet.store import digest_of
 from harness.turns import Cancel, Cancelled
 
 TRIES = 4
@@ -91,6 +91,7 @@ class Host:
         builds: how many builds at a time; 0: none.
         boots: how many trials at a time; 0: none.
         arches: the architectures that it can build and boot; none: all.
+        room: how many jobs of each kind at a time.  busy: how many there are now.
         executor: carries out what is submitted, each call waiting for the host.
         strikes: failures in a row.
         aside_until: when it is tried again (monotonic seconds); 0 if it is in use.
@@ -100,8 +101,8 @@ class Host:
 
     name: str
     carrier: Carrier
-    builds: int = 1
-    boots: int = 1
+    builds: InitVar[int] = 1
+    boots: InitVar[int] = 1
     arches: tuple[str, ...] = ()
     executor: Executor = field(init=False)
     strikes: int = 0
@@ -109,19 +110,17 @@ class Host:
     done: int = 0
     faults: list[str] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.executor = ThreadPoolExecutor(max(1, self.builds + self.boots), thread_name_prefix=f"host {self.name}")
-        self.busy = {"build": 0, "boot": 0}
+    def __post_init__(self, builds: int, boots: int) -> None:
+        self.executor = ThreadPoolExecutor(max(1, builds + boots), thread_name_prefix=f"host {self.name}")
+        self.room, self.busy = {"build": builds, "boot": boots}, {"build": 0, "boot": 0}
 
     def may(self, job: Job) -> bool:
         """Whether it is a host for this kind of job."""
-        wanted = self.builds if isinstance(job, BuildJob) else self.boots
-        return wanted > 0 and (not self.arches or job.arch in self.arches)
+        return self.room[job.kind] > 0 and (not self.arches or job.arch in self.arches)
 
     def free(self, job: Job) -> bool:
         """Whether it can take the job now."""
-        most, now = (self.builds, "build") if isinstance(job, BuildJob) else (self.boots, "boot")
-        return self.busy[now] < most and time.monotonic() >= self.aside_until
+        return self.busy[job.kind] < self.room[job.kind] and time.monotonic() >= self.aside_until
 
     def close(self) -> None:
         """Let go of it; nothing may be under way."""
@@ -155,7 +154,7 @@ def carry_out(carrier: Carrier, name: str, order: Order) -> Reply:
         try:
             if reply.data["have"] is not None:
                 packed = order.pack(reply.data["have"])
-                request = replace(request, pack=digest_of(packed))
+                request = replace(request, pack=sha256(packed))
                 wanted[request.pack or ""] = packed
             order.tell("sending sources" if packed else "sending files")
             small = {digest: path.read_bytes() for digest, path in wanted.items() if path.stat().st_size <= SMALL}

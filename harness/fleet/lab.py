@@ -9,15 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness.digest import named_files
 from harness.errors import BuildError, KernelError, UserError
-from harness.files import whole_folder
+from harness.files import sha256, whole_folder
 from harness.fleet import reply as replies
 from harness.fleet.fleet import Fleet, Work
 from harness.fleet.reply import HostFault, Reply
-from harness.fleet.request import BuildJob, Command, TrialJob
+from harness.fleet.request import BuildJob, Command, Source, TrialJob
 from harness.fleet.sources import pack
-from harness.fleet.store import digest_of
-from harness.fleet.worker import source_of
 from harness.git import Commit
 from harness.kernel.build import load
 from harness.kernel.tree import Tree
@@ -30,7 +29,7 @@ SYSTEM = ("/usr/", "/bin/", "/sbin/", "/etc/")
 
 @dataclass
 class FleetLab:
-    """Builds the commits of a tree, and tries them; see `harness.kernel.build.Builder` and `harness.runner.Trials`.
+    """Builds the commits of a tree, and tries them; see `harness.kernel.build.Builder` and `harness.runner.Elsewhere`.
 
     Args:
         fleet: does the work.
@@ -66,7 +65,7 @@ class FleetLab:
     @property
     def width(self) -> int:
         """How many trials at a time."""
-        return self.fleet.boots
+        return self.fleet.width
 
     @property
     def turns(self) -> Turns:
@@ -80,15 +79,10 @@ class FleetLab:
         words, files = tuple(shlex.split(line)), []
         if not words:
             raise UserError(f"{self.scenario.id}: an empty command")
-        for number, word in enumerate(words):
-            path = Path(word.rpartition("=")[2])
+        for number, path in named_files(words):
             # A program of the system is on each host; where it is, is the host's business.
-            if (
-                path.is_absolute()
-                and path.is_file()
-                and not str(path).startswith(("/usr/", "/bin/", "/sbin/", "/etc/"))
-            ):
-                digest = digest_of(path)
+            if not str(path).startswith(SYSTEM):
+                digest = sha256(path)
                 self._files[digest] = path
                 files.append((number, digest, path.name))
         return Command(words, tuple(files))
@@ -99,7 +93,7 @@ class FleetLab:
         A failed build counts if a second host says the same, where there is one.
         """
         job = BuildJob(
-            source_of(commit, self._form, self.tree.worktree.name),
+            Source(commit.sha, commit.tree, commit.subject, self._form, self.tree.worktree.name),
             self.arch,
             () if self._build_command else tuple((one.name, one.read_text(encoding="utf-8")) for one in self.fragments),
             self.scenario.kernels,
@@ -154,13 +148,13 @@ class FleetLab:
         return replace(load(kept, folder), built=bool(told["built"]), seconds=float(told["seconds"]))
 
     def trial(self, kernel: Kernel, boot: Boot, scenario: Scenario, variant: str) -> Trial:
-        """Try a kernel once; see `harness.runner.Trials`."""
+        """Try a kernel once; see `harness.runner.Elsewhere`."""
         build = self._jobs.get(kernel.signature) if self._build_command else None
         if build is None:
             self._files[kernel.signature] = kernel.image
         initrd = None
         if scenario.machine_command is None:
-            initrd = digest_of(boot.initrd)
+            initrd = sha256(boot.initrd)
             self._files[initrd] = boot.initrd
         job = TrialJob(
             key=uuid.uuid4().hex,

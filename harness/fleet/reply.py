@@ -14,8 +14,8 @@ from typing import Any
 
 from harness.console import Crash, Follower
 from harness.errors import InfrastructureError
+from harness.files import sha256
 from harness.fleet.request import BuildJob, Job
-from harness.fleet.store import digest_of
 from harness.fleet.worker import KERNEL_FILES, SCHEMA, TRIAL_FILES
 from harness.model import Outcome, Trial
 from harness.record import crash_of
@@ -82,7 +82,7 @@ class Reply:
                     assert opened is not None
                     with opened, (folder / member.name).open("wb") as file:
                         _copy(opened.read, file.write)
-                    if digest_of(folder / member.name) != told.pop(member.name):
+                    if sha256(folder / member.name) != told.pop(member.name):
                         raise HostFault(self.host, f"{member.name} came back damaged")
         except (tarfile.TarError, EOFError, OSError, ValueError) as error:
             if isinstance(error, OSError) and error.filename:
@@ -129,7 +129,7 @@ def parse(line: str, job: Job, host: str, folder: Path, archive: Path | None = N
         if archive is not None:
             said = data.get("archive") or {}
             _expect(archive.stat().st_size == said.get("size"), f"{said.get('size')} bytes of files", archive)
-            _expect(digest_of(archive) == said.get("sha256"), "the files that it names", "others")
+            _expect(sha256(archive) == said.get("sha256"), "the files that it names", "others")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise HostFault(host, f"its reply makes no sense: {_short(error)}") from error
     return Reply(kind, host, data, archive)

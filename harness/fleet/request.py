@@ -6,6 +6,7 @@ import hashlib
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from harness.console import Expectation
 from harness.model import Ignored, Timeouts
@@ -62,6 +63,7 @@ class BuildJob:
     kernels: str = ""
     command: Command | None = None
     passed: tuple[tuple[str, str], ...] = ()
+    kind: ClassVar[str] = "build"
 
     @property
     def id(self) -> str:
@@ -104,6 +106,7 @@ class TrialJob:
     expected: Expectation | None
     ignore: tuple[Ignored, ...] = ()
     passed: tuple[tuple[str, str], ...] = ()
+    kind: ClassVar[str] = "boot"
 
     @property
     def id(self) -> str:

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-
-def digest_of(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
+from harness.files import sha256
 
 MOST = 20 << 30
 """Bytes that stored files take, unless something else is said."""
@@ -60,7 +54,7 @@ class Store:
         new = Path(name)
         try:
             shutil.copyfile(source, new)
-            found = digest_of(new)
+            found = sha256(new)
             if digest is not None and found != digest:
                 raise ValueError(f"{source}: expected a file with the SHA-256 {digest}, got one with {found}")
             new.replace(self.folder / found)

@@ -14,20 +14,23 @@ import contextlib
 import json
 import os
 import platform
+import shlex
 import shutil
 import sys
 import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.errors import FULL, BuildError, InfrastructureError, KernelError, RegressError
+from harness.files import sha256
 from harness.fleet.program import program
-from harness.fleet.request import BuildJob, Command, Request, Source, TrialJob
+from harness.fleet.request import BuildJob, Command, Request, TrialJob
 from harness.fleet.sources import Sources
-from harness.fleet.store import MOST, Store, digest_of, prune
+from harness.fleet.store import MOST, Store, prune
 from harness.git import Commit
 from harness.kernel.build import KernelBuilder
 from harness.kernel.command import CommandBuilder
@@ -158,8 +161,6 @@ class Worker:
     def _build(self, job: BuildJob, top: Path) -> dict[str, Any]:
         out = top / "out"
         with self._built(job, top, out) as kernel:
-            if job.command is None:
-                (out / "bzImage").exists() or shutil.copyfile(kernel.image, out / "bzImage")
             return {"kind": "kernel", "signature": kernel.signature, "seconds": kernel.seconds, "built": kernel.built}
 
     @contextlib.contextmanager
@@ -181,7 +182,7 @@ class Worker:
             with CommandBuilder(tree, line, _Telling(self.tell)) as builder:
                 kernel = builder.build(commit, out)
                 self.sources.mark(tree, want)
-                yield _timed(kernel, time.monotonic() - began)
+                yield replace(kernel, built=True, seconds=round(time.monotonic() - began, 2))
 
     def _make(self, job: BuildJob, tree: Tree, commit: Commit, top: Path, out: Path) -> Kernel:
         fragments = []
@@ -236,15 +237,7 @@ class Worker:
             place.chmod(0o755)
             key, equals, _ = words[number].rpartition("=")
             words[number] = f"{key}{equals}{place}"
-        return " ".join(map(_quoted, words))
-
-
-def _quoted(word: str) -> str:
-    return "'" + word.replace("'", "'\"'\"'") + "'"
-
-
-def _timed(kernel: Kernel, seconds: float) -> Kernel:
-    return Kernel(kernel.folder, kernel.image, kernel.arch, kernel.signature, kernel.compiler, True, round(seconds, 2))
+        return shlex.join(words)
 
 
 def _kind(error: RegressError) -> str:
@@ -275,14 +268,9 @@ def _packed(out: Path, archive: Path, most: int) -> tuple[dict[str, str], Mappin
         for path in files:
             tar.add(path, path.name, recursive=False)
     return (
-        {path.name: digest_of(path) for path in files},
-        {"sha256": digest_of(archive), "size": archive.stat().st_size},
+        {path.name: sha256(path) for path in files},
+        {"sha256": sha256(archive), "size": archive.stat().st_size},
     )
-
-
-def source_of(commit: Commit, form: str, place: str) -> Source:
-    """A commit as a source."""
-    return Source(commit.sha, commit.tree, commit.subject, form, place)
 
 
 def main() -> int:

@@ -15,14 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import Distrusted, InfrastructureError, LinkBroke, ProgramFailed, TimedOut, Unavailable
-from harness.files import locked, write_atomically
+from harness.files import locked, sha256, write_atomically
 from harness.hosts import Host
 from harness.lab import Lab
 from harness.machine import locks
 from harness.process import run
 from harness.progress import SILENT, Progress
 from harness.ssh import Remote
-from harness.ssh.transfer import hash_of
 
 SCRIPT = Path(__file__).with_name("lab.sh")
 TOP = "/var/lib/regress/lab"
@@ -175,7 +174,7 @@ class Board:
 
     def send(self, path: Path, kind: str) -> str:
         """Send a file under a name made of its content; returns its path there."""
-        target = f"{TOP}/{kind}-{hash_of(path)[:32]}"
+        target = f"{TOP}/{kind}-{sha256(path)[:32]}"
         self.remote.put(path, target)
         return target
 

@@ -58,7 +58,7 @@ class Connection:
                 raise Unreachable(f"{address}: no SSH connection within {wanted.timeout:g} s: {why}") from error
             keys.check(key, seen, wanted, address)
             keys.log_in(self.transport, wanted, address)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: no half-made connection stays open
             self.close()
             raise
         self._stop = threading.Event()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import shlex
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import paramiko
 
 from harness.errors import FULL, InfrastructureError, LinkBroke
+from harness.files import sha256
 
 if TYPE_CHECKING:
     from harness.ssh.remote import Remote
@@ -24,12 +24,6 @@ rm -f -- "$1"
 [ ! -e "$2" ] || sha256sum -- "$2"
 """
 """Gives a part its name if its hash is right, and removes it if not."""
-
-
-def hash_of(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _told(remote: Remote, command: str, *paths: str | PurePosixPath) -> str:
@@ -85,7 +79,7 @@ def put(remote: Remote, source: Path, target: str, most: int | None) -> str:
     size = source.stat().st_size
     if most is not None and size > most:
         raise InfrastructureError(f"{source}: {size} bytes, more than the {most} that are allowed")
-    wanted = hash_of(source)
+    wanted = sha256(source)
     place = PurePosixPath(target)
     part = str(place.with_name(f".{place.name}.{wanted[:16]}.part"))
     if _told(remote, 'mkdir -p -- "$1" && { [ ! -e "$2" ] || sha256sum -- "$2"; }', place.parent, target) == wanted:
@@ -130,7 +124,7 @@ def get(remote: Remote, source: str, target: Path, most: int) -> str:
                 while offset < size and (block := there.read(min(BLOCK, size - offset))):
                     file.write(block)
                     offset += len(block)
-        if hash_of(part) == wanted:
+        if sha256(part) == wanted:
             part.replace(target)
             return wanted
         part.unlink()

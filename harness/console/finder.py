@@ -11,7 +11,7 @@ from harness.console.crash import Crash
 from harness.console.frames import is_inlined, read_frame, read_pointer
 from harness.console.lead import Lead, without_own
 from harness.console.lines import LONGEST, USER, Line, behind_date, lead_before, read_line, when
-from harness.console.opened import Death, Open
+from harness.console.opened import EARLY, NEAR, Death, Open, joins
 from harness.console.parts import BOOT, DIED, END, LAST, NMI, OTHER_TRACE, PART, REPLAY, REPORTED, SHOWN, TALK
 from harness.console.records import Record, lines_in, longest, read_record
 from harness.console.rules import Blame, Rule
@@ -25,12 +25,8 @@ PATIENCE = 60
 """Lines in a row that are no part of a crash, after which it is over."""
 AT_ONCE = 8
 """Crashes that may be open at the same time, of different callers."""
-EARLY = 16
-"""Lines after its head in which a trap's own line still belongs to the crash."""
 HEAD = 2
 """Lines of a report in which another one begins and has the trace of both, where lines do not tell their caller."""
-NEAR = 5
-"""Lines between two reports of one task of which the second follows from the first."""
 
 
 _AROUND = "+"
@@ -218,7 +214,7 @@ class Follower:
             rules = []  # it neither ends a crash nor belongs to it
         if rules and crash and is_inlined(line.text) and not all(is_inlined(line.text) for line in crash.lines):
             rules = []  # the line of the kernel's, which follows, tells whether a crash begins
-        opens = bool(rules) and not (crash and _joins(rules[0], crash, line))
+        opens = bool(rules) and not (crash and joins(rules[0], crash, line))
         if opens:
             if crash is not None:
                 yield from self._make_way(context, crash)
@@ -364,24 +360,6 @@ class Follower:
 def _is_talk(crash: Open) -> bool:
     """Whether the head of a crash is a part of a sentence."""
     return TALK.search(before_head(crash.lines[0].text, crash.rule)) is not None
-
-
-def _joins(rule: Rule, crash: Open, line: Line) -> bool:
-    """Whether a head is a line of the open crash: the trap's own line after its cause, or the panic after it."""
-    if len(crash.lines) < EARLY and all(is_inlined(line.text) for line in crash.lines):
-        return True  # the line of the kernel's, after what a symbolizer has made of it
-    if rule is crash.rule and rule.blame is Blame.NONE and not crash.framed and crash.lines[0].text.endswith(line.text):
-        return True  # the same message once more
-    if not rule.joins or crash.rule.catch_all or (crash.ended and "panic" not in rule.title):
-        return False
-    if rule.kind in ("panic", "stack-corrupted", "netdev-unregister", "slub"):
-        return (rule.kind != crash.rule.kind or rule.kind in ("panic", "slub")) and (
-            rule.kind != "netdev-unregister" or line.number - crash.lines[crash.last - 1].number <= NEAR
-        )
-    if (rule.kind, crash.rule.kind) == ("hard-lockup", "rcu-stall"):
-        return False  # who waited for the processor, and why it does not answer
-    # RHEL 5 puts where it was between the two; one frame is no trace yet.
-    return (not crash.framed or crash.last <= NEAR) and len(crash.lines) < EARLY
 
 
 def find_crashes(data: bytes | Iterable[bytes], *, notices: bool = False) -> list[Crash]:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.console.frames import is_inlined
 from harness.console.lead import Lead
 from harness.console.lines import Line
-from harness.console.rules import Rule
+from harness.console.rules import Blame, Rule
+
+EARLY = 16
+"""Lines after its head in which a trap's own line still belongs to the crash."""
+NEAR = 5
+"""Lines between two reports of one task of which the second follows from the first."""
 
 
 @dataclass
@@ -66,3 +72,21 @@ class Death:
         """Whether it is another kernel that tells of a crash, by its release and its clock."""
         other = self.kernel is not None and kernel is not None and self.kernel != kernel
         return other or (self.seconds is not None and seconds is not None and seconds < self.seconds)
+
+
+def joins(rule: Rule, crash: Open, line: Line) -> bool:
+    """Whether a head is a line of the open crash: the trap's own line after its cause, or the panic after it."""
+    if len(crash.lines) < EARLY and all(is_inlined(line.text) for line in crash.lines):
+        return True  # the line of the kernel's, after what a symbolizer has made of it
+    if rule is crash.rule and rule.blame is Blame.NONE and not crash.framed and crash.lines[0].text.endswith(line.text):
+        return True  # the same message once more
+    if not rule.joins or crash.rule.catch_all or (crash.ended and "panic" not in rule.title):
+        return False
+    if rule.kind in ("panic", "stack-corrupted", "netdev-unregister", "slub"):
+        return (rule.kind != crash.rule.kind or rule.kind in ("panic", "slub")) and (
+            rule.kind != "netdev-unregister" or line.number - crash.lines[crash.last - 1].number <= NEAR
+        )
+    if (rule.kind, crash.rule.kind) == ("hard-lockup", "rcu-stall"):
+        return False  # who waited for the processor, and why it does not answer
+    # RHEL 5 puts where it was between the two; one frame is no trace yet.
+    return (not crash.framed or crash.last <= NEAR) and len(crash.lines) < EARLY

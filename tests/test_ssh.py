@@ -104,6 +104,7 @@ def test_an_unknown_host_key_is_refused_with_the_command_that_adds_it(server: Ss
         ["ssh-keygen", "-lf", str(server.top / "host.pub")], capture_output=True, text=True, check=True
     )
     assert told.stdout.split()[1] in str(refused.value)
+    # By a shell, as a person would paste it; the line is made of the test's own paths.
     subprocess.run(str(refused.value).splitlines()[-1], shell=True, check=True, stdin=subprocess.DEVNULL)
     assert (tmp_path / "hosts").read_text().startswith("|1|"), "a hashed entry"
     assert server.remote("new").run("echo in").stdout == "in\n"
@@ -118,6 +119,7 @@ def test_a_changed_host_key_is_refused(tmp_path: Path) -> None:
         with pytest.raises(Unreachable, match="THE HOST KEY HAS CHANGED") as refused:
             server.remote().run("true")
         assert f"{server.known}:1" in str(refused.value)
+        # By a shell, as a person would paste it; the line is made of the test's own paths.
         subprocess.run(str(refused.value).splitlines()[-1], shell=True, check=True, capture_output=True)
         assert server.remote().run("echo in").stdout == "in\n"
         public = (server.top / "host.pub").read_text().split()

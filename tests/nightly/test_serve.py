@@ -5,12 +5,10 @@ from __future__ import annotations
 import http.client
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,25 +16,19 @@ import pytest
 
 from harness import journal
 from harness.cli import main
-from harness.cli.progress import Talk
 from harness.cli.serve import Server
-from tests.nightly.conftest import Weeks
+from tests.nightly.conftest import serving
 
 
 @pytest.fixture
-def results(weeks: Weeks, tmp_path: Path) -> Path:
-    shutil.copytree(weeks.top / "results", tmp_path / "results")
-    return tmp_path / "results"
+def results(copy: Path) -> Path:
+    return copy
 
 
 @pytest.fixture
 def server(results: Path) -> Iterator[Server]:
-    with Server(results, 0, Talk()) as one:
-        thread = threading.Thread(target=one.serve_forever)
-        thread.start()
+    with serving(results) as one:
         yield one
-        one.shutdown()
-        thread.join()
 
 
 def ask(server: Server, path: str, host: str | None = None, method: str = "GET") -> http.client.HTTPResponse:

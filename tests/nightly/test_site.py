@@ -25,19 +25,6 @@ from tests.support.html import parsed, words
 RING = "null-deref:ring_refill<net_rx_action"
 
 
-@pytest.fixture(scope="module")
-def pages(weeks: Weeks) -> Path:
-    """The folder of the pages, as the nights have left it."""
-    return weeks.top / "results" / site.FOLDER
-
-
-@pytest.fixture
-def copy(weeks: Weeks, tmp_path: Path) -> Path:
-    """Results of one's own."""
-    shutil.copytree(weeks.top / "results", tmp_path / "results")
-    return tmp_path / "results"
-
-
 def texts(element: Any) -> list[str]:
     return [" ".join("".join(one.itertext()).split()) for one in element]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,29 +12,17 @@ from typing import Any
 import pytest
 
 from harness import journal, site
-from harness.cli.progress import Talk
 from harness.cli.serve import Server
 from harness.files import locked
 from harness.nightly import demo
 from harness.nightly.history import CONTROL
 from harness.progress import SILENT
 from harness.site import reading
-from tests.nightly.conftest import Weeks
+from tests.nightly.conftest import Weeks, serving
 from tests.nightly.test_site import page_of, without
 from tests.support.browsers import Browser
 from tests.support.hostile import NASTY
 from tests.support.html import parsed
-
-
-@pytest.fixture(scope="module")
-def pages(weeks: Weeks) -> Path:
-    return weeks.top / "results" / site.FOLDER
-
-
-@pytest.fixture
-def copy(weeks: Weeks, tmp_path: Path) -> Path:
-    shutil.copytree(weeks.top / "results", tmp_path / "results")
-    return tmp_path / "results"
 
 
 def kinds(pages: Path, weeks: Weeks) -> dict[str, Path]:
@@ -160,12 +147,8 @@ def test_without_a_script_all_is_there(browser: Browser, pages: Path) -> None:
 
 @pytest.fixture
 def served(copy: Path) -> Iterator[Server]:
-    with Server(copy, 0, Talk()) as one:
-        thread = threading.Thread(target=one.serve_forever)
-        thread.start()
+    with serving(copy) as one:
         yield one
-        one.shutdown()
-        thread.join()
 
 
 def test_it_is_fresh_while_a_night_runs(browser: Browser, served: Server) -> None:

@@ -14,7 +14,7 @@ from harness.bisect.evaluator import Evaluator
 from harness.bisect.evidence import EvidenceLog
 from harness.bisect.interaction import InteractionSearch
 from harness.bisect.loop import SearchFor, State, Watcher, search_for, seek
-from harness.bisect.plan import BisectStatus, MergeInteraction, Plan, Result, Step
+from harness.bisect.plan import BisectStatus, Economy, MergeInteraction, Plan, Result, Step
 from harness.bisect.ranges import RangeSearch
 from harness.bisect.verification import Verification
 from harness.search import Culprit, Evidence, Inconclusive
@@ -22,6 +22,7 @@ from harness.search import Culprit, Evidence, Inconclusive
 __all__ = [
     "BisectStatus",
     "Bisection",
+    "Economy",
     "Evaluator",
     "EvidenceLog",
     "MergeInteraction",

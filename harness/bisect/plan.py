@@ -20,6 +20,24 @@ class BisectStatus(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+class Economy(StrEnum):
+    """What saves builds or boots; each can be switched off, and the culprit is the same without it.
+
+    Attributes:
+        INPUTS: commits that change nothing that the build reads are not suspected (`--path` works alike).
+        EARLIER: trials of the same image in earlier runs count.
+        AHEAD: while one commit boots, the next ones are built.
+        COST: of commits that halve the range nearly as well, the one that is cheap to build is taken.
+        HINT: commits that the crash's frames point to are tried sooner.
+    """
+
+    INPUTS = "inputs"
+    EARLIER = "earlier"
+    AHEAD = "ahead"
+    COST = "cost"
+    HINT = "hint"
+
+
 @dataclass(frozen=True)
 class Plan:
     """What is to be found.
@@ -38,6 +56,7 @@ class Plan:
         runs: trials of each commit; None for as many as it takes.
         confidence: between 0 and 1, used if `runs` is None.
         log: what git's own bisection found: hashes and verdicts, in order.
+        without: the economies that are switched off.
     """
 
     scenario: str
@@ -53,6 +72,7 @@ class Plan:
     confidence: float = 0.99
     log: tuple[tuple[str, Verdict], ...] = ()
     suspects: tuple[str, ...] = ()
+    without: tuple[Economy, ...] = ()
 
     @property
     def new(self) -> tuple[str, ...]:
@@ -88,6 +108,7 @@ class Plan:
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
         """The plan that `to_json` wrote."""
         lists = {name: tuple(data[name]) for name in ("bad", "good", "paths", "suspects") if name in data}
+        lists["without"] = tuple(map(Economy, data.get("without", ())))
         return cls(**{**data, **lists, "log": tuple((sha, Verdict(word)) for sha, word in data["log"])})
 
 

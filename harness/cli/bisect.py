@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from harness import assessment, document, record
-from harness.bisect import Bisection, BisectStatus, Evaluator, EvidenceLog, Plan, Result, gitlog, search_for
+from harness.bisect import (
+    Bisection,
+    BisectStatus,
+    Economy,
+    Evaluator,
+    EvidenceLog,
+    Plan,
+    Result,
+    gitlog,
+    search_for,
+)
 from harness.bisect.narrowing import narrowing
 from harness.cli import environment, fleets
 from harness.cli.environment import Environment
@@ -60,6 +70,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--confidence", type=_confidence, metavar="P", help="how sure --runs auto has to be (default: 0.99)"
+    )
+    parser.add_argument(
+        "--without",
+        metavar="WHAT",
+        action="append",
+        default=[],
+        choices=list(map(str, Economy)),
+        help=f"do not save builds and boots by {', '.join(Economy)} (repeatable; docs/economies.md)",
     )
     parser.add_argument(
         *("--resume", "-r"),
@@ -268,6 +286,7 @@ class _Planning:
             confidence=options.confidence or Plan.confidence,
             # The ends are tried whatever the log says about them.
             log=tuple((sha, word) for sha, word in words.items() if sha not in (*bad_shas, *good_shas)),
+            without=tuple(map(Economy, options.without)),
         )
         _check_ends(tree, plan)
         return tree, plan, None

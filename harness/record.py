@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from harness.errors import InfrastructureError, UserError
 from harness.files import locked
 from harness.journal import Event
 from harness.model import Outcome, Trial
-from harness.progress import Progress
+from harness.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)
@@ -280,3 +281,27 @@ def bisections(results: Path) -> list[tuple[Run, dict[str, Any], str]]:
             "SELECT run, plan, status FROM bisections JOIN runs ON run = folder ORDER BY bisections.id DESC"
         ).fetchall()
         return [(Run(results / name, index), json.loads(plan), status) for name, plan, status in rows]
+
+
+HEAVY = ("bzImage", "initramfs.cpio", "disk.img")
+"""What a result can do without: an image and a root file system are made again, a disk is what the last boot left."""
+
+
+def heavy(results: Path, before: float) -> Iterator[Path]:
+    """The heavy files of runs that began before a moment, but for those that somebody works on.
+
+    Args:
+        results: the folder of all results.
+        before: seconds since the epoch.
+    """
+    index = results / "index.sqlite"
+    if not index.exists():
+        return
+    began = datetime.fromtimestamp(before, UTC).isoformat(timespec="milliseconds")
+    with journal.reading(index) as database:
+        names = [name for (name,) in database.execute("SELECT folder FROM runs WHERE started < ?", (began,))]
+    for folder in (results / name for name in names):
+        lock = folder / "run.lock"
+        held = locked(lock, SILENT, wait=False) if lock.exists() else contextlib.nullcontext()
+        with contextlib.suppress(UserError), held:
+            yield from (path for name in HEAVY for path in folder.rglob(name) if not path.is_symlink())

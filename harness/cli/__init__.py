@@ -9,6 +9,7 @@ and nothing can be said, or an unexpected error; 130 interrupted (Ctrl-C, SIGTER
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -16,7 +17,7 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 
-from harness import VERSION
+from harness import VERSION, cache, paths
 from harness.cli import streams
 from harness.errors import InfrastructureError, RegressError, UserError
 
@@ -37,11 +38,15 @@ COMMANDS = {
     "show": "show what a scenario runs, on what, and what it expects",
     "oops": "find the crashes in a console log",
     "hosts": "check other machines that build and boot kernels, or set them up",
+    "gc": "make room: remove what is not needed from the cache, and old images from the results",
     "doctor": "check what this machine has and lacks",
 }
 
 MODULES = {"import": "import_", "list": "list_", "try": "try_"}
 """Modules of commands whose names are reserved in Python."""
+
+KEEPING = ("run", "bisect", "step", "try", "nightly")
+"""Commands during which nothing that they use goes from the cache, and after which it makes room."""
 
 STOP = 128
 """The exit status that stops `git bisect run`."""
@@ -87,7 +92,13 @@ def _guarded(arguments: Sequence[str], named: str | None, options: argparse.Name
     """Parse and run; any failure becomes a message and an exit status."""
     try:
         _parse(arguments, named, options)
-        return int(options.run(options))
+        if named not in KEEPING:
+            return int(options.run(options))
+        with cache.lease(paths.cache()):
+            status = int(options.run(options))
+        with contextlib.suppress(OSError):  # the answer stands, whether there is room or not
+            cache.trim(paths.cache(), unused=cache.UNUSED)
+        return status
     except SystemExit as end:  # argparse has printed its message
         return end.code if isinstance(end.code, int) else 2
     except UserError as error:

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from harness import paths, prerequisites
-from harness.cli import consent
+from harness import cache, paths, prerequisites
+from harness.cli import consent, gc
 from harness.cli.progress import Talk
 from harness.errors import InfrastructureError, RegressError
 from harness.machine import accelerator
@@ -63,11 +63,16 @@ def run(options: argparse.Namespace) -> int:
             talk.note(f"regress: {error}")
     checks = [*_machine(), *(_look_for(one) for one in known), _accelerator(talk)]
     lacking = [check for check in checks if check.found is None and check.required]
+    kept = gc.parts(cache.items(paths.cache()))
     if options.json:
-        print(json.dumps({"ok": not lacking, "checks": [asdict(check) for check in checks]}, indent=2))
+        told = {"ok": not lacking, "checks": [asdict(check) for check in checks], "cache": kept}
+        print(json.dumps(told, indent=2))
     else:
         talk.clear()
         _print(checks, known, lacking)
+        if kept:
+            takes = ", ".join(f"{part} {gc.amount(one['bytes'])}" for part, one in kept.items())
+            print(f"The cache takes: {takes} (regress gc makes room).")
     return 3 if lacking else 0
 
 
@@ -86,8 +91,8 @@ def _look_for(one: prerequisites.Prerequisite) -> Check:
 
 def _machine() -> list[Check]:
     """What is not a matter of packages: Python, disk space, memory, processors."""
-    cache = paths.cache()
-    existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    place = paths.cache()
+    existing = next(folder for folder in (place, *place.parents) if folder.exists())
     free = shutil.disk_usage(existing).free / 2**30
     writable = os.access(existing, os.W_OK)
     enough = writable and free >= SPACE
@@ -97,7 +102,7 @@ def _machine() -> list[Check]:
     return [
         Check("python", "this program", ("run",), True, f"{platform.python_version()} ({sys.prefix})"),
         Check(
-            name=str(cache),
+            name=str(place),
             purpose=f"trees, objects, images: {SPACE} GiB",
             purposes=("build",),
             required=True,

@@ -20,6 +20,7 @@ from typing import Protocol, cast
 
 from packaging.specifiers import SpecifierSet
 
+from harness.cache import touch
 from harness.errors import (
     BuildError,
     InfrastructureError,
@@ -373,6 +374,7 @@ def _keep(made: tuple[Path, dict[str, object]], kept: Path, folder: Path) -> Ker
 
 def load(kept: Path, folder: Path) -> Kernel:
     """The kernel in a cache folder, with its artifacts copied to a result folder."""
+    touch(kept)
     facts = json.loads((kept / "kernel.json").read_text(encoding="utf-8"))
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("bzImage", "config", "build.log", "kernel.json"):

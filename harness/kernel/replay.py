@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.cache import touch
 from harness.errors import InfrastructureError, ProgramFailed, Unavailable, UserError
 from harness.files import locked
 from harness.kernel.build import kernel_version
@@ -225,6 +226,7 @@ def lay(series: Series, source: Source, cache: Path, progress: Progress) -> Tree
         # A build in the tree holds this lock too: do not wait for a tree that exists.
         with locked(target.with_name(f"{target.name}.lock"), progress):
             _lay_once(series, source, target, progress)
+    touch(target)
     repository = Workspace(target)
     version = kernel_version(repository.text("show", "replay:Makefile"))
     name = f"replay-{series.kernel}"

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.cache import touch
 from harness.errors import InfrastructureError, ProgramFailed, TimedOut, Unavailable, UserError
 from harness.files import locked
 from harness.git import Commit, Git
@@ -128,6 +129,7 @@ def from_repository(
     plain = re.sub(r"[^A-Za-z0-9.+_-]+", "-", user.path.name).lstrip("-.") or "tree"
     known = hashlib.sha256(os.fsencode(common)).hexdigest()[:8]
     workspace = open_workspace(user, cache / "worktrees" / f"{plain}-{known}", progress)
+    touch(workspace.path)
     if kernel:
         _assert_kernel(workspace, description)
     return Tree(name, description, user, workspace, public(url or _origin(user)))
@@ -225,6 +227,7 @@ def as_fetched(
     repository = _fetched(name, url, cache)
     if not _is_url(url) or not repository.has("HEAD"):
         return None
+    touch(repository.path)
     return from_repository(repository, name, f"{name} ({url})", cache, progress, kernel=kernel, url=url)
 
 

@@ -5,7 +5,7 @@ A document is a run as JSON data (`result.json`).  Well means:
 - a commit whose verdict is known: it gave that verdict;
 - a commit named by hand: the regression does not show on it, or the claim holds;
 - a patch: the scenario passes with it;
-- a bisection: a culprit was found and verified;
+- a bisection: a culprit was found and verified; an audit: the culprit was confirmed;
 - a night: nothing is new.
 
 True, False, or None where it is unknown.  The exit status is 0 if and only if all is well.
@@ -26,7 +26,7 @@ RUNNING = "running"
 _WANTED = {"good": "good", "bad": "bad", "fixed": "good", "claim": "good", "commit": "good"}
 """The verdict that is well, by the role of the commit in the scenario."""
 
-_BISECTED = {"culprit": True, "not-reproduced": False}
+_BISECTED = {"culprit": True, "confirmed": True, "refuted": False, "not-reproduced": False}
 
 _NIGHTS = {"nothing new": True, "something new": False}
 

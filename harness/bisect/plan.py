@@ -14,6 +14,8 @@ class BisectStatus(StrEnum):
     """How a bisection ended."""
 
     CULPRIT = "culprit"
+    CONFIRMED = "confirmed"
+    REFUTED = "refuted"
     INCONCLUSIVE = "inconclusive"
     NOT_REPRODUCED = "not-reproduced"
     INFRASTRUCTURE = "infrastructure"
@@ -57,6 +59,7 @@ class Plan:
         confidence: between 0 and 1, used if `runs` is None.
         log: what git's own bisection found: hashes and verdicts, in order.
         without: the economies that are switched off.
+        accused: the commit that somebody takes for the culprit: it is only checked; None: the culprit is searched for.
     """
 
     scenario: str
@@ -73,6 +76,7 @@ class Plan:
     log: tuple[tuple[str, Verdict], ...] = ()
     suspects: tuple[str, ...] = ()
     without: tuple[Economy, ...] = ()
+    accused: str | None = None
 
     @property
     def new(self) -> tuple[str, ...]:

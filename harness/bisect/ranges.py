@@ -12,7 +12,7 @@ from harness.bisect.loop import SearchFor, State, seek
 from harness.console import Expectation
 from harness.files import write_atomically
 from harness.model import Ignored, Verdict
-from harness.search import Culprit, Evidence, History, Inconclusive, Probe, Search
+from harness.search import Culprit, Decision, Evidence, History, Inconclusive, Probe, Search
 from harness.search.graph import Graph, members
 from harness.search.posterior import enough, posterior
 
@@ -72,6 +72,19 @@ class RangeSearch:
         if self.plan.old:
             return self._between(new, self.plan.old)
         return self._from_releases(new)
+
+    def ends(self) -> Inconclusive | None:
+        """Try the ends and nothing between; why they rule out any culprit, or None."""
+        new = self._new_end()
+        self._lay(new, self.plan.old)
+        while isinstance(decision := self._decision(), Probe) and decision.commit in (new, *self.plan.old):
+            if not self._attempt(decision):
+                return Inconclusive(f"another trial of {decision.commit[:12]} would add nothing", (decision.commit,))
+        return decision if isinstance(decision, Inconclusive) else None
+
+    def _decision(self) -> Decision:
+        self._set_aside()
+        return self.search.decide(self.evidence(), self.evidence_log.built)
 
     def _new_end(self) -> str:
         """The oldest of the new ends: the culprit is in all of them, so it is in that one."""
@@ -230,7 +243,7 @@ class RangeSearch:
         for base, its in told.items():
             if its.skip is not None and its.untold != 1:
                 return f"its merge base {base[:12]} with the broken end cannot be tested: {its.skip}"
-        return False if all(its.quiet >= self._enough() for its in told.values()) else None
+        return False if all(its.quiet >= self.enough() for its in told.values()) else None
 
     def never_had_it(self, sha: str) -> bool:
         """Whether a quiet commit forked before the regression; tries what it takes to know."""
@@ -241,7 +254,7 @@ class RangeSearch:
         """The merge bases of a commit and a broken end."""
         return self.evaluator.merge_bases(sha, self.history.old[0])
 
-    def _enough(self) -> int:
+    def enough(self) -> int:
         """How many quiet trials show that a merge base never had the crash."""
         if self.plan.runs is not None:
             return self.plan.runs
@@ -338,7 +351,7 @@ class RangeSearch:
             return
         for base in self._bases(sha):
             its = self.evidence_log.evidence(base) or Evidence()
-            if (missing := self._enough() - its.quiet) > 0 and not its.bad:
+            if (missing := self.enough() - its.quiet) > 0 and not its.bad:
                 self._try(base, missing, "base")
 
     def write_log(self, culprit: str | None = None) -> None:

@@ -56,7 +56,7 @@ class Verification:
         self.again_name, self.parent_name = ("fix_again", "parent_broken") if fix else ("culprit_again", "parent_good")
         self.revert_names = ("revert_on_fix", "revert_on_fixed") if fix else ("revert_on_culprit", "revert_on_bad")
 
-    def _runs(self, expected: Verdict) -> int:
+    def runs(self, expected: Verdict) -> int:
         """How many trials it takes to believe that a commit is as expected."""
         if self.plan.runs is not None:
             return max(self.plan.runs, QUIET_RUNS if expected is Verdict.GOOD else 1)
@@ -77,22 +77,22 @@ class Verification:
             told = [self.evidence_log.verdict(sha) for sha in end]
             self.checks[name] = all(one is not None and one.verdict is word for one in told)
         crashes = CRASHES if self.plan.runs == 1 else 1
-        self.again = self.evaluator.again(self.culprit, "again", self._runs(self.new), crashes)
+        self.again = self.evaluator.again(self.culprit, "again", self.runs(self.new), crashes)
         again = self.again.verdict
         self.checks[self.again_name] = None if again is Verdict.SKIP else again is self.new
         for parent in self.git.parents(self.culprit):
-            runs = self._runs(self.old)
+            runs = self.runs(self.old)
             if self.plan.runs is None and self.old is Verdict.GOOD:
                 # Its quiet trials from the search count too; at least one is fresh.
                 runs = max(1, runs - self.evidence_log.shown([parent])[1] + len(self.evidence_log.of(parent, "parent")))
             self.parents[parent] = self.evaluator.again(parent, "parent", runs, crashes).verdict
             if self.plan.find_fix and self.parents[parent] is self.new and self.range_.never_had_it(parent):
                 self.never.append(parent)
-        words = self._parents()
+        words = self.counting()
         known = None if Verdict.SKIP in words else True
         self.checks[self.parent_name] = False if self.new in words else known
 
-    def _parents(self) -> list[Verdict]:
+    def counting(self) -> list[Verdict]:
         """The verdicts of the parents that count."""
         counting = list(self.parents)[: 1 if self.plan.first_parent else None]
         return [self.old if parent in self.never else self.parents[parent] for parent in counting]
@@ -100,7 +100,7 @@ class Verification:
     @property
     def outside(self) -> bool:
         """Whether the real culprit may be older, among commits that are not suspected."""
-        return bool(self.range_.narrowed) and any(word is not self.old for word in self._parents())
+        return bool(self.range_.narrowed) and any(word is not self.old for word in self.counting())
 
     def doubt(self) -> tuple[str, tuple[str, ...]] | None:
         """Why this is not the culprit, with the commits that may be; None if it is."""
@@ -134,10 +134,16 @@ class Verification:
                 self.notes.append(
                     f"the parent {parent[:12]} cannot be tested; it is part of a {self.plan.terms[1]} end"
                 )
-            mine, its = self.evidence_log.kernels.get(self.culprit), self.evidence_log.kernels.get(parent)
-            if mine and its and mine.signature is not None and mine.signature == its.signature:
+            if self.identical(parent):
                 return f"{name} and its parent {parent[:12]} have identical images: it cannot be the culprit", ()
         return None
+
+    def identical(self, parent: str) -> bool | None:
+        """Whether the culprit and a parent have the same image; None if either has none."""
+        mine, its = (self.evidence_log.kernels.get(sha) for sha in (self.culprit, parent))
+        if mine is None or its is None or mine.signature is None or its.signature is None:
+            return None
+        return mine.signature == its.signature
 
     def _surely_old(self, parent: str) -> bool:
         """Whether an end shows that a commit that cannot be tested does not have the culprit.
@@ -161,26 +167,32 @@ class Verification:
         if parent is None:
             self.checks |= {where: None, on_end: None}
             return
-        subject = self.git.commit(self.culprit).subject
-        message = f'Revert "{subject}"\n\nThis reverts commit {self.culprit}.\n'
         # Reverting it in place gives its parent's source, which was just tried.
         self.checks[where] = str(self.parents[parent])
-        if end == self.culprit:
-            self.checks[on_end] = self.checks[where]
-            return
+        self.checks[on_end] = self.checks[where] if end == self.culprit else self.reverted_on(end, parent)
+
+    def reverted_on(self, end: str, parent: str) -> str | None:
+        """Revert the culprit on a descendant and try that.
+
+        Args:
+            parent: the culprit's first parent.
+
+        Returns:
+            The verdict, or `CONFLICT`; None if the change is gone from there already.
+        """
+        subject = self.git.commit(self.culprit).subject
+        message = f'Revert "{subject}"\n\nThis reverts commit {self.culprit}.\n'
         tree = self.git.picked_tree(end, parent, self.culprit)
         if isinstance(tree, Conflict):
-            self.checks[on_end] = CONFLICT
             self.notes.append(f"it does not revert on {end[:12]}: conflicts in {tree}")
-            return
+            return CONFLICT
         if tree == self.git.commit(end).tree:
-            self.checks[on_end] = None
             self.notes.append(f"reverting it on {end[:12]} changes nothing: the change is already gone")
-            return
+            return None
         made = self.git.make_commit(tree, [end], message)
-        judged = self.evaluator.again(made.sha, "revert", self._runs(self.old))
-        self.checks[on_end] = str(judged.verdict)
+        judged = self.evaluator.again(made.sha, "revert", self.runs(self.old))
         if judged.verdict is Verdict.SKIP:
             self.notes.append(f"reverting it on {end[:12]} is inconclusive: {judged.reason}")
         elif judged.verdict is self.new:
             self.notes.append(f"reverting it on {end[:12]} does not help: something after it has the same effect")
+        return str(judged.verdict)

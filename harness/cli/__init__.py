@@ -24,6 +24,7 @@ from harness.errors import InfrastructureError, RegressError, UserError
 COMMANDS = {
     "run": "try a scenario on its known commits and say whether the regression shows",
     "bisect": "find and verify the commit that introduced the regression, or fixed it",
+    "audit": "check a culprit that somebody named: confirmed, refuted, or it cannot be told",
     "step": "try the commit that git bisect checked out; for `git bisect run`",
     "try": "try patches on a scenario's bad commit; a table of patches by scenarios",
     "nightly": "try scenarios on the newest linux-next; say what is new and which commit introduced it",
@@ -45,7 +46,7 @@ COMMANDS = {
 MODULES = {"import": "import_", "list": "list_", "try": "try_"}
 """Modules of commands whose names are reserved in Python."""
 
-KEEPING = ("run", "bisect", "step", "try", "nightly")
+KEEPING = ("run", "bisect", "audit", "step", "try", "nightly")
 """Commands during which nothing that they use goes from the cache, and after which it makes room."""
 
 STOP = 128

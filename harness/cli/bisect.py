@@ -20,6 +20,7 @@ from harness.bisect import (
     gitlog,
     search_for,
 )
+from harness.bisect.audit import Audit
 from harness.bisect.narrowing import narrowing
 from harness.cli import environment, fleets
 from harness.cli.environment import Environment
@@ -45,14 +46,8 @@ OPEN = (assessment.RUNNING, assessment.INTERRUPTED, assessment.INFRASTRUCTURE)
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress bisect`."""
     environment.configure(parser)
-    fleets.configure(parser)
-    parser.add_argument("--tree", metavar="NAME|PATH|URL", help="the kernel tree; default: mainline, else the replay")
-    parser.add_argument(
-        "--good", metavar="REV", action="append", default=[], help="a commit without the regression (repeatable)"
-    )
-    parser.add_argument(
-        "--bad", metavar="REV", action="append", default=[], help="a commit with the regression (repeatable)"
-    )
+    configure_range(parser)
+    parser.set_defaults(accused=None)
     parser.add_argument(
         "--path",
         metavar="PATH",
@@ -61,16 +56,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="suspect only commits that change this path (repeatable)",
     )
     parser.add_argument("--first-parent", action="store_true", help="follow only the first parent of merges")
-    parser.add_argument("--find-fix", action="store_true", help="find the commit that fixed the regression")
-    parser.add_argument(
-        "--runs",
-        type=_runs,
-        metavar="N|auto",
-        help="boots per commit, or `auto`: as many as it takes (default: 1)",
-    )
-    parser.add_argument(
-        "--confidence", type=_confidence, metavar="P", help="how sure --runs auto has to be (default: 0.99)"
-    )
     parser.add_argument(
         "--without",
         metavar="WHAT",
@@ -85,6 +70,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
         const="",
         metavar="LOG|RESULT",
         help="resume the last bisection of this scenario, the one in a result folder, or a `git bisect log`",
+    )
+
+
+def configure_range(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say where, between which commits and how surely; of `regress audit` too."""
+    fleets.configure(parser)
+    parser.add_argument("--tree", metavar="NAME|PATH|URL", help="the kernel tree; default: mainline, else the replay")
+    parser.add_argument(
+        "--good", metavar="REV", action="append", default=[], help="a commit without the regression (repeatable)"
+    )
+    parser.add_argument(
+        "--bad", metavar="REV", action="append", default=[], help="a commit with the regression (repeatable)"
+    )
+    parser.add_argument("--find-fix", action="store_true", help="the commit that fixed the regression")
+    parser.add_argument(
+        "--runs",
+        type=_runs,
+        metavar="N|auto",
+        help="boots per commit, or `auto`: as many as it takes (default: 1)",
+    )
+    parser.add_argument(
+        "--confidence", type=_confidence, metavar="P", help="how sure --runs auto has to be (default: 0.99)"
     )
 
 
@@ -145,7 +152,8 @@ class Search:
             *(journal, scenario.expect, plan), share=real and plan.runs is not None, failure=scenario.failure
         )
         evaluator = Evaluator(plan, tree, runner, self.evidence_log, view)
-        self.bisection = Bisection(evaluator, search_for(plan, self.evidence_log.rates))
+        kind = Bisection if plan.accused is None else Audit
+        self.bisection = kind(evaluator, search_for(plan, self.evidence_log.rates))
         self.crash: Trial | None = None
 
     def run(self) -> End:
@@ -171,10 +179,13 @@ class Search:
             found["narrowing"] = narrowing(graph, result.steps, self.plan.sought)
         if result.crash:
             found["crash"] = self.journal.told(result.crash)
+        if self.plan.accused:
+            found["accused"] = {"commit": self.plan.accused, "subject": git.commit(self.plan.accused).subject}
         if result.culprit:
             found["commit"] = maintainers.described(self.tree, result.culprit, self.plan.bad[0])
             found["mainline"] = mainline.newest(git, self.plan.good, self.plan.bad)
-            found["log"] = (self.journal.folder / "bisect.log").read_text(encoding="utf-8")
+            if self.plan.accused is None:
+                found["log"] = (self.journal.folder / "bisect.log").read_text(encoding="utf-8")
         return End(str(result.status), result.reason, found)
 
     def keep(self, told: dict[str, Any], folder: Path) -> None:
@@ -182,7 +193,7 @@ class Search:
         scenario = self.runner.scenario
         if self.crash and scenario.machine_command is None:
             repro.write(self.crash.folder.parent, scenario)
-        if told["culprit"]:
+        if told["culprit"] or told.get("accused"):
             write_atomically(folder / "report.txt", mail.render(told))
 
 
@@ -263,6 +274,11 @@ class _Planning:
         known_good = known and (known.fixed if find_fix else known.good)
         bad_end = [Revision(name) for name in bad] or ([known.bad] if known and known.bad else [])
         good_end = [Revision(name) for name in good] or ([known_good] if known_good else [])
+        accused = tree.resolve(options.accused).sha if options.accused else None
+        if accused:
+            before = [Revision(parent) for parent in tree.workspace.parents(accused)[:1]]
+            bad_end = bad_end or (before if find_fix else [Revision(accused)])
+            good_end = good_end or ([Revision(accused)] if find_fix else before)
         if not bad_end:
             raise UserError(f"the scenario knows no bad commit of {tree.name}; name one with --bad")
         if not good_end and find_fix:
@@ -287,6 +303,7 @@ class _Planning:
             # The ends are tried whatever the log says about them.
             log=tuple((sha, word) for sha, word in words.items() if sha not in (*bad_shas, *good_shas)),
             without=tuple(map(Economy, options.without)),
+            accused=accused,
         )
         _check_ends(tree, plan)
         return tree, plan, None

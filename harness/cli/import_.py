@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write a draft scenario into a new or empty folder."""
-    made = draft(read(_bytes(options.file)), options.file.name)
+    made = draft(read(content(options.file)), options.file.name)
     if options.tree and any(patch.damaged for patch in made.patches):
         made = _repaired(made, options.tree)
     folder = (options.output or Path(made.id)).absolute()
@@ -132,7 +132,7 @@ def _repaired(made: Draft, wanted: str) -> Draft:
     return replace(made, patches=tuple(repairs))
 
 
-def _bytes(path: Path) -> bytes:
+def content(path: Path) -> bytes:
     """A file's content, uncompressed.
 
     Raises:

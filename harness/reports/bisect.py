@@ -15,12 +15,15 @@ _CHECKS = {
     "fix_again": ("tried again: good", "tried again: not good"),
     "parent_good": ("its parent, tried again: good", "its parent, tried again: bad"),
     "parent_broken": ("its parent, tried again: bad", "its parent, tried again: good"),
+    "image_differs": ("its image differs from its parent's", "its image is its parent's, byte for byte"),
 }
 _REVERTS = {
     "revert_on_culprit": "reverted where it stands",
     "revert_on_bad": "reverted on the bad end",
     "revert_on_fix": "reverted where it stands",
     "revert_on_fixed": "reverted on the fixed end",
+    "newest": "the newest commit of the tree",
+    "revert_on_newest": "reverted on the newest commit",
 }
 
 
@@ -34,6 +37,11 @@ def checks(document: Document) -> list[str]:
             what = _REVERTS.get(name, name)
             lines.append(f"{what}: {'it does not apply' if value == 'conflict' else value}")
     return lines
+
+
+def verdict(document: Document) -> str:
+    """What the check of an accused commit came to, in capitals."""
+    return {"confirmed": "CONFIRMED", "refuted": "REFUTED"}.get(document["status"], "CANNOT TELL")
 
 
 def render(document: Document) -> str:
@@ -65,6 +73,8 @@ def _step(step: Document) -> str:
 
 
 def _said(document: Document) -> str:
+    if accused := document.get("accused"):
+        return f'{verdict(document)}: {accused["commit"]} "{accused["subject"]}": {document["reason"]}.'
     if document["culprit"]:
         what = "fixed" if document["sought"] == "fix" else "bad"
         subject, confidence = document["subject"], document["confidence"]

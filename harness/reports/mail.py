@@ -26,7 +26,9 @@ _STABLE = re.compile(r"([3-9]|\d\d+)\.\d+\.[1-9]")
 def render(document: Document) -> str:
     """The mail: headers, an empty line, and the body, which ends with the paragraph for regzbot."""
     fix = document.get("sought") == "fix"
-    if document.get("culprit"):
+    if document.get("accused"):
+        head, body = "Re:", _audit(document)
+    elif document.get("culprit"):
         head, body = ("[fix found]" if fix else "[REGRESSION]"), _culprit(document, fix=fix)
     elif range_ := _range(document):
         head, body = "[REGRESSION]", _narrowed(document, range_)
@@ -75,6 +77,30 @@ def _culprit(document: Document, *, fix: bool) -> list[list[str]]:
         _files(document),
     ]
     return [*parts_, *([] if fix else [_regzbot(document, sha[:12])])]
+
+
+def _audit(document: Document) -> list[list[str]]:
+    """The reply to somebody who named a culprit."""
+    accused, plan = document["accused"], document["plan"]
+    what = "fixed" if document["sought"] == "fix" else "introduced"
+    said = {
+        "confirmed": "I can confirm that: without it the kernel does not show the problem, with it it does."
+        if what == "introduced"
+        else "I can confirm that: without it the kernel shows the problem, with it it does not.",
+        "refuted": "My trials contradict that:",
+    }.get(document["status"], "I cannot tell whether that is so:")
+    reason = [] if document["status"] == "confirmed" else _line(document["reason"])
+    tried = [f"{step['verdict']:5}{step['commit'][:12]} {safe.line(step['subject'])}" for step in document["steps"]]
+    return [
+        _line(f'It was said that commit {accused["commit"][:12]} ("{accused["subject"]}") {what} the problem below.'),
+        [*_line(said), *reason],
+        _problem(document),
+        ["What was checked:", *(line for one in _sure(document) for line in _line(f"- {one}"))],
+        ["What was tried:", *_indented(tried)],
+        *_crash(document),
+        _reproduce(document, plan["bad"][0]),
+        _files(document),
+    ]
 
 
 def _range(document: Document) -> str | None:

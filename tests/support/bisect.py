@@ -89,10 +89,9 @@ class Lab:
             *("--results", str(self.results), "--tree", str(repo.path), *more),
         ]
 
-    def bisect(self, repo: Repo, *more: str, **env: str) -> Answer:
-        done = subprocess.run(
-            self.argv(repo, "--json", *more), capture_output=True, text=True, check=False, env={**os.environ, **env}
-        )
+    def bisect(self, repo: Repo, *more: str, command: str = "bisect", **env: str) -> Answer:
+        argv = self.argv(repo, "--json", *more, command=command)
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, **env})
         return Answer(done.returncode, done.stdout, done.stderr)
 
 

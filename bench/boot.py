@@ -36,22 +36,40 @@ INIT = """#!/bin/busybox sh
 /bin/busybox reboot -f
 """
 
+SAYS = {
+    "the kernel's first word: QEMU, firmware, unpacking the kernel": b"Linux version",
+    "timers and processors are up": b"smp: Brought up",
+    "the initramfs is unpacked": b"Freeing initrd memory",
+    "drivers are up, init starts": b"Run /init",
+}
+"""What the kernel says on its way, in order."""
+
 
 @dataclass
 class Stopwatch:
-    """A machine that notes when its console said its first word, and when the head of a crash."""
+    """A machine that notes, in seconds since power-on, when its console said what, and when the head of a crash.
+
+    Attributes:
+        asked: seconds from the call to power-on: vng's answer, which is asked for once.
+        marks: when each of `SAYS` was said.
+        head: when the head of a crash was.
+    """
 
     vng: Vng
-    first: float = 0.0
+    asked: float = 0.0
+    marks: dict[str, float] = field(default_factory=dict)
     head: float = 0.0
     began: float = 0.0
     _follower: Follower = field(default_factory=Follower)
+    _said: bytes = b""
 
     @contextlib.contextmanager
     def boot(self, boot: Boot) -> Iterator[Guest]:
         """See `harness.machine.Machine.boot`."""
-        self.began = time.monotonic()
+        asked = time.monotonic()
         with self.vng.boot(boot) as guest:
+            self.began = time.monotonic()
+            self.asked = self.began - asked
             self.guest = guest
             yield self
 
@@ -60,7 +78,10 @@ class Stopwatch:
         chunk = self.guest.read(timeout)
         now = time.monotonic() - self.began
         if chunk and chunk.console:
-            self.first = self.first or now
+            self._said += chunk.console
+            for what, words in SAYS.items():
+                if words in self._said:
+                    self.marks.setdefault(what, now)
             if self._follower.feed(chunk.console):
                 self.head = self.head or now
         return chunk
@@ -151,6 +172,7 @@ def main() -> None:
 
         lines: dict[str, list[float]] = {}
         totals: dict[str, list[float]] = {"bare QEMU, same image": [], "regress": [], "plain vng": []}
+        starts: list[float] = []
         ends: list[float] = []
         for _ in range(times):
             totals["bare QEMU, same image"].append(bare(good, least, accel))
@@ -158,19 +180,17 @@ def main() -> None:
             if trial.outcome is not Outcome.PASSED:
                 raise SystemExit(f"the good kernel: {trial.outcome}: {trial.reason}")
             totals["regress"].append(trial.seconds)
-            phases = [
-                ("QEMU's and the kernel's first word", watch.first),
-                *trial.phases,
-                ("end of trial", trial.seconds),
-            ]
+            lines.setdefault("vng is asked", []).append(watch.asked)
+            starts.append(dict(trial.phases)["up"])
+            phases = [*watch.marks.items(), *trial.phases, ("end of trial", trial.seconds - watch.asked)]
             for (what, at), before in zip(phases, [0.0, *(at for _, at in phases)], strict=False):
                 lines.setdefault(what, []).append(at - before)
             totals["plain vng"].append(plain(generic, accel))
             trial, watch = ours(boot(bad), accel)
             if trial.outcome is not Outcome.CRASHED:
                 raise SystemExit(f"the bad kernel: {trial.outcome}: {trial.reason}")
-            ends.append(trial.seconds - watch.head)
-        _print(totals, lines, ends, accel)
+            ends.append(trial.seconds - watch.asked - watch.head)
+        _print(totals, lines, starts, ends, accel)
 
 
 def _least(target: Path, top: Path) -> None:
@@ -185,7 +205,9 @@ def _least(target: Path, top: Path) -> None:
     rootfs.pack(stage, target)
 
 
-def _print(totals: dict[str, list[float]], lines: dict[str, list[float]], ends: list[float], accel: str) -> None:
+def _print(
+    totals: dict[str, list[float]], lines: dict[str, list[float]], starts: list[float], ends: list[float], accel: str
+) -> None:
     print(machine(), f"\naccelerator: {accel}\n")
     ours = median(totals["regress"])
     rows = [(what, median(t), min(t), max(t), f"{ours / median(t):.2f}") for what, t in totals.items()]
@@ -193,6 +215,10 @@ def _print(totals: dict[str, list[float]], lines: dict[str, list[float]], ends: 
     print(table(("regress, until", "median s"), [(what, f"{median(t):.2f}") for what, t in lines.items()]), "\n")
     steps = list(lines)
     own = sum(median(lines[what]) for what in steps[steps.index("up") + 1 : -1])
+    ratio = median(starts) / median(totals["bare QEMU, same image"])
+    print(
+        f"power-on to the scenario's first command: {median(starts):.2f} s, {ratio:.2f} of bare QEMU's boot and reset\n"
+    )
     print(table(("of which", "s"), [("the scenario's own commands", own), ("all else", ours - own)]), "\n")
     print(table(("the bad kernel", "median s", "max"), [("head of the oops to end of trial", median(ends), max(ends))]))
 

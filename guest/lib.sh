@@ -131,14 +131,15 @@ flip_byte() {
 }
 
 # luks_integrity DEVICE NAME [INTEGRITY [CIPHER [KEYBITS [FORMAT_OPTION...]]]]: dm-crypt over dm-integrity by
-# cryptsetup, as /dev/mapper/NAME.  $OPEN_OPTIONS is for `cryptsetup open`.
+# cryptsetup, as /dev/mapper/NAME.  $OPEN_OPTIONS is for `cryptsetup open`.  One key slot needs 0.5 MiB; by default
+# cryptsetup would overwrite 16.
 luks_integrity() {
     need cryptsetup
     device=$1 name=$2 integrity=${3:-hmac-sha256} cipher=${4:-aes-xts-plain64} bits=${5:-512}
     shift "$(($# < 5 ? $# : 5))"
     head -c 64 /dev/urandom >/run/key
     cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 \
-        --cipher "$cipher" --key-size "$bits" --integrity "$integrity" --integrity-no-wipe "$@" \
+        --luks2-keyslots-size 512k --cipher "$cipher" --key-size "$bits" --integrity "$integrity" --integrity-no-wipe "$@" \
         "$device" /run/key
     # shellcheck disable=SC2086
     cryptsetup open --key-file /run/key ${OPEN_OPTIONS:-} "$device" "$name"

@@ -5,6 +5,7 @@ Nothing else is in it, and the guest sees nothing else of the host.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -35,6 +36,7 @@ def _program(root: Path, name: str) -> Path:
     raise UserError(f"the scenario needs {name}, which is not on {where}")
 
 
+@functools.cache
 def _elf(path: Path) -> tuple[str, list[str]]:
     """The ELF class of a file (`""` if it is not an ELF file) and the shared objects that it needs."""
     told = run(["readelf", "--wide", "-h", "-l", "-d", str(path)], check=False).stdout

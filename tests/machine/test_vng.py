@@ -6,14 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.errors import InfrastructureError, ProgramMissing
-from harness.machine.vng import Vng, command
+from harness.machine import vng
+from harness.machine.vng import Vng, machine, qemu_command, vng_command
 from harness.model import Boot
+from harness.process import Completed
 from tests.support import gone
 
 # A "kernel" in the boot protocol's oldest form: a boot sector and four setup sectors, whose setup code
@@ -81,10 +84,11 @@ def test_console_and_status_come_apart(tmp_path: Path) -> None:
     assert b"hello console" in console
     assert status.replace(b"\r", b"") == b"regress: up 0.01\nregress: passed 0.02 hello\n"
     assert (tmp_path / "vng.command").read_text().startswith("vng --run ")
+    assert "-append" in (tmp_path / "qemu.command").read_text()
 
 
 def qemus(mark: Path) -> list[int]:
-    found = subprocess.run(["pgrep", "-f", f"qemu-system.*{mark}"], capture_output=True, text=True, check=False)
+    found = subprocess.run(["pgrep", "-f", rf"^\S*qemu-system.*{mark}"], capture_output=True, text=True, check=False)
     return [int(pid) for pid in found.stdout.split()]
 
 
@@ -95,7 +99,6 @@ def test_leaving_the_block_ends_a_hanging_guest(tmp_path: Path) -> None:
             if chunk.status:
                 break
         [pid] = qemus(tmp_path)
-    assert "-append" in (tmp_path / "qemu.command").read_text()
     assert gone(pid)
 
 
@@ -118,6 +121,7 @@ def test_a_killed_controller_leaves_no_qemu(tmp_path: Path, number: signal.Signa
 from pathlib import Path
 from harness.machine.vng import Vng
 from harness.model import Boot
+from harness.process import Completed
 folder = Path({str(tmp_path)!r})
 with Vng("tcg").boot(Boot(folder / "bzImage", "x86_64", folder / "initrd", (), 128, 1, folder)) as guest:
     while guest.read(1.0) is not None:
@@ -158,18 +162,46 @@ def boot_without_tools(folder: Path) -> Boot:
     return Boot(folder / "bzImage", "x86_64", folder / "initrd", (), 128, 1, folder)
 
 
-def test_the_accelerator_and_the_words_are_in_the_command(tmp_path: Path) -> None:
-    made = boot_without_tools(tmp_path)
-    assert "--disable-kvm" in command(made, "tcg", tmp_path / "s", tmp_path)
-    assert "--disable-kvm" not in command(made, "kvm", tmp_path / "s", tmp_path)
-    assert "oops=panic" in command(made, "kvm", tmp_path / "s", tmp_path)
-    assert os.sep in str(made.image)
+def test_the_accelerator_is_in_the_command_for_vng(tmp_path: Path) -> None:
+    assert "--disable-kvm" in vng_command("tcg", 128, 1, tmp_path / "k", tmp_path)
+    assert "--disable-kvm" not in vng_command("kvm", 128, 1, tmp_path / "k", tmp_path)
 
 
-def test_a_disk_image_is_a_disk_of_the_machine(tmp_path: Path) -> None:
-    without = boot_without_tools(tmp_path)
-    assert "virtio-blk" not in " ".join(command(without, "tcg", tmp_path / "s", tmp_path))
-    qemu = command(replace(without, disk=tmp_path / "a b,c.img"), "tcg", tmp_path / "s", tmp_path)[-1]
-    words = shlex.split(qemu.removeprefix("--qemu-opts="))
+def test_vng_is_asked_once_for_a_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def told(argv: Sequence[str], **_: object) -> Completed:
+        asked.append(argv[argv.index("--memory") + 1])
+        return Completed(tuple(argv), 0, "/usr/bin/qemu-system-x86_64 -m 1M", "")
+
+    monkeypatch.setattr(vng, "run", told)
+    wrong = replace(boot(tmp_path, RESET), initrd=tmp_path / "no-such-initrd", memory=129)
+    for one in (wrong, wrong, replace(wrong, memory=130)):
+        with Vng("tcg").boot(one):
+            pass
+    assert asked == ["129M", "130M"]
+
+
+def test_the_machine_is_vngs_without_its_kernel_and_the_hosts_files() -> None:
+    printed = (
+        "a warning\n/usr/bin/qemu-system-x86_64 -m 1M -fsdev local,path=/,id=a -device virtio-9p-pci,fsdev=a "
+        "-device virtio-serial-pci -kernel k -append 'x -- -c \"a b\"' -display none\n"
+    )
+    assert machine(printed) == shlex.split("/usr/bin/qemu-system-x86_64 -m 1M -device virtio-serial-pci -display none")
+
+
+@pytest.mark.parametrize("printed", ["", "vng: no such option"])
+def test_what_is_not_a_command_of_qemus_is_told(printed: str) -> None:
+    with pytest.raises(InfrastructureError, match="expected QEMU's command on the last line"):
+        machine(printed)
+
+
+def test_a_boots_kernel_words_and_disk_are_in_the_command_for_qemu(tmp_path: Path) -> None:
+    made = replace(boot_without_tools(tmp_path), append=("a=b",))
+    words = qemu_command(["qemu"], made, "status")
+    assert words[words.index("-kernel") + 1] == str(made.image)
+    assert {"oops=panic", "a=b"} <= set(words[words.index("-append") + 1].split())
+    assert "-device" not in words
+    words = qemu_command(["qemu"], replace(made, disk=tmp_path / "a b,c.img"), "status")
     assert f"file={tmp_path}/a b,,c.img,if=none,id=image,format=raw,cache=writeback" in words
     assert words[words.index("-device") + 1] == "virtio-blk-pci,drive=image"

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from bench.build import GENERIC
 from bench.common import Errors, fresh, machine, replay_tree, scenario, table
-from harness import paths
+from harness import architecture, paths
 from harness.console import Follower
 from harness.kernel.build import KernelBuilder
 from harness.machine import Chunk, Guest, accelerator, rootfs
@@ -149,7 +149,7 @@ def main() -> None:
     spec, tree, cache = scenario(), replay_tree(), paths.cache()
     assert spec.pi_disk is not None
     fragments = tuple(paths.KCONFIGS / f"{name}.config" for name in ("x86_64", *spec.kconfig))
-    accel = accelerator.probe(cache, Errors()).name
+    accel = accelerator.probe(architecture.load("x86_64"), cache, Errors()).name
     with tempfile.TemporaryDirectory(prefix="regress-bench-") as name:
         top = Path(name)
 

@@ -21,7 +21,6 @@ from harness.paths import KCONFIGS, SCENARIOS, own_scenarios
 from harness.yamlfile import Node, nearest, read_yaml
 
 T = TypeVar("T")
-ARCHES = ("x86_64", "i386")
 
 
 def _machine(node: Node) -> tuple[MachineSpec, str | None, str | None]:

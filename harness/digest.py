@@ -8,9 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness import hosts
-from harness.catalog import ARCHES
-from harness.machine.vng import APPEND
+from harness import architecture, hosts
 from harness.model import Scenario
 from harness.paths import GUEST, KCONFIGS, hosts_config
 from harness.process import passed
@@ -19,24 +17,24 @@ _APART = ("replay", "proof")
 """Folders of a scenario that have no part in a trial."""
 
 
-def digest(scenario: Scenario) -> str:
+def digest(scenario: Scenario, arch: str) -> str:
     """A hash that changes with anything that decides what a trial of a scenario shows.
 
     It covers `scenario.yaml` (except for title, tags, links and commits), the files of the scenario's
-    folder, files that its commands name by absolute path, the kernel's configuration and command line, the
+    folder, files that its commands name by absolute path, the kernel's configuration and command line, the machine, the
     guest's own scripts, the root file system and words of a test machine, and the environment variables passed by name.
     """
     said = replace(scenario, folder=Path(), replay=None, title="", tags=(), links=(), commits={})
-    whole = hashlib.sha256(repr((said, APPEND, passed())).encode())
+    whole = hashlib.sha256(repr((said, architecture.load(arch), architecture.APPEND, passed())).encode())
     if scenario.machine_ssh and (lab := hosts.find(scenario.machine_ssh, hosts_config()).lab):
         whole.update(repr((lab.own_root, lab.append)).encode())
-    for name, path in sorted(_files(scenario)):
+    for name, path in sorted(_files(scenario, arch)):
         with path.open("rb") as file:
             whole.update(f"\0{name}\0".encode() + hashlib.file_digest(file, "sha256").digest())
     return whole.hexdigest()[:16]
 
 
-def _files(scenario: Scenario) -> Iterator[tuple[str, Path]]:
+def _files(scenario: Scenario, arch: str) -> Iterator[tuple[str, Path]]:
     """The files that count, with names that do not depend on the location of the scenario."""
     for path in scenario.folder.rglob("*"):
         parts = path.relative_to(scenario.folder).parts
@@ -44,7 +42,7 @@ def _files(scenario: Scenario) -> Iterator[tuple[str, Path]]:
         if path.is_file() and not apart and parts != ("scenario.yaml",):
             yield "/".join(parts), path
     if scenario.build_command is None:
-        yield from ((f"kconfigs/{name}", KCONFIGS / f"{name}.config") for name in (*ARCHES, *scenario.kconfig))
+        yield from ((f"kconfigs/{name}", KCONFIGS / f"{name}.config") for name in (arch, *scenario.kconfig))
     if scenario.machine_command is None:
         yield from ((f"guest/{name}", GUEST / name) for name in ("init", "lib.sh", "scenario"))
     for command in (scenario.build_command, scenario.machine_command):

@@ -7,6 +7,7 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+from harness import architecture
 from harness.model import Outcome, Trial
 
 BEFORE, AFTER = 10, 5
@@ -22,7 +23,7 @@ WIDTH = 400
 """Characters of a line."""
 
 TRIAL = ("console.log", "status.log", "qemu.command", "vng.command")
-KERNEL = ("config", "build.log", "kernel.json", "bzImage", "initramfs.cpio")
+KERNEL = ("config", "build.log", "kernel.json", "initramfs.cpio")
 
 
 def of(trial: Trial) -> dict[str, Any] | None:
@@ -58,7 +59,8 @@ def files(trial: Trial, top: Path) -> list[str]:
     """What there is of a trial and its kernel, as paths from the run's folder; of another run's trial, nothing."""
     booted = trial.folder.name.startswith("trial-")
     kernel = trial.folder.parent if booted else trial.folder
-    found = [trial.folder / name for name in TRIAL if booted] + [kernel / name for name in KERNEL]
+    names = (*sorted(architecture.image_names()), *KERNEL)
+    found = [trial.folder / name for name in TRIAL if booted] + [kernel / name for name in names]
     found = [path for path in found if path.is_relative_to(top) and path.is_file()]
     if kernel / "initramfs.cpio" in found:
         # It is written when the last trial of a kernel is over.

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.catalog import ARCHES
+from harness import architecture
 from harness.errors import UserError
 from harness.lab import Lab, lab
 from harness.ssh.config import Address, parse
@@ -67,7 +67,7 @@ def _host(name: str, node: Node, config: Path | None) -> Host:
         address,
         builds=got["builds"].number(0) if "builds" in got else least,
         boots=got["boots"].number(0) if "boots" in got else least,
-        architectures=tuple(one.choice(*ARCHES) for one in got["architectures"].items())
+        architectures=tuple(one.choice(*architecture.names()) for one in got["architectures"].items())
         if "architectures" in got
         else (),
         folder=got["folder"].text() if "folder" in got else FOLDER,

@@ -237,7 +237,7 @@ class Kernel:
     Attributes:
         folder: holds the image, its config, build log and `kernel.json`.
         image: the file to boot.
-        arch: as for `make ARCH=`.
+        arch: the architecture's name.
         signature: SHA-256 of the image.
         compiler: the first line of its `--version`.
         built: False if it came from the cache.
@@ -259,7 +259,7 @@ class Boot:
 
     Attributes:
         image: the kernel image.
-        arch: `x86_64` or `i386`.
+        arch: the architecture's name.
         initrd: the guest's root file system, a cpio archive.
         append: words for the kernel command line.
         memory: in MiB.

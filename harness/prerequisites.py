@@ -1,6 +1,6 @@
 """What the program needs from the system: what is installed, what is missing, and how to install it.
 
-`prerequisites.yaml` says what is needed and which package has it.
+`prerequisites.yaml` says what is needed and which package has it, each architecture's file what its kernels need.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness import architecture
 from harness.errors import InfrastructureError, ProgramFailed, TimedOut
 from harness.process import run
 from harness.progress import Progress
-from harness.yamlfile import read_yaml
+from harness.yamlfile import Node, read_yaml
 
 DATA = Path(__file__).with_name("prerequisites.yaml")
 OS_RELEASE = Path("/etc/os-release")
@@ -82,27 +83,36 @@ class Prerequisite:
         return shutil.which(self.name, path=os.pathsep.join((os.environ.get("PATH", os.defpath), *SBIN)))
 
 
-def load(path: Path = DATA) -> list[Prerequisite]:
+def load(path: Path = DATA, architectures: Path = architecture.FOLDER) -> list[Prerequisite]:
     """All prerequisites.
 
+    What `build` and `boot` need for one architecture has purposes of its own, such as `boot arm64`.
+
     Raises:
-        harness.errors.UserError: the file is wrong; the message names the line.
+        harness.errors.UserError: a file is wrong; the message names the line.
     """
-    found = []
-    for node in read_yaml(path).items():
-        got = node.entries(("program", "file", "for", "purposes", "optional", *(one.name for one in MANAGERS)))
-        if ("program" in got) == ("file" in got) or not {"for", "purposes"} <= got.keys():
-            raise node.error("expected a program or a file, and `for` and `purposes`")
-        found.append(
-            Prerequisite(
-                name=got["program" if "program" in got else "file"].text(),
-                purpose=got["for"].text(),
-                purposes=frozenset(got["purposes"].texts()),
-                optional="optional" in got and got["optional"].choice("true", "false") == "true",
-                packages={one.name: got[one.name].text() for one in MANAGERS if one.name in got},
-            )
-        )
-    return found
+    found = [_prerequisite(node) for node in read_yaml(path).items()]
+    of_all: dict[str, Prerequisite] = {}
+    for name, node in architecture.needs(architectures):
+        one, arch = _prerequisite(node), architecture.load(name, architectures)
+        if arch.native and one.name.startswith(arch.compiler):
+            continue
+        before = of_all[one.name].purposes if one.name in of_all else frozenset()
+        of_all[one.name] = replace(one, purposes=before | {f"{work} {name}" for work in one.purposes})
+    return [*found, *of_all.values()]
+
+
+def _prerequisite(node: Node) -> Prerequisite:
+    got = node.entries(("program", "file", "for", "purposes", "optional", *(one.name for one in MANAGERS)))
+    if ("program" in got) == ("file" in got) or not {"for", "purposes"} <= got.keys():
+        raise node.error("expected a program or a file, and `for` and `purposes`")
+    return Prerequisite(
+        name=got["program" if "program" in got else "file"].text(),
+        purpose=got["for"].text(),
+        purposes=frozenset(got["purposes"].texts()),
+        optional="optional" in got and got["optional"].choice("true", "false") == "true",
+        packages={one.name: got[one.name].text() for one in MANAGERS if one.name in got},
+    )
 
 
 def manager(os_release: Path = OS_RELEASE) -> Manager | None:

@@ -188,7 +188,7 @@ def test_each_way_is_booted_with_its_words_and_a_fresh_disk(tmp_path: Path) -> N
 
 def test_repro_boots_each_variant_with_its_disk(tmp_path: Path) -> None:
     ways = (Variant("a", PiDisk(dif=3)), Variant("b", None, ("quiet",)))
-    repro.write(tmp_path, Scenario("x", "x", tmp_path, variants=ways, image=3))
+    repro.write(tmp_path, Scenario("x", "x", tmp_path, variants=ways, image=3), "x86_64")
     fake = tmp_path / "bin" / "qemu-system-x86_64"
     fake.parent.mkdir()
     fake.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\necho said >status.txt\n')

@@ -57,7 +57,14 @@ def test_the_package_manager_follows_from_the_system(system: Path, text: str, na
 
 def test_everything_has_a_package_where_it_may_be_installed() -> None:
     known = prerequisites.load()
-    assert {purpose for one in known for purpose in one.purposes} >= {"git", "build", "boot", "guest", "i386"}
+    assert {purpose for one in known for purpose in one.purposes} >= {
+        "git",
+        "build",
+        "boot",
+        "guest",
+        "foreign",
+        "boot i386",
+    }
     assert all("apt" in one.packages for one in known)
 
 

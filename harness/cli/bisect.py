@@ -192,7 +192,7 @@ class Search:
         """Write `repro.sh` for a kernel that crashed, and a mail about the culprit."""
         scenario = self.runner.scenario
         if self.crash and scenario.machine_command is None:
-            repro.write(self.crash.folder.parent, scenario)
+            repro.write(self.crash.folder.parent, scenario, self.runner.arch)
         if told["culprit"] or told.get("accused"):
             write_atomically(folder / "report.txt", mail.render(told))
 
@@ -202,7 +202,7 @@ class _Planning:
 
     def __init__(self, here: Environment, options: argparse.Namespace) -> None:
         self.here, self.options, self.scenario = here, options, here.scenario
-        self.digest = digest(here.scenario)
+        self.digest = digest(here.scenario, here.arch)
         if len(self.scenario.ways) > 1:
             names = ", ".join(way.name for way in self.scenario.ways)
             raise UserError(

@@ -88,7 +88,7 @@ class Commits:
         self.journal.add("answer", document.answer(answer, self.journal.folder))
         self.answers.append(answer)
         if answer.kernel and self.environ.scenario.machine_command is None:
-            repro.write(answer.folder, self.environ.scenario)
+            repro.write(answer.folder, self.environ.scenario, self.environ.arch)
         self.environ.talk.say(summary.row(self._document()["commits"][-1]), aside=self.aside)
 
     def _document(self) -> dict[str, Any]:

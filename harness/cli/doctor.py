@@ -8,10 +8,10 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 
-from harness import cache, paths, prerequisites
+from harness import architecture, cache, paths, prerequisites
 from harness.cli import consent, gc
 from harness.cli.progress import Talk
 from harness.errors import InfrastructureError, RegressError
@@ -20,7 +20,7 @@ from harness.machine import accelerator
 SPACE = 8
 """GiB needed for a tree, its objects and a few images."""
 
-ASIDE = frozenset({"i386", "ssh", "check"})
+ASIDE = frozenset({"foreign", "ssh", "check"})
 """Kinds of work that most people never do; what only they need is not required."""
 
 
@@ -47,6 +47,13 @@ class Check:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress doctor`."""
+    parser.add_argument(
+        "--arch",
+        dest="arches",
+        action="append",
+        choices=architecture.names(),
+        help=f"an architecture that has to work, may be repeated; default: {architecture.DEFAULT}",
+    )
     parser.add_argument("--install", action="store_true", help="install what is missing, for every kind of work")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
 
@@ -55,13 +62,17 @@ def run(options: argparse.Namespace) -> int:
     """Print what this machine has and lacks; 3 if something required is missing."""
     talk = Talk()
     known = prerequisites.load()
+    chosen = options.arches or [architecture.DEFAULT]
+    others = {f"{work} {name}" for name in architecture.names() if name not in chosen for work in ("build", "boot")}
+    foreign = any(not architecture.load(name).here for name in chosen)
+    aside = (ASIDE - {"foreign"} if foreign else ASIDE) | others
     if options.install:
         try:
-            everything = {purpose for one in known for purpose in one.purposes}
+            everything = {purpose for one in known for purpose in one.purposes} - others
             prerequisites.ensure(everything, talk, known, consent=consent.consent(options, talk), useful=True)
         except InfrastructureError as error:
             talk.note(f"regress: {error}")
-    checks = [*_machine(), *(_look_for(one) for one in known), _accelerator(talk)]
+    checks = [*_machine(), *(_look_for(one, aside) for one in known), *(_accelerator(name, talk) for name in chosen)]
     lacking = [check for check in checks if check.found is None and check.required]
     kept = gc.parts(cache.items(paths.cache()))
     if options.json:
@@ -76,14 +87,14 @@ def run(options: argparse.Namespace) -> int:
     return 3 if lacking else 0
 
 
-def _look_for(one: prerequisites.Prerequisite) -> Check:
+def _look_for(one: prerequisites.Prerequisite, aside: Collection[str]) -> Check:
     place = one.found()
     found = place and ("there" if one.name.startswith("/") else prerequisites.version(place) or place)
     return Check(
         name=one.name,
         purpose=one.purpose,
         purposes=tuple(sorted(one.purposes)),
-        required=not one.optional and not one.purposes <= ASIDE,
+        required=not one.optional and not one.purposes <= set(aside),
         found=found,
         remedy=None if place else prerequisites.remedy([one], prerequisites.manager()),
     )
@@ -114,14 +125,14 @@ def _machine() -> list[Check]:
     ]
 
 
-def _accelerator(talk: Talk) -> Check:
+def _accelerator(name: str, talk: Talk) -> Check:
     found, remedy = None, None
     try:
-        answer = accelerator.probe(paths.cache(), talk)
+        answer = accelerator.probe(architecture.load(name), paths.cache(), talk)
         found = f"{answer.name}: {answer.reason}"
     except RegressError as error:
         remedy = str(error)
-    return Check("accelerator", "how fast guests run", ("boot",), True, found, remedy)
+    return Check("accelerator", f"how fast {name} guests run", ("boot",), True, found, remedy)
 
 
 def _print(checks: Sequence[Check], known: Sequence[prerequisites.Prerequisite], lacking: Sequence[Check]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import catalog, hosts, paths, prerequisites, record
+from harness import architecture, catalog, hosts, paths, prerequisites, record
 from harness.cli import consent
 from harness.cli.progress import Talk
 from harness.digest import digest
@@ -36,7 +36,9 @@ def configure(parser: argparse.ArgumentParser, *, named: bool = True) -> None:
     parser.add_argument(
         "scenario", metavar="SCENARIO", nargs=None if named else "?", help="a name or an id, such as lr#35498d"
     )
-    parser.add_argument("--arch", choices=("x86_64", "i386"), default="x86_64", help="default: x86_64")
+    parser.add_argument(
+        "--arch", choices=architecture.names(), default=architecture.DEFAULT, help=f"default: {architecture.DEFAULT}"
+    )
     parser.add_argument("--results", type=Path, metavar="DIR", help="folder for results")
     parser.add_argument(
         "--scenarios", type=Path, action="append", default=[], metavar="DIR", help="a folder of your own"
@@ -55,11 +57,16 @@ def count(text: str) -> int:
 def needs(scenario: Scenario, arch: str) -> set[str]:
     """What `regress doctor` has to find here, so that a scenario can be tried."""
     wanted = {"git"}
-    wanted |= {"build"} if scenario.build_command is None else set()
+    wanted |= {"build", f"build {arch}"} if scenario.build_command is None else set()
     if scenario.machine_command is None:
-        wanted |= {"ssh", "guest"} if scenario.machine_ssh else {"boot", "guest"}
-    wanted |= {"i386"} if arch == "i386" else set()
+        wanted |= {"ssh", "guest"} if scenario.machine_ssh else {"boot", f"boot {arch}", "guest"}
+        wanted |= set() if architecture.load(arch).here else {"foreign"}
     return wanted
+
+
+def elsewhere(arch: str) -> set[str]:
+    """What is done on the hosts of a fleet."""
+    return {f"{work}{of}" for work in ("build", "boot") for of in ("", f" {arch}")}
 
 
 def whole_tree(name: str, talk: Talk, *, kernel: bool) -> tuple[Tree, str | None]:
@@ -117,7 +124,7 @@ class Environment:
             InfrastructureError: a prerequisite is missing.
         """
         scenario, talk = catalog.find(options.scenario, options.scenarios), talk or Talk()
-        wanted = needs(scenario, options.arch) - ({"build", "boot"} if fleet else set())
+        wanted = needs(scenario, options.arch) - (elsewhere(options.arch) if fleet else set())
         prerequisites.ensure(wanted, talk, consent=consent.consent(options, talk))
         return cls(scenario, options.arch, (options.results or paths.results()).resolve(), talk, fleet)
 
@@ -141,7 +148,7 @@ class Environment:
                 synthetic=tree.name.startswith(REPLAY),
                 repository=tree.url,
                 programs={"build": scenario.build_command, "machine": scenario.machine_command or scenario.machine_ssh},
-                digest=digest(scenario),
+                digest=digest(scenario, self.arch),
                 command=["regress", *sys.argv[1:]],
             )
 
@@ -198,8 +205,9 @@ class Environment:
 
     def _root(self) -> Path:
         """Where the guest's programs come from.  Made before any build, as it may be unavailable."""
-        wanted = self.arch == "i386" and self.scenario.machine_command is None
-        return rootfs.i386_root(paths.cache(), self.talk) if wanted else Path("/")
+        arch = architecture.load(self.arch)
+        foreign = not arch.here and self.scenario.machine_command is None
+        return rootfs.foreign_root(arch, paths.cache(), self.talk) if foreign else Path("/")
 
     def _machine(self) -> Machine:
         if self.scenario.machine_command is not None:
@@ -209,7 +217,7 @@ class Environment:
 
             host = hosts.find(self.scenario.machine_ssh, paths.hosts_config())
             return SshMachine(host, paths.cache(), self.talk)
-        return Vng(accelerator.probe(paths.cache(), self.talk).name)
+        return Vng(accelerator.probe(architecture.load(self.arch), paths.cache(), self.talk).name)
 
     def _guest(self, root: Path, folder: Path) -> GuestImage:
         if self.scenario.machine_command is None:

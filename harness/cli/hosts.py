@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from harness import hosts, paths, prerequisites
+from harness import architecture, hosts, paths, prerequisites
 from harness.cli import consent
 from harness.cli.progress import Talk
 from harness.errors import InfrastructureError, RegressError, UserError
@@ -107,12 +107,12 @@ def _report(host: hosts.Host, talk: Talk, *, setup: bool, install: bool) -> Repo
             if setup:
                 talk.note(f"{host.name}: setting up {host.folder}")
                 carrier.set_up(install=install)
-                words = ("doctor", *(["--install"] if install else []))
+                words = ("doctor", *_wanted(host), *(["--install"] if install else []))
                 remote.run(
                     carrier.program(*words), check=False, on_line=lambda line: talk.update(f"{host.name}: {line}")
                 )
             _facts(remote, carrier, report)
-            doctor = remote.run(carrier.program("doctor", "--json"), check=False, timeout=120).stdout
+            doctor = remote.run(carrier.program("doctor", *_wanted(host), "--json"), check=False, timeout=120).stdout
             _judge(host, json.loads(doctor), report)
     except (RegressError, ValueError) as error:
         report.problems = (*report.problems, str(error).removeprefix(f"{host.name}: "))
@@ -137,17 +137,24 @@ def _facts(remote: Remote, carrier: Secure, report: Report) -> None:
     report.clock = round(off, 1) if abs(off) > 1 else 0.0
 
 
+def _architectures(host: hosts.Host) -> tuple[str, ...]:
+    return host.architectures or (architecture.DEFAULT,)
+
+
+def _wanted(host: hosts.Host) -> list[str]:
+    """The options of `regress doctor` for what a host is used for."""
+    return [f"--arch={name}" for name in _architectures(host)]
+
+
 def _judge(host: hosts.Host, doctor: Mapping[str, Any], report: Report) -> None:
     """What keeps a host from what `hosts.yaml` says that it may do."""
-    wanted = {*(["build"] if host.builds else []), *(["boot"] if host.boots else [])}
-    if "i386" in host.architectures and host.builds:
-        wanted.add("i386")
+    works = [*(["build"] if host.builds else []), *(["boot"] if host.boots else [])]
+    wanted = {*works, *(f"{work} {name}" for work in works for name in _architectures(host))}
     problems = []
     for check in doctor["checks"]:
         if check["name"] == "accelerator":
-            report.accelerator = check["found"] or ""
-        needed = check["required"] or "i386" in check["purposes"]
-        if check["found"] is None and needed and wanted & set(check["purposes"]) and check["remedy"]:
+            report.accelerator = report.accelerator or check["found"] or ""
+        if check["found"] is None and check["required"] and wanted & set(check["purposes"]) and check["remedy"]:
             problems.append(f"{check['name']} is missing ({check['purpose']}): {check['remedy']}")
     if report.free < ROOM:
         problems.append(f"{report.free} GiB are free in {host.folder}, {ROOM} are needed: name another `folder`")

@@ -128,7 +128,7 @@ class NightLab:
         scenario = culprit.sought(cell.scenario, one.signature)
         environ = Environment(scenario, cell.arch, self.results, self.talk, self.fleet)
         git = self.tree.workspace
-        basis = Plan(scenario.id, digest(scenario), self.tree.name, cell.arch, (), (), runs=None)
+        basis = Plan(scenario.id, digest(scenario, cell.arch), self.tree.name, cell.arch, (), (), runs=None)
         documents: list[dict[str, Any]] = []
         for plan in culprit.plans(git, one, basis):
             documents.append(self._search(environ, plan, one, begun))

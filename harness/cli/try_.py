@@ -160,5 +160,5 @@ class Table:
         self.journal.add("cell", document.cell(cell, self.journal.folder))
         self.cells.append(cell)
         if cell.answer and cell.answer.kernel and cell.scenario.machine_command is None:
-            repro.write(cell.answer.folder, cell.scenario)
+            repro.write(cell.answer.folder, cell.scenario, self.environ.arch)
         self.environ.talk.note(patch_table.progress(self._document()["cells"][-1]))

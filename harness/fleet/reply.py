@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness import architecture
 from harness.console import Crash, Follower
 from harness.errors import InfrastructureError
 from harness.files import sha256
 from harness.fleet.request import BuildJob, Job
-from harness.fleet.worker import KERNEL_FILES, SCHEMA, TRIAL_FILES
+from harness.fleet.worker import SCHEMA, TRIAL_FILES
+from harness.kernel.build import BESIDE
 from harness.model import Outcome, Trial
 from harness.record import crash_of
 
@@ -149,8 +151,12 @@ def _sha(text: object, what: str) -> None:
     _expect(isinstance(text, str) and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", text) is not None, what, text)
 
 
+def _kernel_files(job: BuildJob) -> tuple[str, ...]:
+    return (architecture.load(job.arch).image.name, *BESIDE)
+
+
 def _check_files(data: Mapping[str, Any], job: Job) -> None:
-    allowed = KERNEL_FILES if isinstance(job, BuildJob) else TRIAL_FILES
+    allowed = _kernel_files(job) if isinstance(job, BuildJob) else TRIAL_FILES
     _expect(isinstance(data["files"], dict), "files", data["files"])
     for name, digest in data["files"].items():
         _expect(name in allowed, f"files among {', '.join(allowed)}", name)
@@ -170,8 +176,9 @@ def _check_kernel(data: Mapping[str, Any], job: Job) -> None:
     if job.command is not None:
         _expect(data["signature"] == job.source.tree, "the tree that was asked for", data["signature"])
     else:
-        _expect(set(data["files"]) == set(KERNEL_FILES), f"the files {', '.join(KERNEL_FILES)}", data["files"])
-        _expect(data["files"]["bzImage"] == data["signature"], "an image of that signature", data["signature"])
+        files = _kernel_files(job)
+        _expect(set(data["files"]) == set(files), f"the files {', '.join(files)}", data["files"])
+        _expect(data["files"][files[0]] == data["signature"], "an image of that signature", data["signature"])
 
 
 def _check_trial(data: Mapping[str, Any], _job: Job) -> None:

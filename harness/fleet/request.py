@@ -50,7 +50,7 @@ class BuildJob:
 
     Attributes:
         source: what to build.
-        arch: as for `make ARCH=`.
+        arch: the architecture's name.
         fragments: the names and texts of the configuration's fragments.
         kernels: the versions required.
         command: builds instead of make.

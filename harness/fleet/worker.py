@@ -25,6 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness import architecture
 from harness.errors import FULL, BuildError, InfrastructureError, KernelError, RegressError
 from harness.files import sha256
 from harness.fleet.program import program
@@ -32,7 +33,7 @@ from harness.fleet.request import BuildJob, Command, Request, TrialJob
 from harness.fleet.sources import Sources
 from harness.fleet.store import MOST, Store, prune
 from harness.git import Commit
-from harness.kernel.build import KernelBuilder
+from harness.kernel.build import BESIDE, KernelBuilder
 from harness.kernel.command import CommandBuilder
 from harness.kernel.tree import Tree
 from harness.machine import Machine, accelerator
@@ -44,9 +45,8 @@ from harness.trial import run_trial
 SCHEMA = 1
 """The version of replies."""
 
-KERNEL_FILES = ("bzImage", "config", "build.log", "kernel.json")
 TRIAL_FILES = ("console.log", "status.log", "vng.command", "qemu.command", "build.log")
-"""The files that come back."""
+"""The files of a trial that come back."""
 
 SMALL = 256 << 10
 """Bytes of an archive that goes with the reply."""
@@ -219,7 +219,7 @@ class Worker:
     def _machine(self, job: TrialJob, top: Path) -> Machine:
         if job.command is not None:
             return CommandMachine(self._words(job.command, top))
-        return Vng(accelerator.probe(self.folder, _Telling(self.tell)).name)
+        return Vng(accelerator.probe(architecture.load(job.arch), self.folder, _Telling(self.tell)).name)
 
     def _blob(self, digest: str | None) -> Path:
         path = self.store.path(digest or "")
@@ -258,7 +258,8 @@ def _told(trial: Trial) -> dict[str, Any]:
 
 def _packed(out: Path, archive: Path, most: int) -> tuple[dict[str, str], Mapping[str, Any] | None]:
     """Pack up the files that go back."""
-    files = [path for path in sorted(out.iterdir()) if path.name in {*KERNEL_FILES, *TRIAL_FILES} and path.is_file()]
+    names = {*architecture.image_names(), *BESIDE, *TRIAL_FILES}
+    files = [path for path in sorted(out.iterdir()) if path.name in names and path.is_file()]
     if not files:
         return {}, None
     if sum(path.stat().st_size for path in files) > most:

@@ -20,6 +20,8 @@ from typing import Protocol, cast
 
 from packaging.specifiers import SpecifierSet
 
+from harness import architecture
+from harness.architecture import Architecture
 from harness.cache import touch
 from harness.errors import (
     BuildError,
@@ -39,7 +41,8 @@ from harness.model import Kernel
 from harness.process import passed, run
 from harness.progress import Progress
 
-IMAGE = "arch/x86/boot/bzImage"
+BESIDE = ("config", "build.log", "kernel.json")
+"""The files of a kernel beside its image."""
 
 FIXED = {
     # What a build records of its environment in the image; fixed, so that the same source gives the same bytes.
@@ -214,7 +217,7 @@ class KernelBuilder:
 
     Args:
         tree: the tree to build commits of.
-        arch: `x86_64` or `i386`.
+        arch: the architecture.
         fragments: the configuration, on top of tinyconfig.
         cache: the folder for objects and images.
         progress: shows what is going on.
@@ -237,15 +240,16 @@ class KernelBuilder:
         # As in the toolchains' rules, a release candidate counts as its release.
         if release(version) not in SpecifierSet(self.kernels):
             raise KernelError(f"the scenario requires Linux {self.kernels}, this is {version}")
-        toolchain = toolchain_for(version)
+        arch = architecture.load(self.arch)
+        toolchain = toolchain_for(version, arch.cross)
         flavour = _digest(self.arch, kconfig.render(options), toolchain.identity, *map("=".join, passed().items()))
         kept = self.cache / "kernels" / _digest(commit.tree, flavour)
         if not (kept / "kernel.json").exists():
             with locked(self.tree.lock, self.progress) as lock:
                 if not (kept / "kernel.json").exists():
                     objects = self.cache / "objects" / f"{self.tree.worktree.name}-{self.arch}-{flavour}"
-                    work = _Work(self, commit, options, toolchain, objects, folder / "build.log", lock)
-                    return _keep(work.make(), kept, folder)
+                    work = _Work(self, arch, commit, options, toolchain, objects, folder / "build.log", lock)
+                    return _keep(work.make(), arch.image, kept, folder)
         return load(kept, folder)
 
 
@@ -254,6 +258,7 @@ class _Work:
     """One build in the object folder, under the tree's lock."""
 
     builder: KernelBuilder
+    arch: Architecture
     commit: Commit
     options: Sequence[kconfig.Option]
     toolchain: Toolchain
@@ -278,20 +283,20 @@ class _Work:
             if count:
                 self.builder.progress.update(f"building {self.commit.sha[:12]}: {count} steps, {line.strip()}")
 
-        self._make("bzImage", on_line=tick)
+        self._make(self.arch.image.name, on_line=tick)
         return self.objects, {
             "commit": self.commit.sha,
             "tree": self.commit.tree,
             "subject": self.commit.subject,
-            "arch": self.builder.arch,
+            "arch": self.arch.name,
             "compiler": self.toolchain.compiler.banner,
             "toolchain": self.toolchain.reason,
-            "command": self.argv("bzImage"),
+            "command": self.argv(self.arch.image.name),
             "environment": FIXED,
             # Names only: a value may be secret.
             "passed": list(passed()),
             "lost": [str(one) for one in lost],
-            "signature": hashlib.sha256((self.objects / IMAGE).read_bytes()).hexdigest(),
+            "signature": hashlib.sha256((self.objects / self.arch.image).read_bytes()).hexdigest(),
             "seconds": round(time.monotonic() - started, 2),
         }
 
@@ -303,7 +308,7 @@ class _Work:
                 "-C",
                 str(self.builder.tree.worktree),
                 f"O={self.objects}",
-                f"ARCH={self.builder.arch}",
+                f"ARCH={self.arch.make}",
             ),
             *(*self.toolchain.arguments, f"-j{self.builder.jobs}", *targets),
         ]
@@ -361,11 +366,11 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def _keep(made: tuple[Path, dict[str, object]], kept: Path, folder: Path) -> Kernel:
+def _keep(made: tuple[Path, dict[str, object]], image: Path, kept: Path, folder: Path) -> Kernel:
     """Store image, configuration, log and facts of a finished build in the cache."""
     objects, facts = made
     with whole_folder(kept) as new:
-        shutil.copyfile(objects / IMAGE, new / "bzImage")
+        shutil.copyfile(objects / image, new / image.name)
         shutil.copyfile(objects / ".config", new / "config")
         shutil.copyfile(folder / "build.log", new / "build.log")
         (new / "kernel.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
@@ -377,11 +382,12 @@ def load(kept: Path, folder: Path) -> Kernel:
     touch(kept)
     facts = json.loads((kept / "kernel.json").read_text(encoding="utf-8"))
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("bzImage", "config", "build.log", "kernel.json"):
+    image = architecture.load(facts["arch"]).image.name
+    for name in (image, *BESIDE):
         copy(kept / name, folder / name)
     return Kernel(
         folder=kept,
-        image=kept / "bzImage",
+        image=kept / image,
         arch=facts["arch"],
         signature=facts["signature"],
         compiler=facts["compiler"],

@@ -53,6 +53,7 @@ class Toolchain:
         cc: the whole `CC` command.
         make: further arguments of make.
         linker: the linker's own version line.
+        cross: the prefix of a cross compiler's binutils; "" for the machine's own.
         reason: why it was chosen, and what each flag is for.
     """
 
@@ -60,13 +61,15 @@ class Toolchain:
     cc: str
     make: tuple[str, ...]
     linker: str
+    cross: str
     reason: str
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """Its arguments for make; with ccache, if installed."""
         cc = f"ccache {self.cc}" if shutil.which("ccache") else self.cc
-        return (f"CC={cc}", *self.make, "LOCALVERSION=")
+        cross = [f"CROSS_COMPILE={self.cross}"] if self.cross else []
+        return (*cross, f"CC={cc}", *self.make, "LOCALVERSION=")
 
     @property
     def identity(self) -> str:
@@ -126,7 +129,9 @@ def release(kernel: str) -> str:
     return str(Version(re.sub(r"^(\d+(?:\.\d+)*).*$", r"\1", kernel)))
 
 
-def choose(kernel: str, compilers: Sequence[Compiler], known: Sequence[Rule], linker: str = "") -> Toolchain:
+def choose(
+    kernel: str, compilers: Sequence[Compiler], known: Sequence[Rule], linker: str = "", cross: str = ""
+) -> Toolchain:
     """The toolchain for a kernel.
 
     Args:
@@ -134,6 +139,7 @@ def choose(kernel: str, compilers: Sequence[Compiler], known: Sequence[Rule], li
         compilers: the installed ones, in order of preference.
         known: the rules.
         linker: the linker's version line.
+        cross: the prefix of a cross compiler's binutils; "" for the machine's own.
 
     Raises:
         InfrastructureError: no installed compiler suits this kernel.
@@ -148,7 +154,7 @@ def choose(kernel: str, compilers: Sequence[Compiler], known: Sequence[Rule], li
         else:
             suited.append((compiler, about))
     if not suited:
-        what = "; ".join(refused) or "no C compiler is installed"
+        what = "; ".join(refused) or f"no C compiler {cross}gcc is installed"
         raise InfrastructureError(f"no compiler for Linux {version}: {what}; install another gcc")
     compiler, about = min(suited, key=lambda pair: bool(pair[1]))
     flags = [flag for rule in about for flag in rule.cc]
@@ -158,16 +164,21 @@ def choose(kernel: str, compilers: Sequence[Compiler], known: Sequence[Rule], li
         cc=shlex.join([compiler.command, *flags]),
         make=tuple(word for rule in about for word in rule.make),
         linker=linker,
+        cross=cross,
         reason=f"{compiler.command} {compiler.version} for Linux {version}: {why}",
     )
 
 
-def toolchain_for(kernel: str) -> Toolchain:
+def toolchain_for(kernel: str, cross: str = "") -> Toolchain:
     """The toolchain for a kernel version on this machine.
+
+    Args:
+        cross: the prefix of a cross compiler and its binutils; "" for the machine's own.
 
     Raises:
         InfrastructureError: no installed compiler suits it.
     """
     commands, known = rules()
-    linker = run(["ld", "--version"], check=False).stdout.partition("\n")[0] if shutil.which("ld") else ""
-    return choose(kernel, installed(commands), known, linker)
+    ld = f"{cross}ld"
+    linker = run([ld, "--version"], check=False).stdout.partition("\n")[0] if shutil.which(ld) else ""
+    return choose(kernel, installed(tuple(cross + command for command in commands)), known, linker, cross)

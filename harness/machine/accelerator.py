@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from harness.architecture import Architecture
 from harness.errors import TimedOut
 from harness.files import write_atomically
 from harness.process import run
@@ -25,6 +27,10 @@ PASSED = 0x2A * 2 + 1
 """QEMU's exit status when the probe writes to isa-debug-exit."""
 
 
+PROBED = "qemu-system-x86_64"
+"""The QEMU that the probe is for: it is a boot sector of a PC."""
+
+
 @dataclass(frozen=True)
 class Accelerator:
     """How QEMU runs guests: `kvm` or `tcg`, and why."""
@@ -33,16 +39,21 @@ class Accelerator:
     reason: str
 
 
-def probe(cache: Path, progress: Progress, qemu: str = "qemu-system-x86_64") -> Accelerator:
+def probe(arch: Architecture, cache: Path, progress: Progress) -> Accelerator:
     """Decide between KVM and TCG; the answer is cached by machine, running kernel and QEMU version, a "no" for an hour.
 
     Args:
+        arch: the guest's architecture.
         cache: the folder to cache the answer in.
 
     Raises:
         ProgramMissing: QEMU is not installed.
     """
-    version = run([qemu, "--version"]).stdout.partition("\n")[0]
+    if not arch.native:
+        return Accelerator("tcg", f"{arch.name} is emulated on {platform.machine()}")
+    if arch.qemu != PROBED:
+        return Accelerator("tcg", f"there is no probe of KVM for {arch.name}")
+    version = run([PROBED, "--version"]).stdout.partition("\n")[0]
     device = Path("/dev/kvm")
     if not device.exists():
         return Accelerator("tcg", "no /dev/kvm")
@@ -55,7 +66,7 @@ def probe(cache: Path, progress: Progress, qemu: str = "qemu-system-x86_64") -> 
         if known.name == "kvm" or time.time() - kept.stat().st_mtime < KEPT:
             return known
     progress.note("booting a probe to check whether KVM works")
-    found = boot_probe(qemu, "kvm")
+    found = boot_probe(PROBED, "kvm")
     write_atomically(kept, json.dumps(asdict(found)))
     return found
 

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from harness.architecture import Architecture
 from harness.errors import InfrastructureError, UserError
 from harness.files import locked, whole_folder
 from harness.model import Scenario
@@ -22,7 +23,8 @@ from harness.process import run
 from harness.progress import Progress
 
 BASE = ("busybox",)
-I386_PACKAGES = ("busybox-static", "coreutils", "cryptsetup-bin", "dmsetup")
+PACKAGES = ("busybox-static", "coreutils", "cryptsetup-bin", "dmsetup")
+"""What a root file system of another architecture is made of."""
 
 _BIN = ("bin", "sbin", "usr/bin", "usr/sbin")
 _LIB = ("lib", "lib64", "usr/lib", "usr/lib64", "lib32", "usr/lib32")
@@ -32,7 +34,7 @@ def _program(root: Path, name: str) -> Path:
     for folder in _BIN:
         if (path := root / folder / name).is_file():
             return path
-    where = "this machine" if root == Path("/") else f"the guest's packages ({', '.join(I386_PACKAGES)})"
+    where = "this machine" if root == Path("/") else f"the guest's packages ({', '.join(PACKAGES)})"
     raise UserError(f"the scenario needs {name}, which is not on {where}")
 
 
@@ -81,25 +83,27 @@ def closure(root: Path, programs: Iterable[str]) -> Iterator[Path]:
         pending += [(_library(root, name, elf), elf) for name in needed]
 
 
-def i386_root(cache: Path, progress: Progress) -> Path:
-    """A root file system with 32-bit x86 programs, unpacked once from Debian packages, then kept.
+def foreign_root(arch: Architecture, cache: Path, progress: Progress) -> Path:
+    """A root file system with programs of another architecture, unpacked once from Debian packages, then kept.
 
     Raises:
         ProgramMissing: mmdebstrap is not installed.
         ProgramFailed: the packages are unavailable.
     """
-    root = cache / "rootfs" / f"i386-{hashlib.sha256(' '.join(I386_PACKAGES).encode()).hexdigest()[:8]}"
+    suite = arch.suite or _suite()
+    key = hashlib.sha256(" ".join((suite, *PACKAGES)).encode()).hexdigest()[:8]
+    root = cache / "rootfs" / f"{arch.name}-{key}"
     with locked(root.with_suffix(".lock"), progress):
         if not root.exists():
-            progress.note("making a root file system of i386 packages")
+            progress.note(f"making a root file system of {arch.name} packages")
             with whole_folder(root) as new:
-                tarball, suite = new.parent / f"{new.name}.tar", _suite()
+                tarball = new.parent / f"{new.name}.tar"
                 try:
                     # Only unpack: nothing of the foreign architecture runs, and no root is needed.
                     run(
                         [
-                            *("mmdebstrap", "--mode=auto", "--variant=extract", "--architectures=i386"),
-                            *(f"--include={','.join(I386_PACKAGES)}", suite, str(tarball), *_mirror(suite)),
+                            *("mmdebstrap", "--mode=auto", "--variant=extract", f"--architectures={arch.packages}"),
+                            *(f"--include={','.join(PACKAGES)}", suite, str(tarball), *_mirror(suite)),
                         ],
                         on_line=progress.update,
                     )

@@ -18,43 +18,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness import architecture
+from harness.architecture import Architecture
 from harness.errors import InfrastructureError, ProgramMissing
 from harness.machine import Chunk, Guest
 from harness.model import Boot
 from harness.process import Job, run, started
 
-APPEND = (
-    "console=ttyS0",
-    "ignore_loglevel",
-    # An oops stops the machine at once: panic, and with panic=-1 and QEMU's -no-reboot its end.
-    # (panic_on_oops=1 is a sysctl and does nothing on the command line.)
-    "oops=panic",
-    "panic=-1",
-    # Without ACPI the TSC is the only good clock; an emulated one is too uneven for its watchdog.
-    "tsc=reliable",
-    # On a busy host an emulated timer may tick too late for the kernel's check of it ("IO-APIC + timer doesn't
-    # work!"), which would look like a kernel that does not boot.
-    "no_timer_check",
-    # Without devices whose timing is random, the generator would take a second to be seeded.  Linux 4.19 and later;
-    # before, nothing waits for it.
-    "random.trust_cpu=on",
-)
 
-
-def disk_options(image: Path | str) -> list[str]:
-    """QEMU's options for a disk image, seen by the guest as `/dev/vda`.
-
-    What QEMU has written is in the host's page cache, so it survives a power cut, which kills only QEMU; it is killed
-    with SIGKILL, so that it writes nothing more.
-    """
-    drive = f"file={str(image).replace(',', ',,')},if=none,id=image,format=raw,cache=writeback"
-    return ["-drive", drive, "-device", "virtio-blk-pci,drive=image"]
-
-
-def vng_command(accelerator: str, memory: int, cpus: int, image: Path, empty: Path) -> list[str]:
+def vng_command(arch: Architecture, accelerator: str, memory: int, cpus: int, image: Path, empty: Path) -> list[str]:
     """The vng command that prints QEMU's for a machine.
 
     Args:
+        arch: its architecture.
         accelerator: `kvm` or `tcg`.
         memory: MiB.
         cpus: how many.
@@ -64,6 +40,7 @@ def vng_command(accelerator: str, memory: int, cpus: int, image: Path, empty: Pa
     return [
         *("vng", "--run", str(image), "--dry-run", "--root", str(empty), "--force-9p", "--disable-monitor"),
         *("--memory", f"{memory}M", "--cpus", f"{cpus},sockets={cpus}"),
+        *(["--arch", arch.vng] if arch.vng else []),
         *(["--disable-kvm"] if accelerator == "tcg" else []),
     ]
 
@@ -91,24 +68,25 @@ def qemu_command(machine: Sequence[str], boot: Boot, status: Path | str) -> list
 
     Args:
         machine: the command for the machine, see above.
-        status: the file that the guest's second serial port writes to.
+        status: the file that the guest's status channel writes to.
     """
+    arch = architecture.load(boot.arch)
     return [
         *machine,
-        *("-kernel", str(boot.image), "-initrd", str(boot.initrd), "-append", " ".join((*APPEND, *boot.append))),
-        *("-no-reboot", "-serial", f"file:{status}"),
-        *(disk_options(boot.disk) if boot.disk is not None else []),
+        *("-kernel", str(boot.image), "-initrd", str(boot.initrd), "-append", " ".join((*arch.append, *boot.append))),
+        *("-no-reboot", *arch.channel(status)),
+        *(arch.drive(boot.disk) if boot.disk is not None else []),
     ]
 
 
 @functools.cache
-def _set_up(accelerator: str, memory: int, cpus: int, path: str) -> tuple[list[str], list[str]]:
+def _set_up(arch: Architecture, accelerator: str, memory: int, cpus: int, path: str) -> tuple[list[str], list[str]]:
     """The command of vng for a machine, and what it makes of it; asked once, as vng takes 0.3 s to start."""
     with tempfile.TemporaryDirectory(prefix="regress-vng-") as name:
         kernel, root = Path(name, "kernel"), Path(name, "root")
         kernel.touch()
         root.mkdir()
-        argv = vng_command(accelerator, memory, cpus, kernel, root)
+        argv = vng_command(arch, accelerator, memory, cpus, kernel, root)
         return argv, machine(run(argv, env={"PATH": path, "TMPDIR": name}).stdout)
 
 
@@ -171,13 +149,14 @@ class Vng:
         """
         # vng runs its other half, virtme-run, by name.
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-        for program in ("vng", "qemu-system-x86_64"):
+        arch = architecture.load(boot.arch)
+        for program in ("vng", arch.qemu):
             if shutil.which(program, path=path) is None:
                 raise ProgramMissing(program)
         with tempfile.TemporaryDirectory(prefix="regress-boot-") as name, contextlib.ExitStack() as stack:
             fifo = Path(name, "status")
             os.mkfifo(fifo)
-            argv, on = _set_up(self.accelerator, boot.memory, boot.cpus, path)
+            argv, on = _set_up(arch, self.accelerator, boot.memory, boot.cpus, path)
             (boot.folder / "vng.command").write_text(shlex.join(argv) + "\n", encoding="utf-8")
             argv = qemu_command(on, boot, fifo)
             (boot.folder / "qemu.command").write_text(shlex.join(argv) + "\n", encoding="utf-8")

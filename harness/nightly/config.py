@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from harness.catalog import ARCHES
+from harness import architecture
 from harness.errors import UserError
 from harness.model import Scenario
 from harness.paths import KCONFIGS
@@ -169,8 +169,9 @@ def _read(node: Node, reads: Callable[[str], T]) -> T:
 
 
 def _arch(node: Node) -> str:
-    if node.text() not in ARCHES:
-        raise node.error(f"expected an architecture, got {node.text()!r}{nearest(node.text(), ARCHES)}")
+    known = architecture.names()
+    if node.text() not in known:
+        raise node.error(f"expected an architecture, got {node.text()!r}{nearest(node.text(), known)}")
     return node.text()
 
 

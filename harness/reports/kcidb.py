@@ -18,6 +18,9 @@ ORIGIN = "regress"
 EXCERPT = 16384
 """Characters of a log that the schema allows."""
 
+OUTPUTS = ("Image", "bzImage", "vmlinux", "config")
+"""What a build makes that is worth keeping: the image, under the name that its architecture has for it."""
+
 Object = dict[str, Any]
 
 _STATUS = {
@@ -154,7 +157,7 @@ class _Report:
 
     def _build(self, checkout: str, key: tuple[str, ...], files: Iterable[str] = (), **more: object) -> str:
         links = {path.rpartition("/")[2]: link for path in files if (link := parts.url(self.document, path))}
-        outputs = [{"name": name, "url": link} for name, link in links.items() if name in ("bzImage", "config")]
+        outputs = [{"name": name, "url": link} for name, link in links.items() if name in OUTPUTS]
         made: Object = {
             "checkout_id": checkout,
             "start_time": self.document["started"],

@@ -103,5 +103,5 @@ def reproduction(document: Document, sha: str) -> list[str]:
     """How to reproduce it in three lines that need nothing of this program."""
     own = document["programs"] or {}
     build = own.get("build") or 'cp config .config && make olddefconfig && make -j"$(nproc)"'
-    boot = own.get("machine") or "sh repro.sh  # boots bzImage and initramfs.cpio in QEMU"
+    boot = own.get("machine") or "sh repro.sh  # boots the kernel and initramfs.cpio in QEMU"
     return [f"git checkout {sha[:12]}", safe.line(build), safe.line(boot)]

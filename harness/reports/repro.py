@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from harness.machine.vng import APPEND, disk_options
+from harness import architecture
 from harness.model import Scenario
 
 _SCRIPT = """\
@@ -15,11 +15,11 @@ _SCRIPT = """\
 # ACCEL=kvm is quicker where KVM works.{usage}
 cd "$(dirname "$0")" || exit 3
 rm -f status.txt
-{prepare}qemu-system-x86_64 -accel "${{ACCEL:-tcg}}" -cpu max -m {memory}M -smp {cpus},sockets={cpus} \\
+{prepare}{qemu} -accel "${{ACCEL:-tcg}}" {machine} -m {memory}M -smp {cpus},sockets={cpus} \\
     -display none -no-reboot -net none -monitor none {disk}\\
-    -kernel bzImage -initrd initramfs.cpio \\
+    -kernel {image} -initrd initramfs.cpio \\
     -append "{append}" \\
-    -serial stdio -serial file:status.txt </dev/null
+    -serial stdio {status} </dev/null
 echo "--- the guest said:"
 cat status.txt
 """
@@ -31,23 +31,36 @@ _DISK = """
 # The scenario wants its power cut: end QEMU at any moment, then start this again with BOOT=2, 3, ... in front."""
 
 
-def write(folder: Path, scenario: Scenario) -> None:
-    """Write `repro.sh` into a commit's folder, beside `bzImage` and `initramfs.cpio`."""
-    ways, machine = scenario.ways, scenario.machine
+def write(folder: Path, scenario: Scenario, name: str) -> None:
+    """Write `repro.sh` into a commit's folder, beside the kernel and `initramfs.cpio`.
+
+    Args:
+        name: the architecture's.
+    """
+    arch, ways, machine = architecture.load(name), scenario.ways, scenario.machine
     usage = _USAGE.format(names=", ".join(way.name for way in ways)) if len(ways) > 1 else ""
-    prepare, words = "", " ".join((*APPEND, *ways[0].words))
+    prepare, words = "", " ".join((*arch.append, *ways[0].words))
     if len(ways) > 1:
         cases = "".join(f"{way.name}) words='{' '.join(way.words)}' ;;\n" for way in ways)
         prepare = f'case ${{1:-{ways[0].name}}} in\n{cases}*) echo "no variant $1" >&2; exit 2 ;;\nesac\n'
-        words = f"{' '.join(APPEND)} $words"
+        words = f"{' '.join(arch.append)} $words"
     disk = ""
     if scenario.image:
         usage += _DISK
         prepare += f"[ -e disk.img ] || truncate -s {scenario.image}M disk.img\n"
         words += "${BOOT:+ BOOT=$BOOT}"
-        disk = f"{shlex.join(disk_options('disk.img'))} "
+        disk = f"{shlex.join(arch.drive('disk.img'))} "
     text = _SCRIPT.format(
-        usage=usage, prepare=prepare, memory=machine.memory, cpus=machine.cpus, disk=disk, append=words
+        usage=usage,
+        prepare=prepare,
+        qemu=arch.qemu,
+        machine=shlex.join(arch.plain),
+        image=arch.image.name,
+        status=shlex.join(arch.channel("status.txt")),
+        memory=machine.memory,
+        cpus=machine.cpus,
+        disk=disk,
+        append=words,
     )
     path = folder / "repro.sh"
     path.write_text(text, encoding="utf-8")

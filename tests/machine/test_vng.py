@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.architecture import load
 from harness.errors import InfrastructureError, ProgramMissing
 from harness.machine import vng
 from harness.machine.vng import Vng, machine, qemu_command, vng_command
@@ -163,8 +164,8 @@ def boot_without_tools(folder: Path) -> Boot:
 
 
 def test_the_accelerator_is_in_the_command_for_vng(tmp_path: Path) -> None:
-    assert "--disable-kvm" in vng_command("tcg", 128, 1, tmp_path / "k", tmp_path)
-    assert "--disable-kvm" not in vng_command("kvm", 128, 1, tmp_path / "k", tmp_path)
+    assert "--disable-kvm" in vng_command(load("x86_64"), "tcg", 128, 1, tmp_path / "k", tmp_path)
+    assert "--disable-kvm" not in vng_command(load("x86_64"), "kvm", 128, 1, tmp_path / "k", tmp_path)
 
 
 def test_vng_is_asked_once_for_a_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.bisect import STATES, Lab, Repo, lab, repo
+from tests.support.bisect import STATES, Lab, Repo, ends, lab, repo
 
 __all__ = ["lab", "repo"]
 
@@ -122,6 +122,13 @@ def test_wrong_input_is_named(repo: Repo, lab: Lab, args: list[str], message: st
     assert done.status == 2
     assert message in done.err
     assert "Traceback" not in done.err
+
+
+def test_what_has_ended_is_named_when_there_is_nothing_to_resume(repo: Repo, lab: Lab) -> None:
+    told = lab.bisect(repo, *ends(repo.line("good bad")))
+    again = lab.bisect(repo, "--resume")
+    assert again.status == 2
+    assert f"the last one has come to its end: regress report {told['folder']}" in again.err
 
 
 def test_a_known_breakage_is_fixed_up(repo: Repo, lab: Lab) -> None:

@@ -235,6 +235,8 @@ class _Planning:
         else:
             mine = [(r, plan) for r, plan, status in known if plan["scenario"] == self.scenario.id and status in OPEN]
             missing = f"no unfinished bisection of {self.scenario.id} in {self.here.results}"
+            if ended := next((run for run, plan, _ in known if plan["scenario"] == self.scenario.id), None):
+                missing += f"; the last one has come to its end: regress report {ended.folder}"
         if not mine:
             raise UserError(missing)
         stored, data = mine[0]

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from harness import VERSION
+from harness.fleet.program import program
 from harness.git import Git
 from tests.support import ROOT
 from tests.test_run import BAD, GOOD, SCENARIO
@@ -162,3 +163,10 @@ def test_runs_a_scenario_and_puts_results_into_the_current_folder(
     assert (tmp_path / "elsewhere" / "results" / "index.sqlite").is_file()
     page = installed("report", result["folder"], "--format", "html")
     assert page.stdout.startswith("<!DOCTYPE html>"), page.stderr
+
+
+def test_a_worker_takes_it_for_the_program_of_the_checkout(prefix: Path) -> None:
+    """The scenarios and the like are another matter: a worker gets what it needs of them with each job."""
+    argv = ["-I", "-c", "from harness.fleet.program import program; print(program().digest)"]
+    done = subprocess.run([prefix / "bin" / "python", *argv], stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout.strip() == program().digest

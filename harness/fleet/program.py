@@ -19,7 +19,8 @@ from packaging.requirements import Requirement
 from harness.errors import InfrastructureError
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-_LEFT_OUT = re.compile(r"(^|/)(__pycache__|\.)|\.pyc$")
+# The data beside the package, which an installed one has inside, go with the jobs that need them (see setup.py).
+_LEFT_OUT = re.compile(r"(^|/)(__pycache__|\.)|\.pyc$|^(guest|kconfigs|scenarios)/")
 
 START = "import sys; sys.path.insert(0, sys.argv.pop(1)); import harness.fleet.worker as w; sys.exit(w.main())"
 """Starts a worker with the program's folder as its first argument."""

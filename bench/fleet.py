@@ -241,7 +241,7 @@ def over_dask(top: Path) -> Iterator[Carrier]:
     port, dask = free_port(), str(Path(sys.executable).with_name("dask"))
     env = {**os.environ, "XDG_CACHE_HOME": str(top / "cache")}
     place = f"127.0.0.1:{port}"
-    words = ("--no-nanny", "--no-dashboard", "--local-directory", str(top), "--resources", "build=1 boot=1")
+    words = ("--no-nanny", "--no-dashboard", "--local-directory", str(top), "--resources", "build=1,boot=1")
     with contextlib.ExitStack() as stack:
         for argv in (
             (dask, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"),

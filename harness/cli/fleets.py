@@ -86,6 +86,6 @@ def _cluster(address: str) -> list[Host]:
         cluster.close()
         raise InfrastructureError(
             f"--fleet {address}: no worker has resources for this program: "
-            'start them with  dask worker ADDRESS --resources "build=1 boot=2"'
+            'start them with  dask worker ADDRESS --resources "build=1,boot=2"'
         )
     return [Host(cluster.name, cluster, builds, boots)]

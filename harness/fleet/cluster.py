@@ -1,7 +1,7 @@
 """Workers of a Dask cluster: the same requests, carried by its scheduler.
 
 Dask is an optional dependency (`pip install 'regress[dask]'`).  Workers need this program, and resources that say what
-they may do: `dask worker ADDRESS --resources "build=1 boot=2"`.
+they may do: `dask worker ADDRESS --resources "build=1,boot=2"`.
 """
 
 from __future__ import annotations

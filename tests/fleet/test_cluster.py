@@ -26,22 +26,34 @@ DASK = str(Path(sys.executable).with_name("dask"))
 
 @dataclass
 class Dask:
-    """A scheduler and two workers, each a process of its own."""
+    """A scheduler and workers, each a process of its own.
+
+    Attributes:
+        cache: what the workers keep; by default each has a folder of its own.
+    """
 
     top: Path
     port: int = field(default_factory=free_port)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    cache: Path | None = None
 
     def start(self, name: str, *argv: str) -> None:
+        self.run(name, DASK, *argv)
+
+    def run(self, name: str, *argv: str, **env: str) -> None:
+        """Any program, with a cache of its own and the tests' Python first in its PATH."""
         (self.top / name).mkdir(parents=True, exist_ok=True)
-        env = {**os.environ, "XDG_CACHE_HOME": str(self.top / name / "cache")}
+        own = {"XDG_CACHE_HOME": str(self.cache or self.top / name / "cache")}
+        own["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         with (self.top / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen([DASK, *argv], stdout=log, stderr=log, env=env, cwd=self.top / name)
+            self.processes[name] = subprocess.Popen(
+                argv, stdout=log, stderr=log, env={**os.environ, **own, **env}, cwd=self.top / name
+            )
 
     def worker(self, name: str) -> None:
         place = f"tcp://127.0.0.1:{self.port}"
         words = ("--nthreads", "2", "--no-nanny", "--no-dashboard", "--local-directory", str(self.top / name))
-        self.start(name, "worker", place, *words, "--name", name, "--resources", "build=1 boot=2")
+        self.start(name, "worker", place, *words, "--name", name, "--resources", "build=1,boot=2")
         # A worker says so when it is in.
         assert until(lambda: "Registered to" in (self.top / f"{name}.log").read_text(), 60)
 
@@ -49,6 +61,10 @@ class Dask:
         process = self.processes.pop(name)
         process.send_signal(how)
         process.wait(30)
+
+    def close(self) -> None:
+        for name in list(self.processes):
+            self.stop(name, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -61,8 +77,7 @@ def dask(tmp_path: Path) -> Iterator[Dask]:
         made.worker("two")
         yield made
     finally:
-        for name in list(made.processes):
-            made.stop(name, signal.SIGKILL)
+        made.close()
 
 
 def slow(repo: Repo) -> list[str]:
@@ -112,4 +127,4 @@ def test_workers_without_resources(repo: Repo, lab: Lab, dask: Dask) -> None:
     time.sleep(0.5)
     told = lab.bisect(repo, *ends(repo.line("good bad")), "--fleet", f"dask://127.0.0.1:{dask.port}")
     assert told.status == 3
-    assert 'dask worker ADDRESS --resources "build=1 boot=2"' in told.err
+    assert 'dask worker ADDRESS --resources "build=1,boot=2"' in told.err

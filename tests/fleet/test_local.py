@@ -7,29 +7,15 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from tests.support import gone
+from tests.support import gone, processes
 from tests.support.bisect import Lab, Repo, ends, lab, repo
 from tests.test_run import BAD, GOOD
 
 __all__ = ["lab", "repo"]
 FLEET = ("--fleet", "local:3")
-
-
-def processes(word: str) -> list[int]:
-    """Processes that have a word in their command line or their environment."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            said = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
-        except OSError:
-            continue
-        if word.encode() in said and int(folder.name) != os.getpid():
-            found.append(int(folder.name))
-    return found
 
 
 def test_bisect_names_the_same_commit(repo: Repo, lab: Lab) -> None:

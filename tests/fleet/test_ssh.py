@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import threading
@@ -14,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fleet.test_local import processes
-from tests.support import ROOT, gone
+from tests.support import ROOT, gone, processes
 from tests.support.bisect import Answer, Lab, Repo, ends, lab, repo
 from tests.support.edges import until
 from tests.support.hosts import Hosts, hosts
@@ -153,39 +151,6 @@ def test_hosts_that_disagree_are_told(repo: Repo, lab: Lab, two: Hosts) -> None:
     told = bisect(lab, repo, two, *ends(shas), "--runs", "8")
     assert told["culprit"] in (None, shas[7])
     assert any("the hardware, or" in note and "beta (0 of" in note for note in told["notes"]), told["notes"]
-
-
-@pytest.mark.parametrize("seed", range(int(os.environ.get("REGRESS_FAULTS", "0"))))
-def test_random_faults_in_a_row(repo: Repo, lab: Lab, two: Hosts, seed: int) -> None:
-    chance, shas, over = random.Random(seed), slow(repo, 0.2), threading.Event()
-
-    def disturb() -> None:
-        while not over.wait(chance.uniform(0.5, 3)):
-            server = two.servers[chance.choice(("alpha", "beta"))]
-            if chance.random() < 0.3:
-                server.stop()
-                time.sleep(0.5)
-                server.start()
-            elif chance.random() < 0.5:
-                server.cut()
-            else:
-                for pid in processes(str(two.folder(chance.choice(("alpha", "beta")))))[:3]:
-                    if pid not in {server.process.pid for server in two.servers.values() if server.process}:
-                        try:
-                            os.kill(pid, signal.SIGKILL)
-                        except ProcessLookupError:
-                            continue
-
-    disturbing = threading.Thread(target=disturb)
-    disturbing.start()
-    try:
-        told = bisect(lab, repo, two, *ends(shas))
-        while told["status"] == "infrastructure":
-            told = bisect(lab, repo, two, "--resume")
-    finally:
-        over.set()
-        disturbing.join()
-    assert told["culprit"] == shas[7], (told["reason"], told.err)
 
 
 def test_setup_makes_a_host_usable(tmp_path: Path, regress: Regress) -> None:

@@ -1,8 +1,10 @@
 """Helpers that several tests share."""
 
+import contextlib
 import json
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,3 +52,16 @@ def gone(pid: int) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def said_by_processes() -> Iterator[tuple[int, bytes]]:
+    """Each process but this one, with its command line and its environment."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        if int(folder.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                yield int(folder.name), (folder / "cmdline").read_bytes() + b"\0" + (folder / "environ").read_bytes()
+
+
+def processes(word: str) -> list[int]:
+    """Processes that have a word in their command line or their environment."""
+    return [pid for pid, said in said_by_processes() if word.encode() in said]

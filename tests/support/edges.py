@@ -285,12 +285,7 @@ class Toy:
 
     def trials(self) -> int:
         """How many finished trials the journal has."""
-        try:
-            with contextlib.closing(sqlite3.connect(self.results / "index.sqlite")) as database:
-                [count] = database.execute("SELECT COUNT(*) FROM trials").fetchone()
-        except sqlite3.Error:
-            return 0
-        return int(count)
+        return trials(self.results)
 
     def killed_after(self, trials: int, *args: str, env: Mapping[str, str] | None = None) -> None:
         """A bisection that SIGKILL ends once the journal has so many trials."""
@@ -307,6 +302,16 @@ class Toy:
         found = [head.parent for head in self.cache.rglob("HEAD") if (head.parent / "objects").is_dir()]
         assert found, f"no repository below {self.cache}"
         return found
+
+
+def trials(results: Path) -> int:
+    """How many finished trials a journal has."""
+    try:
+        with contextlib.closing(sqlite3.connect(results / "index.sqlite")) as database:
+            [count] = database.execute("SELECT COUNT(*) FROM trials").fetchone()
+    except sqlite3.Error:
+        return 0
+    return int(count)
 
 
 def until(condition: Callable[[], bool], seconds: float = 30.0) -> bool:

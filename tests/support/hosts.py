@@ -38,7 +38,7 @@ class Hosts:
         """Write the configuration; by host, further keys."""
         always = "IdentitiesOnly yes\n  IdentityAgent none\n  GlobalKnownHostsFile none"
         blocks = [
-            f"Host {name}\n  HostName 127.0.0.1\n  Port {one.port}\n  User {getpass.getuser()}\n"
+            f"Host {name}\n  HostName {one.address}\n  Port {one.port}\n  User {getpass.getuser()}\n"
             f"  IdentityFile {one.key}\n  UserKnownHostsFile {one.known}\n  {always}\n"
             for name, one in self.servers.items()
         ]
@@ -60,13 +60,17 @@ class Hosts:
 
 
 @contextlib.contextmanager
-def hosts(top: Path, *names: str, kept: Path | None = None) -> Iterator[Hosts]:
+def hosts(
+    top: Path, *names: str, kept: Path | None = None, address: str = "127.0.0.1", within: tuple[str, ...] = ()
+) -> Iterator[Hosts]:
     """Hosts that are up and set up; they end with the block.
 
     Args:
         kept: what they keep; by default it goes with the test.
+        address: see `Sshd`.
+        within: the same.
     """
-    servers = {name: Sshd.new(top / name, "MaxSessions 50") for name in names}
+    servers = {name: Sshd.new(top / name, "MaxSessions 50", address=address, within=within) for name in names}
     made = Hosts(top, servers, top / "config", kept or top / "kept")
     try:
         for name, one in made.servers.items():

@@ -1,4 +1,4 @@
-"""A real sshd on a loopback port, with keys and configuration of its own; nothing of the user's is touched."""
+"""A real sshd, on a loopback port or in a network namespace, with keys and configuration of its own."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from tests.support.edges import until
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin:/usr/bin")
 
+LISTENS = "Server listening on"
+"""In its log, once it does."""
+
 
 def free_port() -> int:
     with socket.socket() as one:
@@ -36,10 +39,12 @@ class Sshd:
 
     Attributes:
         top: its files.
-        port: on 127.0.0.1.
+        port: where it listens.
         key: the private key that it accepts.
         known: the client's known_hosts file, with its host key.
         process: the server; None while it is down.
+        address: where it listens.
+        within: the words that start it in a network namespace, in which that address is.
     """
 
     top: Path
@@ -47,9 +52,11 @@ class Sshd:
     key: Path
     known: Path
     process: subprocess.Popen[bytes] | None = None
+    address: str = "127.0.0.1"
+    within: tuple[str, ...] = ()
 
     @classmethod
-    def new(cls, top: Path, *settings: str) -> Sshd:
+    def new(cls, top: Path, *settings: str, address: str = "127.0.0.1", within: tuple[str, ...] = ()) -> Sshd:
         """A server that is down.
 
         Args:
@@ -57,11 +64,11 @@ class Sshd:
         """
         assert SSHD, "no sshd; package openssh-server"
         top.mkdir(parents=True)
-        made = cls(top, free_port(), keygen(top / "id"), top / "known_hosts")
+        made = cls(top, free_port(), keygen(top / "id"), top / "known_hosts", None, address, within)
         shutil.copy(top / "id.pub", top / "authorized_keys")
         made.new_host_key()
         lines = [
-            *(f"Port {made.port}", "ListenAddress 127.0.0.1", f"HostKey {top / 'host'}", f"PidFile {top / 'pid'}"),
+            *(f"Port {made.port}", f"ListenAddress {address}", f"HostKey {top / 'host'}", f"PidFile {top / 'pid'}"),
             *(f"AuthorizedKeysFile {top / 'authorized_keys'}", "StrictModes no", "UsePAM no"),
             *("PasswordAuthentication no", "KbdInteractiveAuthentication no", "PermitRootLogin prohibit-password"),
             *("Subsystem sftp internal-sftp", *settings),
@@ -75,12 +82,12 @@ class Sshd:
             (self.top / name).unlink(missing_ok=True)
         public = keygen(self.top / "host").with_suffix(".pub").read_text().split()
         if known:
-            self.known.write_text(f"[127.0.0.1]:{self.port} {public[0]} {public[1]}\n")
+            self.known.write_text(f"[{self.address}]:{self.port} {public[0]} {public[1]}\n")
 
     def configure(self, text: str = "") -> None:
         """Write the client's configuration; `text` comes first."""
         (self.top / "ssh_config").write_text(
-            f"{text}\nHost *\n  HostName 127.0.0.1\n  Port {self.port}\n  User {getpass.getuser()}\n"
+            f"{text}\nHost *\n  HostName {self.address}\n  Port {self.port}\n  User {getpass.getuser()}\n"
             f"  IdentityFile {self.key}\n  IdentitiesOnly yes\n  IdentityAgent none\n"
             f"  UserKnownHostsFile {self.known}\n  GlobalKnownHostsFile none\n"
         )
@@ -95,15 +102,14 @@ class Sshd:
     def start(self) -> None:
         if Path("/run").stat().st_uid == 0 and getpass.getuser() == "root":
             Path("/run/sshd").mkdir(exist_ok=True)  # its privilege separation wants it
+        before = self._log().count(LISTENS)
         with (self.top / "log").open("ab") as log:
-            argv = [str(SSHD), "-D", "-e", "-f", str(self.top / "sshd_config")]
+            argv = [*self.within, str(SSHD), "-D", "-e", "-f", str(self.top / "sshd_config")]
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=log, start_new_session=True)
-        assert until(self._listens), (self.top / "log").read_text()
+        assert until(lambda: self._log().count(LISTENS) > before), self._log()
 
-    def _listens(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-            return True
-        return False
+    def _log(self) -> str:
+        return (self.top / "log").read_text(errors="replace") if (self.top / "log").exists() else ""
 
     def sessions(self) -> list[int]:
         """The processes that serve connections."""

@@ -6,9 +6,10 @@ A `Git` is a repository of the user's, which is only read.  Its hooks and file s
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,21 @@ class Commit:
     sha: str
     tree: str
     subject: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """One path in which a commit differs from a parent; a renamed file is one that is gone and one that is new.
+
+    Attributes:
+        path: of the tree.
+        status: `A` added, `D` deleted, `M` modified, `T` of another type.
+        modes: of the file before and after, such as `100644`; `000000` for none.
+    """
+
+    path: str
+    status: str
+    modes: tuple[str, str] = ("100644", "100644")
 
 
 @dataclass(frozen=True)
@@ -227,3 +243,67 @@ class Git:
         if done.returncode not in (0, 1):
             raise ProgramFailed(done.argv, done.returncode, done.stderr)
         return done.stdout.split()
+
+    def changes(self, pairs: Iterable[Sequence[str]]) -> Iterator[tuple[str, list[Change]]]:
+        """What commits change.
+
+        Args:
+            pairs: each a commit and the parent to compare it with; a commit alone, not a merge, is compared with its
+                own.
+
+        Yields:
+            The hash and the changes, in the order asked for, of each commit that changes anything.
+        """
+        for some in _batches(pairs):
+            fields = iter(self._diffs(some, "--raw", "-z").split("\0"))
+            sha, found = "", list[Change]()
+            for one in fields:
+                if one.startswith(":"):
+                    before, after, _, _, status = one[1:].split(" ")
+                    found.append(Change(next(fields), status[0], (before, after)))
+                else:
+                    if found:
+                        yield sha, found
+                    sha, found = one, []
+
+    def patches(self, pairs: Iterable[Sequence[str]]) -> Iterator[tuple[str, str, list[str]]]:
+        """The lines that commits add and remove; see `changes`.
+
+        Yields:
+            A commit, a path, and the lines without their sign.
+        """
+        for some in _batches(pairs, 200):
+            sha = path = ""
+            lines: list[str] = []
+            left = 0
+            for line in self._diffs(some, "--patch", "--unified=0", "--no-ext-diff", "--no-textconv").split("\n"):
+                if left > 0 and line[:1] in "+-":
+                    lines.append(line[1:])
+                    left -= 1
+                elif hunk := _HUNK.match(line):
+                    left = int(hunk[1] or 1) + int(hunk[2] or 1)
+                elif re.fullmatch(r"[0-9a-f]{40,64}", line) or line.startswith("diff --git "):
+                    if lines:
+                        yield sha, path, lines
+                    sha, lines = (sha if " " in line else line), []
+                elif line.startswith(("--- a/", "+++ b/")):
+                    path = line[6:].rstrip("\t")
+            if lines:
+                yield sha, path, lines
+
+    def _diffs(self, pairs: Sequence[Sequence[str]], *how: str) -> str:
+        told = "".join(f"{' '.join(pair)}\n" for pair in pairs)
+        return self.run(
+            *("-c", "core.quotePath=false", "diff-tree", "--stdin", "-r", "--root", "--no-renames", *how),
+            input=told.encode(),
+        ).stdout
+
+
+_HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+
+
+def _batches(pairs: Iterable[Sequence[str]], size: int = 5000) -> Iterator[list[Sequence[str]]]:
+    """Some at a time, so that what git says of them fits into memory."""
+    todo = iter(pairs)
+    while some := list(itertools.islice(todo, size)):
+        yield some

@@ -7,6 +7,7 @@ configuration, hooks, templates and attributes have no effect, so that the same 
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -80,6 +81,20 @@ class Workspace(Git):
         )
         tags = (line.split() for line in out.splitlines())
         return [(name, shas[-1]) for name, *shas in tags if re.fullmatch(r"v\d+(\.\d+)*(-rc\d+)?", name)]
+
+    def files(self, sha: str) -> frozenset[str]:
+        """The paths of all files of a commit."""
+        return frozenset(self.run("ls-tree", "-r", "-z", "--name-only", sha).stdout.split("\0")) - {""}
+
+    def texts(self, sha: str, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """The texts of those of these paths that are in a commit."""
+        for start in range(0, len(paths), 1000):
+            some = paths[start : start + 1000]
+            env = {"GIT_LITERAL_PATHSPECS": "1"}
+            done = self.run("grep", "-z", "-I", "--no-textconv", "-e", "", sha, "--", *some, env=env, check=False)
+            lines = (line.partition("\0") for line in done.stdout.split("\n") if line)
+            for path, group in itertools.groupby(lines, lambda line: line[0].partition(":")[2]):
+                yield path, "\n".join(text for _, _, text in group)
 
     # The files.
 

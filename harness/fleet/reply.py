@@ -18,6 +18,7 @@ from harness.errors import InfrastructureError
 from harness.files import sha256
 from harness.fleet.request import BuildJob, Job
 from harness.fleet.worker import SCHEMA, TRIAL_FILES
+from harness.kernel import inputs
 from harness.kernel.build import BESIDE
 from harness.model import Outcome, Trial
 from harness.record import crash_of
@@ -156,7 +157,7 @@ def _kernel_files(job: BuildJob) -> tuple[str, ...]:
 
 
 def _check_files(data: Mapping[str, Any], job: Job) -> None:
-    allowed = _kernel_files(job) if isinstance(job, BuildJob) else TRIAL_FILES
+    allowed = (*_kernel_files(job), inputs.FILE) if isinstance(job, BuildJob) else TRIAL_FILES
     _expect(isinstance(data["files"], dict), "files", data["files"])
     for name, digest in data["files"].items():
         _expect(name in allowed, f"files among {', '.join(allowed)}", name)
@@ -177,7 +178,7 @@ def _check_kernel(data: Mapping[str, Any], job: Job) -> None:
         _expect(data["signature"] == job.source.tree, "the tree that was asked for", data["signature"])
     else:
         files = _kernel_files(job)
-        _expect(set(data["files"]) == set(files), f"the files {', '.join(files)}", data["files"])
+        _expect(set(files) <= set(data["files"]), f"the files {', '.join(files)}", data["files"])
         _expect(data["files"][files[0]] == data["signature"], "an image of that signature", data["signature"])
 
 

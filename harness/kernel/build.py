@@ -35,6 +35,7 @@ from harness.errors import (
 from harness.files import copy, locked, whole_folder, write_atomically
 from harness.git import Commit, Git
 from harness.kernel import config as kconfig
+from harness.kernel import inputs
 from harness.kernel.toolchain import Toolchain, release, toolchain_for
 from harness.kernel.tree import Tree
 from harness.model import Kernel
@@ -42,7 +43,7 @@ from harness.process import passed, run
 from harness.progress import Progress
 
 BESIDE = ("config", "build.log", "kernel.json")
-"""The files of a kernel beside its image."""
+"""The files of a kernel beside its image; what it read (`inputs.FILE`) is not known of all."""
 
 FIXED = {
     # What a build records of its environment in the image; fixed, so that the same source gives the same bytes.
@@ -284,6 +285,8 @@ class _Work:
                 self.builder.progress.update(f"building {self.commit.sha[:12]}: {count} steps, {line.strip()}")
 
         self._make(self.arch.image.name, on_line=tick)
+        if read := inputs.read(self.objects, tree.worktree, tree.workspace.files(self.commit.sha)):
+            read.save(self.log.with_name(inputs.FILE))
         return self.objects, {
             "commit": self.commit.sha,
             "tree": self.commit.tree,
@@ -372,7 +375,9 @@ def _keep(made: tuple[Path, dict[str, object]], image: Path, kept: Path, folder:
     with whole_folder(kept) as new:
         shutil.copyfile(objects / image, new / image.name)
         shutil.copyfile(objects / ".config", new / "config")
-        shutil.copyfile(folder / "build.log", new / "build.log")
+        for name in ("build.log", inputs.FILE):
+            if (folder / name).exists():
+                shutil.copyfile(folder / name, new / name)
         (new / "kernel.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     return replace(load(kept, folder), built=True, seconds=cast(float, facts["seconds"]))
 
@@ -383,7 +388,7 @@ def load(kept: Path, folder: Path) -> Kernel:
     facts = json.loads((kept / "kernel.json").read_text(encoding="utf-8"))
     folder.mkdir(parents=True, exist_ok=True)
     image = architecture.load(facts["arch"]).image.name
-    for name in (image, *BESIDE):
+    for name in (image, *BESIDE, *([inputs.FILE] if (kept / inputs.FILE).exists() else [])):
         copy(kept / name, folder / name)
     return Kernel(
         folder=kept,

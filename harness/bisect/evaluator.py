@@ -6,11 +6,14 @@ import functools
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from harness.bisect.evidence import EvidenceLog
 from harness.bisect.loop import Watcher
 from harness.bisect.plan import Plan
 from harness.errors import InfrastructureError, KernelError
+from harness.kernel import inputs
+from harness.kernel.inputs import Inputs
 from harness.kernel.tree import Tree
 from harness.model import Ignored, Judgement, Outcome, Trial
 from harness.record import Built
@@ -53,7 +56,7 @@ class Evaluator:
         """
         commit, evidence_log = self.commit(sha), self.evidence_log
         subject = Subject(role, commit)
-        folder = evidence_log.run.folder / f"commit-{sha[:12]}"
+        folder = self._folder(sha)
         fixed = self.runner.fix_up(commit)
         known, began = evidence_log.same_image(sha), time.monotonic()
         try:
@@ -74,6 +77,13 @@ class Evaluator:
             if not seen.untold:
                 break
             untold, missing = (1 if seen.quiet else untold + 1), missing - seen.quiet
+
+    def _folder(self, sha: str) -> Path:
+        return self.evidence_log.run.folder / f"commit-{sha[:12]}"
+
+    def inputs(self, sha: str) -> Inputs | None:
+        """What the build of a commit read; None if it was not built here or cannot tell."""
+        return inputs.load(self._folder(sha) / inputs.FILE)
 
     def again(self, sha: str, role: str, runs: int, crashes: int = 1) -> Judgement:
         """Try a commit afresh: the verdict counts only trials in this role, those of an earlier session included.

@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from harness.bisect import gitlog
+from harness.bisect import gitlog, unread
 from harness.bisect.evaluator import Evaluator
 from harness.bisect.loop import SearchFor, State, seek
 from harness.console import Expectation
 from harness.files import write_atomically
 from harness.model import Ignored, Verdict
 from harness.search import Culprit, Decision, Evidence, History, Inconclusive, Probe, Search
-from harness.search.graph import Graph, members
+from harness.search.graph import Graph, members, only
 from harness.search.posterior import enough, posterior
-
-
-def only(above: Mapping[str, tuple[str, ...]], kept: Set[str]) -> dict[str, tuple[str, ...]]:
-    """A part of a history, its commits joined as they descend from one another.
-
-    Args:
-        above: for each commit its parents, parents before children.
-        kept: the commits of the part.
-    """
-    nearest: dict[str, tuple[str, ...]] = {}
-    found: dict[str, tuple[str, ...]] = {}
-    for sha, parents in above.items():
-        under = tuple(dict.fromkeys(one for parent in parents for one in nearest[parent]))
-        if sha in kept:
-            found[sha] = under
-        nearest[sha] = (sha,) if sha in kept else under
-    return found
 
 
 class RangeSearch:
@@ -46,6 +29,7 @@ class RangeSearch:
         search: its search.
         paths: only commits that change these are suspected.
         suspects: only these commits are suspected; none: all.
+        relevant: the commits that may alter the image; None if that is not known.
         untried_bases: merge bases that cannot be tested.
         notes: what was found along the way.
     """
@@ -54,6 +38,8 @@ class RangeSearch:
         self.evaluator, self.search_for = evaluator, search_for
         self.plan, self.git, self.evidence_log = evaluator.plan, evaluator.git, evaluator.evidence_log
         self.paths, self.suspects = self.plan.paths, frozenset(self.plan.suspects)
+        self.relevant: frozenset[str] | None = None
+        self._compared = False
         self.untried_bases: list[str] = []
         self.notes: list[str] = []
         # Branches that forked before the regression: quiet, and without the fix.
@@ -175,6 +161,7 @@ class RangeSearch:
         return Inconclusive(what)
 
     def _search(self, new: str, old: tuple[str, ...]) -> Culprit | Inconclusive:
+        self.relevant, self._compared = None, False
         self._lay(new, old)
         return self.go_on()
 
@@ -183,6 +170,9 @@ class RangeSearch:
         above = self.git.history(new, (*old, *self._never), self.paths, first_parent=self.plan.first_parent)
         if self.suspects:
             above = only(above, self.suspects | {new})
+        if self.relevant is not None:
+            # What is known already stays in.
+            above = only(above, self.relevant | {new} | set(self.evidence_log.log))
         self.history = History(tuple(above), above, old, self.plan.find_fix)
         self.graph: Graph = Graph(self.history)
         self.search: Search = self.search_for(self.history)
@@ -190,20 +180,39 @@ class RangeSearch:
     @property
     def narrowed(self) -> str:
         """By what the suspects are fewer than all commits of the range; empty where they are not."""
-        return " ".join(self.paths) or ("the suspects" if self.suspects else "")
+        given = " ".join(self.paths) or ("the suspects" if self.suspects else "")
+        return given or ("what the build reads" if self.relevant is not None else "")
 
     def widen(self) -> Culprit | Inconclusive:
-        """Search on outside of paths and suspects: the culprit lies between two of those commits."""
-        self.paths, self.suspects = (), frozenset()
+        """Search on outside of `narrowed`: the culprit lies between two of those commits."""
+        if self.paths or self.suspects:
+            self.paths, self.suspects = (), frozenset()
+        else:
+            self.relevant = None
         self._lay(self.history.new, self.history.old)
         return self.go_on()
+
+    def _narrow(self) -> Search:
+        """The search; once the ends are as they should be, only of commits that may alter the image."""
+        history = self.history
+        expected = {history.new: self.plan.sought, **dict.fromkeys(history.old, self._old_word)}
+        if not self._compared and all(self._word(end) is word for end, word in expected.items()):
+            self._compared = True
+            self.relevant = unread.suspects(self.evaluator, history)
+            if self.relevant is not None:
+                self._lay(history.new, history.old)
+                before, now = len(history.commits), len(self.history.commits)
+                if now < before:
+                    idle = f"{before - now} change nothing that the build reads"
+                    self.note(f"of {before} commits, {idle}: {now} are suspected")
+        return self.search
 
     def go_on(self) -> Culprit | Inconclusive:
         """Search the range with what is known so far."""
         self._set_aside()
         self._leave_out(*self._tried())
         elsewhere = self.evaluator.runner.elsewhere
-        found = seek(lambda: self.search, self.evidence, lambda: self.evidence_log.built, self._attempt, elsewhere)
+        found = seek(self._narrow, self.evidence, lambda: self.evidence_log.built, self._attempt, elsewhere)
         if isinstance(found, Inconclusive) and found.candidates and self.untried_bases:
             bases = ", ".join(base[:12] for base in self.untried_bases)
             return replace(

@@ -274,8 +274,7 @@ class _Work:
         started = time.monotonic()
         tree = self.builder.tree
         tree.workspace.check_out(self.commit.sha)
-        state = self.objects / "regress.json"
-        lost = self._configure(state)
+        lost = self._configure(self.objects / "regress.json")
         count = 0
 
         def tick(line: str) -> None:

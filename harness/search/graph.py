@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 from harness.search import History
 
@@ -111,3 +111,20 @@ def as_set(places: Iterable[int]) -> int:
     for place in places:
         bits |= 1 << place
     return bits
+
+
+def only(above: Mapping[str, tuple[str, ...]], kept: Set[str]) -> dict[str, tuple[str, ...]]:
+    """A part of a history, its commits joined as they descend from one another.
+
+    Args:
+        above: for each commit its parents, parents before children.
+        kept: the commits of the part.
+    """
+    nearest: dict[str, tuple[str, ...]] = {}
+    found: dict[str, tuple[str, ...]] = {}
+    for sha, parents in above.items():
+        under = tuple(dict.fromkeys(one for parent in parents for one in nearest[parent]))
+        if sha in kept:
+            found[sha] = under
+        nearest[sha] = (sha,) if sha in kept else under
+    return found

@@ -70,7 +70,9 @@ class Halving:
     def moot(self, evidence: Mapping[str, Evidence], sha: str) -> bool:
         """See `harness.search.Wide.moot`: all or none of the candidates are in it, and it is none itself."""
         place = self._graph.place.get(sha)
-        if place is None or sha == self.history.new:
+        if place is None:
+            return sha not in self.history.old
+        if sha == self.history.new:
             return False
         candidates, _, _ = self._candidates(evidence)
         reach = self._graph.reach(place)

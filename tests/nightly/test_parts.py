@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.bisect.ranges import only
 from harness.model import Outcome
 from harness.nightly.history import failure
+from harness.search.graph import only
 
 
 @st.composite

@@ -27,7 +27,7 @@ _IDLE_TOP = {"COPYING", "CREDITS", "MAINTAINERS", "README"}
 _TEXT = re.compile(r"(?:^|/)(?:\.[^/]*|README[^/]*|TODO|[^/]*\.(?:rst|md|config)|[^/]*_defconfig)$")
 _TINY = re.compile(r"(?:^|/)tiny[\w-]*\.config$")
 _KCONFIG = re.compile(r"(?:^|/)Kconfig[^/]*$")
-_ASM = re.compile(r"include/(?:uapi/)?asm-generic/|arch/([^/]+)/include/")
+_ASM = re.compile(r"include/(?:uapi/)?asm-generic/|arch/[^/]+/include/")
 _OBJECT = re.compile(r"([\w/.+-]+)\.o(?![\w/.])")
 _SUBDIRECTORY = re.compile(r"(?:^|[\s=])([\w/.+-]+)/(?=\s|$|\\)")
 _SEARCH = re.compile(r"-(?:I|isystem|iquote)\s*\$\((?:srctree|src|srcroot)\)/?([^\s)]*)")
@@ -75,21 +75,25 @@ class Watch:
             part = path.split("/")[1]
             return "a tool of the build" if part in _SHARED_TOOLS or f"tools/{part}" in self.folders else None
         asm = _ASM.match(path)
-        if asm and change.status != "M" and (asm[1] is None or f"arch/{asm[1]}" in self.folders):
+        if asm and change.status != "M" and self._own(path) is not False:
             return "it may stand for a generic header"
-        if self._headers and name.endswith(".h") and (path.startswith("include/") or self._own_include(path)):
+        if self._headers and name.endswith(".h") and (path.startswith("include/") or (asm and self._own(path))):
             return "all headers are read"
         if _TINY.search(path):
             return "part of the configuration"
-        if _KCONFIG.search(path) or _APART.match(path) or self._foreign(path):
-            return None  # Kconfig files are read by name, whatever is configured
+        if _KCONFIG.search(path):
+            return None  # read by name, whatever is configured
+        works, own = folder in self.folders, self._own(path)
+        if not works and (_APART.match(path) or own is False):
+            return None
         if MAKEFILE.search(path):
-            return "a makefile where the build works" if folder in self.folders else None
+            return "a makefile where the build works" if works or own or asm else None
         if SOURCE.search(path):
             return self._appears(path) if change.status != "M" else None
         if _TEXT.search(path) or path in _IDLE_TOP:
             return None
-        if folder in self.folders or folder.rpartition("/")[0] in self.folders - {""}:
+        # An architecture makes headers of tables by makefiles that leave nothing beside them.
+        if works or own or folder.rpartition("/")[0] in self.folders - {""}:
             return "not a source, where the build works"
         return None
 
@@ -100,14 +104,10 @@ class Watch:
         places = (place for place in ("", *_above(path)) if place in self.search or place in self._places)
         return any(path[len(place) + 1 if place else 0 :] in self.names for place in places)
 
-    def _own_include(self, path: str) -> bool:
-        found = re.match(r"(arch/[^/]+)/include/", path)
-        return found is not None and found[1] in self.folders
-
-    def _foreign(self, path: str) -> bool:
-        """Whether a path is of an architecture that is not built."""
+    def _own(self, path: str) -> bool | None:
+        """Whether a path is of the architecture that is built, or of another; None if it is of none."""
         found = re.match(r"arch/[^/]+(?=/)", path)
-        return found is not None and found[0] not in self.folders
+        return found[0] in self.folders if found else None
 
     def _appears(self, path: str) -> str | None:
         """Why a source that comes or goes may alter the image."""

@@ -30,6 +30,48 @@ pass() { status passed "$*"; exit 0; }
 fail() { status failed "$*"; exit 1; }
 skip() { status skipped "$*"; exit 0; }
 
+# reproduce PROGRAM [ARG...]: runs it, PROCS at a time, until it was started TIMES times and has ended, or FOR seconds
+# are over (`repeat` in scenario.yaml); then sets REPRODUCED, for `pass`.  How the program ends says nothing of the
+# kernel.  While it runs nothing is forked here: it may have used up all processes and all memory.
+reproduce() {
+    TIMES='' FOR=60 PROCS=1
+    # shellcheck source=/dev/null
+    [ ! -e /lib/regress/repeat ] || . /lib/regress/repeat
+    [ -x "$1" ] || { status error "$1 is not there, or is no program"; exit 1; }
+    step "reproduce ${1##*/}"
+    # A program that writes to every device must not speak for the scenario.
+    case $STATUS in
+        /proc/self/fd/7 | /dev/kmsg) ;;
+        *) exec 7>"$STATUS" && rm -f "$STATUS" && STATUS=/proc/self/fd/7 ;;
+    esac
+    echo -1000 >/proc/self/oom_score_adj 2>/dev/null || :
+    [ -p /run/ended ] || mkfifo /run/ended
+    exec 8<>/run/ended
+    started=0 ended=0 groups='' last=''
+    read -r up _ </proc/uptime
+    until=$((${up%%.*} + FOR))
+    while :; do
+        while [ $((started - ended)) -lt "$PROCS" ] && [ "$started" -lt "${TIMES:-1000000000}" ]; do
+            # A session of its own, so that it can be ended with all that it starts.
+            setsid sh -c 'echo 1000 >/proc/self/oom_score_adj; "$@"; echo $? >&8' - "$@" </dev/null >/dev/null 2>&1 7>&- &
+            groups="$groups $!" started=$((started + 1))
+        done
+        # shellcheck disable=SC3045
+        if read -r -t 1 last <&8; then
+            ended=$((ended + 1))
+            [ $((ended % 100)) != 0 ] || groups=$(for one in $groups; do [ ! -e "/proc/$one" ] || echo "$one"; done)
+            case $last in 126 | 127) status error "$1 cannot be run (exit status $last)"; exit 1 ;; esac
+        fi
+        [ "$ended" -lt "${TIMES:-1000000000}" ] || break
+        read -r up _ </proc/uptime
+        [ "${up%%.*}" -lt "$until" ] || break
+    done
+    for one in $groups; do kill -9 "-$one" 2>/dev/null || :; done
+    exec 8>&-
+    # shellcheck disable=SC2034
+    REPRODUCED="${1##*/} ran $started times, $PROCS at a time, without a crash; $ended ended by themselves${last:+, the last with exit status $last}"
+}
+
 # equal WHAT GOT WANTED: fail where they differ.
 equal() { [ "$2" = "$3" ] || fail "$1: $2, not $3"; }
 

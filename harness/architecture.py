@@ -49,6 +49,7 @@ class Architecture:
         status_options: the options for QEMU that make it; `{status}` stands for a file's path.
         disk: QEMU's disk device.
         own: words for the kernel command line.
+        programs: options with which another machine's compiler (`hosts`) makes programs for it.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Architecture:
     status_options: tuple[str, ...]
     disk: str
     own: tuple[str, ...]
+    programs: tuple[str, ...]
 
     @property
     def here(self) -> bool:
@@ -82,6 +84,11 @@ class Architecture:
     def cross(self) -> str:
         """The prefix of the compilers for it on this machine; "" for the machine's own."""
         return "" if self.native else self.compiler
+
+    @property
+    def cc(self) -> tuple[str, ...]:
+        """The compiler of this machine that makes programs for it, with its options."""
+        return (f"{self.cross}gcc", *(self.programs if self.native and not self.here else ()))
 
     @property
     def append(self) -> tuple[str, ...]:
@@ -150,11 +157,12 @@ def load(name: str, folder: Path = FOLDER) -> Architecture:
         status_options=status["qemu"].texts(),
         disk=got["disk"].text(),
         own=got["append"].texts() if "append" in got else (),
+        programs=got["programs"].texts() if "programs" in got else (),
     )
 
 
 _REQUIRED = ("make", "image", "machine", "compiler", "packages", "qemu", "plain", "console", "status", "disk", "needs")
-_OPTIONAL = ("hosts", "suite", "vng", "append")
+_OPTIONAL = ("hosts", "suite", "vng", "append", "programs")
 
 
 def _entries(path: Path) -> dict[str, Node]:

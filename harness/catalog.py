@@ -16,11 +16,13 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from harness.console import Expectation, expectation_from
 from harness.errors import UserError
-from harness.model import Fixup, Ignored, MachineSpec, PiDisk, Range, Revision, Scenario, Timeouts, Variant
+from harness.model import Fixup, Ignored, MachineSpec, PiDisk, Range, Repeat, Revision, Scenario, Timeouts, Variant
 from harness.paths import KCONFIGS, SCENARIOS, own_scenarios
 from harness.yamlfile import Node, nearest, read_yaml
 
 T = TypeVar("T")
+PART = 0.8
+"""The part of a scenario's time that a reproducer may run for."""
 
 
 def _machine(node: Node) -> tuple[MachineSpec, str | None, str | None]:
@@ -65,6 +67,30 @@ def _append(node: Node) -> tuple[str, ...]:
         if not re.fullmatch(r"[\w.,:;=/@+*%-]+", member.text()):
             raise member.error(f"expected one word of the kernel command line, got {member.text()!r}")
     return node.texts()
+
+
+def _run(node: Node) -> tuple[str, ...]:
+    names = (node.text(),) if isinstance(node.node, yaml.ScalarNode) else node.texts()
+    if not names or not all(re.fullmatch(r"[\w][\w.+-]*", name) for name in names):
+        raise node.error("expected a file beside scenario.yaml (*.sh, *.c, or a program), or a list of such")
+    return names
+
+
+def _repeat(node: Node, longest: float) -> Repeat:
+    """How often, at most for as many seconds as leave the scenario time to end."""
+    got = node.entries(("times", "for", "procs"))
+    if "times" not in got and "for" not in got:
+        raise node.error("expected `times: N`, `for: 60s`, or both")
+    seconds = got["for"].duration() if "for" in got else longest
+    if seconds > longest:
+        raise got["for"].error(
+            f"expected at most {longest:g}s, so that there is time to end within machine.timeout; got {seconds:g}s"
+        )
+    return Repeat(
+        times=got["times"].number(1) if "times" in got else None,
+        seconds=seconds,
+        procs=got["procs"].number(1) if "procs" in got else 1,
+    )
 
 
 def _variants(node: Node, base: Variant) -> tuple[Variant, ...]:
@@ -184,7 +210,7 @@ def load(folder: Path) -> Scenario:
     got = document.entries(
         (
             *("id", "aliases", "tags", "title", "claim", "links", "kconfig", "kernels", "machine", "disks", "append"),
-            *("variants", "needs", "run", "expect", "ignore", "commits", "fixups", "mend", "replay", "build"),
+            *("variants", "needs", "run", "repeat", "expect", "ignore", "commits", "fixups", "mend", "replay", "build"),
         )
     )
     for key in ("id", "title"):
@@ -213,9 +239,14 @@ def load(folder: Path) -> Scenario:
     append = value("append", _append, nothing)
     quiet: tuple[Expectation | None, bool] = (None, True)
     expect, failure = value("expect", _expect, quiet)
-    script = value("run", Node.text, "run.sh")
-    if machine_command is None and not (folder / script).is_file():
-        raise got.get("run", document).error(f"{folder / script}: no such file")
+    usual: tuple[str, ...] = ("run.sh",)
+    scripts = value("run", _run, usual)
+    for name in scripts if machine_command is None else ():
+        if not (folder / name).is_file():
+            raise got.get("run", document).error(f"{folder / name}: no such file")
+    programs = any(not name.endswith(".sh") for name in scripts)
+    longest = machine.timeouts.scenario * PART
+    once = Repeat(times=1, seconds=longest) if programs else None
     return Scenario(
         id=got["id"].text(),
         title=got["title"].text(),
@@ -232,7 +263,8 @@ def load(folder: Path) -> Scenario:
         variants=value("variants", lambda n: _variants(n, Variant("", pi_disk, append)), ()),
         image=image,
         needs=value("needs", Node.texts, nothing),
-        run=script,
+        run=scripts,
+        repeat=value("repeat", lambda n: _repeat(n, longest), once),
         expect=expect,
         failure=failure,
         ignore=value("ignore", lambda n: tuple(_ignored(one) for one in n.items()), ()),

@@ -170,6 +170,21 @@ class Ignored:
 
 
 @dataclass(frozen=True)
+class Repeat:
+    """How often a reproducer is run, so that a race gets its chance.
+
+    Attributes:
+        times: it is not started more often; None: as long as there is time.
+        seconds: it is not started again, and ended, after so long.
+        procs: so many run at a time.
+    """
+
+    times: int | None
+    seconds: float
+    procs: int = 1
+
+
+@dataclass(frozen=True)
 class Scenario:
     """What to run in the guest, on which disks, with which kconfig, and which crash is expected.
 
@@ -186,7 +201,8 @@ class Scenario:
         variants: several ways to boot it, instead of the one given by `pi_disk` and `append`.
         image: MiB of a disk that survives a power cut, if it needs one.
         needs: programs in the guest besides its shell.
-        run: the script, relative to `folder`.
+        run: scripts, C files and programs, relative to `folder`, in order.
+        repeat: how often a C file or a program is run.
         expect: the crash that means "bad"; None if only the script's own result counts.
         failure: whether the script's own "failed" means "bad".
         ignore: crashes to ignore.
@@ -213,7 +229,8 @@ class Scenario:
     variants: tuple[Variant, ...] = ()
     image: int | None = None
     needs: tuple[str, ...] = ()
-    run: str = "run.sh"
+    run: tuple[str, ...] = ("run.sh",)
+    repeat: Repeat | None = None
     expect: Expectation | None = None
     failure: bool = True
     ignore: tuple[Ignored, ...] = ()

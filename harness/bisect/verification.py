@@ -128,14 +128,14 @@ class Verification:
             if word is self.new:
                 inside = tuple(self.git.history(parent, self.range_.history.old))
                 return f"its parent {parent[:12]} is {new} too: the culprit is older", inside[::-1]
+            if self.identical(parent):
+                return f"{name} and its parent {parent[:12]} have identical images: it cannot be the culprit", ()
             if word is Verdict.SKIP:
                 if not self._surely_old(parent):
                     return self._untried(parent), (self.culprit, parent)
                 self.notes.append(
                     f"the parent {parent[:12]} cannot be tested; it is part of a {self.plan.terms[1]} end"
                 )
-            if self.identical(parent):
-                return f"{name} and its parent {parent[:12]} have identical images: it cannot be the culprit", ()
         return None
 
     def identical(self, parent: str) -> bool | None:

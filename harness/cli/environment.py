@@ -221,5 +221,5 @@ class Environment:
 
     def _guest(self, root: Path, folder: Path) -> GuestImage:
         if self.scenario.machine_command is None:
-            rootfs.initramfs(self.scenario, root, folder / "initramfs.cpio")
+            rootfs.initramfs(self.scenario, root, folder / "initramfs.cpio", self.arch, self.talk)
         return GuestImage(folder / "initramfs.cpio", ())

@@ -40,7 +40,9 @@ def describe(scenario: Scenario) -> dict[str, Any]:
         "title": scenario.title,
         "claim": scenario.claim,
         "links": list(scenario.links),
-        "runs": str(scenario.folder / scenario.run),
+        "runs": [str(scenario.folder / name) for name in scenario.run],
+        "repeat": scenario.repeat
+        and {"times": scenario.repeat.times, "for_s": scenario.repeat.seconds, "procs": scenario.repeat.procs},
         "needs": list(scenario.needs),
         "kconfig": list(scenario.kconfig),
         "kernels": scenario.kernels or None,

@@ -17,10 +17,11 @@ from pathlib import Path
 from harness.architecture import Architecture
 from harness.errors import InfrastructureError, UserError
 from harness.files import locked, whole_folder
+from harness.machine import reproducer
 from harness.model import Scenario
 from harness.paths import GUEST
 from harness.process import run
-from harness.progress import Progress
+from harness.progress import SILENT, Progress
 
 BASE = ("busybox",)
 PACKAGES = ("busybox-static", "coreutils", "cryptsetup-bin", "dmsetup")
@@ -132,7 +133,7 @@ def _suite() -> str:
     return codename[1] if debian and codename else "bookworm"
 
 
-def initramfs(scenario: Scenario, root: Path, target: Path) -> None:
+def initramfs(scenario: Scenario, root: Path, target: Path, arch: str = "x86_64", progress: Progress = SILENT) -> None:
     """Write the guest's root file system for a scenario, as a cpio archive.
 
     The same programs and scripts give the same bytes.
@@ -141,9 +142,11 @@ def initramfs(scenario: Scenario, root: Path, target: Path) -> None:
         scenario: its `needs` and its folder go in.
         root: where programs come from, `/` or an unpacked file system.
         target: the file to write.
+        arch: the guest's architecture.
+        progress: is told what the compiler says of C files.
 
     Raises:
-        UserError: a program that the scenario needs is missing.
+        UserError: a program that the scenario needs is missing, or a C file does not compile.
     """
     with tempfile.TemporaryDirectory(prefix="regress-initramfs-") as name:
         stage = Path(name)
@@ -170,8 +173,8 @@ def initramfs(scenario: Scenario, root: Path, target: Path) -> None:
         shutil.copy(GUEST / "init", stage / "init")
         for name in ("lib.sh", "scenario"):
             shutil.copy(GUEST / name, stage / "lib/regress" / name)
-        (stage / "lib/regress/run").write_text(f"{scenario.run}\n", encoding="utf-8")
         shutil.copytree(scenario.folder, stage / "scenario", ignore=shutil.ignore_patterns("replay", "proof", ".*"))
+        reproducer.stage(scenario, arch, stage, progress)
         pack(stage, target)
 
 

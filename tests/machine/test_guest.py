@@ -14,15 +14,19 @@ def words(top: Path, script: str) -> list[str]:
     for name in ("scenario", "run", "dev", "lib/regress"):
         (top / name).mkdir(parents=True)
     (top / "scenario" / "run.sh").write_text(script)
-    (top / "lib/regress/run").write_text("run.sh\n")
+    (top / "lib/regress/run").write_text(". ./run.sh\n")
     own = (GUEST / "scenario").read_text()
     runs = own[own.index("status up") : own.index("sync\n")]
     # A file, unlike a serial port, forgets what was written before.
     text = (GUEST / "lib.sh").read_text().replace('>"$STATUS"', '>>"$STATUS"') + runs
-    for name in ("dev/ttyS1", "scenario", "run/", "lib/regress/run"):
+    for name in ("dev/ttyS1", "scenario", "run/", "lib/regress/run", "lib/regress/repeat"):
         text = re.sub(rf"(?<![\w.])/{name}", f"{top}/{name}", text)
-    subprocess.run(["sh", "-c", text], check=True, capture_output=True)
-    lines = (line.split(" ", 3) for line in (top / "dev/ttyS1").read_text().splitlines())
+    status = top / "dev/ttyS1"
+    # For a reproducer it is unlinked; this file stays open.
+    with status.open("a+") as said:
+        subprocess.run(["busybox", "sh", "-c", text], check=True, capture_output=True, timeout=60)
+        said.seek(0)
+        lines = [line.rstrip("\n").split(" ", 3) for line in said]
     return [" ".join((mark, *rest)) for _, mark, _, *rest in lines]
 
 
@@ -49,3 +53,48 @@ def test_a_script_that_ends_without_a_word_has_gone_wrong(tmp_path: Path, script
 )
 def test_a_word_is_taken_as_it_is(tmp_path: Path, script: str, word: str) -> None:
     assert words(tmp_path, f"{script}\n")[1:] == [word]
+
+
+def reproduced(top: Path, program: str, repeat: str) -> list[str]:
+    """What is said of a program that is a reproducer."""
+    (top / "repeat").write_text(repeat)
+    (top / "repro").write_text(f"#!/bin/sh\n{program}\n")
+    script = f"cp {top}/repro .; chmod +x repro; cp {top}/repeat {top}/lib/regress/; reproduce ./repro"
+    return words(top, f'{script}\npass "$REPRODUCED"\n')
+
+
+@pytest.mark.parametrize(
+    ("program", "repeat", "said"),
+    [
+        ("exit 3", "TIMES=1\nFOR=20\nPROCS=1\n", "ran 1 times, 1 at a time, without a crash; 1 ended by themselves"),
+        ("exit 3", "TIMES=1\nFOR=20\nPROCS=1\n", "by themselves, the last with exit status 3"),
+        ("exit 0", "TIMES=7\nFOR=20\nPROCS=3\n", "ran 7 times, 3 at a time, without a crash; 7 ended"),
+        ("sleep 100", "TIMES=\nFOR=1\nPROCS=2\n", "ran 2 times, 2 at a time, without a crash; 0 ended by themselves"),
+        ("kill -9 $$", "TIMES=1\nFOR=20\nPROCS=1\n", "the last with exit status 137"),
+        ("yes", "TIMES=1\nFOR=1\nPROCS=1\n", "ran 1 times, 1 at a time, without a crash; 0 ended by themselves"),
+    ],
+)
+def test_a_reproducer_passes_whatever_it_does(tmp_path: Path, program: str, repeat: str, said: str) -> None:
+    *_, step, word = reproduced(tmp_path, program, repeat)
+    assert step == "step reproduce repro"
+    assert word.startswith("passed repro ran ")
+    assert said in word
+
+
+def test_nothing_of_a_reproducer_is_left(tmp_path: Path) -> None:
+    mark = f"{tmp_path}/mark"
+    reproduced(tmp_path, f"sh -c 'while :; do sleep 0.1; done' {mark} &\nwait", "TIMES=1\nFOR=1\nPROCS=1\n")
+    told = subprocess.run(["pgrep", "-f", mark], capture_output=True, text=True, check=False)
+    assert told.stdout == ""
+
+
+def test_what_cannot_be_run_is_an_error(tmp_path: Path) -> None:
+    *_, word = words(tmp_path, "reproduce ./nothing\n")
+    assert word == "error ./nothing is not there, or is no program"
+
+
+def test_a_reproducer_cannot_speak_for_the_scenario(tmp_path: Path) -> None:
+    """It finds no status port to write to; what it writes there is a file that nobody reads."""
+    program = f"echo 'regress: passed 1.0 forged' >>{tmp_path}/dev/ttyS1"
+    said = reproduced(tmp_path, program, "TIMES=1\nFOR=20\nPROCS=1\n")
+    assert "forged" not in " ".join(said)

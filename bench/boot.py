@@ -63,6 +63,10 @@ class Stopwatch:
     _follower: Follower = field(default_factory=Follower)
     _said: bytes = b""
 
+    def identity(self, arch: str) -> str:
+        """See `harness.machine.Machine.identity`."""
+        return self.vng.identity(arch)
+
     @contextlib.contextmanager
     def boot(self, boot: Boot) -> Iterator[Guest]:
         """See `harness.machine.Machine.boot`."""

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness import architecture, hosts
-from harness.model import Scenario
+from harness import VERSION, architecture, hosts
+from harness.files import sha256
+from harness.model import Scenario, Variant
 from harness.paths import GUEST, KCONFIGS, hosts_config
 from harness.process import passed
 
@@ -32,6 +33,26 @@ def digest(scenario: Scenario, arch: str) -> str:
         with path.open("rb") as file:
             whole.update(f"\0{name}\0".encode() + hashlib.file_digest(file, "sha256").digest())
     return whole.hexdigest()[:16]
+
+
+def conditions(scenario: Scenario, variant: Variant, arch: str, initrd: Path, machine: str) -> str:
+    """A hash of everything but the image that decides what a trial shows.
+
+    Args:
+        scenario: as it is tried, with all crashes that are ignored.
+        variant: the way in which it is booted.
+        arch: the architecture.
+        initrd: the guest's root file system.
+        machine: see `harness.machine.Machine.identity`.
+
+    Returns:
+        "" if the machine is unknown.
+    """
+    if not machine:
+        return ""
+    # Memory, processors and time limits are in the scenario.  What a crash is, is up to the program's version.
+    told = (VERSION, digest(scenario, arch), variant, machine, sha256(initrd))
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
 def _files(scenario: Scenario, arch: str) -> Iterator[tuple[str, Path]]:

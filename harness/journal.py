@@ -64,8 +64,8 @@ class Event:
     """Something that happened.
 
     Attributes:
-        kind: `start`, `resume`, `plan`, `rows`, `kernel`, `trial`, `answer`, `cell` or `end`; of a night also
-            `tonight`, `regression`, `bisecting` and `bisected`.
+        kind: `start`, `resume`, `plan`, `rows`, `kernel`, `earlier`, `dropped`, `trial`, `answer`, `cell` or
+            `end`; of a night also `tonight`, `regression`, `bisecting` and `bisected`.
         run: the name of the run's folder.
         data: what happened, as JSON data.
         utc: wall clock time (ISO 8601).

@@ -307,6 +307,7 @@ class Trial:
         folder: the folder of console log and command line.
         variant: which of several ways of booting was tried.
         host: the host of a fleet that made it; "" for this machine.
+        conditions: a hash of everything but the image that decides what it shows; "" if that is unknown.
     """
 
     outcome: Outcome
@@ -317,6 +318,7 @@ class Trial:
     phases: tuple[tuple[str, float], ...] = ()
     variant: str = ""
     host: str = ""
+    conditions: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,25 @@ class Tried:
     trial: Trial
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """Trials of an image in earlier runs that count for a commit.
+
+    Attributes:
+        sha: the commit.
+        image: its signature.
+        role: for what it was to be tried.
+        asked: how many boots were to be made.
+        trials: as JSON data, each with its `run`.
+    """
+
+    sha: str
+    image: str
+    role: str
+    asked: int
+    trials: tuple[Mapping[str, Any], ...]
+
+
 @dataclass
 class Run:
     """One run: its folder and its events.
@@ -85,8 +104,8 @@ class Run:
 
     def trial(self, sha: str, role: str, trial: Trial) -> None:
         """Write one finished trial into the journal; on return it is on disk."""
-        told = {"sha": sha, "role": role, **self.told(trial)}
-        self.add("trial", {**told, "digest": self._head.get("digest"), **_hashes(trial.folder.parent)})
+        told = {"sha": sha, "role": role, **self.told(trial), "digest": self._head.get("digest")}
+        self.add("trial", {**told, "conditions": trial.conditions or None, **_hashes(trial.folder.parent)})
 
     def told(self, trial: Trial) -> dict[str, Any]:
         """A trial as JSON data, with the part of its console that tells how it ended."""
@@ -113,6 +132,47 @@ class Run:
                 for event in self.events
                 if event.kind == "trial"
             ]
+
+    def past(self, image: str) -> list[dict[str, Any]]:
+        """The finished trials of an image in all other runs, in their order, as JSON data with the `run` of each.
+
+        Args:
+            image: its signature.
+        """
+        with journal.reading(self.index) as database:
+            # To look for the text first is quicker than to parse all.
+            rows = database.execute(
+                "SELECT run, data FROM events WHERE kind = 'trial' AND run <> ? AND instr(data, ?) "
+                "AND json_extract(data, '$.image') = ? ORDER BY id",
+                (self.folder.name, image, image),
+            ).fetchall()
+            return [{**json.loads(data), "run": run} for run, data in rows]
+
+    def take(self, earlier: Earlier) -> None:
+        """Write that trials of earlier runs count in this one; on return it is on disk."""
+        self.add("earlier", asdict(earlier))
+
+    def drop(self) -> None:
+        """Write that trials of earlier runs count in this one no longer."""
+        self.add("dropped", {})
+
+    @property
+    def dropped(self) -> bool:
+        """Whether they do not."""
+        return any(event.kind == "dropped" for event in self.events)
+
+    def taken(self) -> list[Earlier]:
+        """The trials of earlier runs that count."""
+        if self.dropped:
+            return []
+        with journal.whole(self.index):
+            told = [event.data for event in self.events if event.kind == "earlier"]
+            return [Earlier(**{**one, "trials": tuple(one["trials"])}) for one in told]
+
+    def tried_before(self, data: Mapping[str, Any]) -> Trial:
+        """A trial of another run, from its JSON data."""
+        with journal.whole(self.index):
+            return _trial(data, self.folder.parent / data["run"])
 
     def kernel(self, sha: str, kernel: Built) -> None:
         """Write the outcome of a build; the first one of a commit stays, as later ones come from the cache."""
@@ -193,6 +253,7 @@ def _trial(data: Mapping[str, Any], top: Path) -> Trial:
         tuple((name, at) for name, at in data["phases"]),
         data["variant"],
         data.get("host", ""),
+        data.get("conditions") or "",
     )
 
 

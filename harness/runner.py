@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from harness.digest import conditions
 from harness.errors import BuildError, InfrastructureError, KernelError
 from harness.git import Commit
 from harness.kernel.build import Builder
@@ -263,6 +264,21 @@ class Runner:
             name = f"{subject.name}{f', {way.name}' if way.name else ''}"
             return Trial(Outcome.INFRASTRUCTURE, f"{name}: {error}", 0.0, boot.folder, variant=way.name)
 
+    def conditions(self, folder: Path) -> tuple[str, ...]:
+        """The conditions of trials here, one for each way (see `harness.model.Trial`); none where trials are elsewhere.
+
+        Args:
+            folder: of the commit, for the guest.
+        """
+        if self.machine is None or not self.machine.identity(self.arch):
+            return ()
+        guest = self.guest(folder)
+        return tuple(self._conditions(guest, way) for way in self.scenario.ways)
+
+    def _conditions(self, guest: GuestImage, way: Variant) -> str:
+        machine = self.machine.identity(self.arch) if self.machine is not None else ""
+        return conditions(self.scenario, way, self.arch, guest.initrd, machine)
+
     def judge(self, trials: Sequence[Trial]) -> Judgement:
         """The verdict of some trials of the scenario."""
         return judge(trials, self.scenario.expect, self.scenario.failure)
@@ -295,7 +311,7 @@ class Runner:
                 self.scenario.ignore,
             )
             if trial.outcome is not Outcome.INFRASTRUCTURE or attempt == ATTEMPTS:
-                return replace(trial, variant=way.name)
+                return replace(trial, variant=way.name, conditions=self._conditions(guest, way))
             self.progress.note(f"{name}: {trial.reason}; trying again")
             folder.rename(folder.with_name(f"{folder.name}-lost-{attempt}"))
         raise AssertionError("unreachable")

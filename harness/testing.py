@@ -43,13 +43,19 @@ class ScriptedMachine:
     Args:
         script: what each boot plays: chunks, errors to raise, and None for a moment of silence; or a
             function that returns these for a boot.
+        known: see `harness.machine.Machine.identity`.
 
     Attributes:
         boots: what was booted, in order.
     """
 
     script: Iterable[Chunk | RegressError | None] | Callable[[Boot], Iterable[Chunk | RegressError | None]]
+    known: str = ""
     boots: list[Boot] = field(default_factory=list)
+
+    def identity(self, arch: str) -> str:  # noqa: ARG002  one machine for all
+        """See `harness.machine.Machine.identity`."""
+        return self.known
 
     @contextlib.contextmanager
     def boot(self, boot: Boot) -> Iterator[Guest]:

@@ -58,7 +58,17 @@ class Bisection:
         Raises:
             InfrastructureError: the machinery failed; what is known by then is in the evidence log.
         """
-        found = self.range.find()
+        result = self._verified(self.range.find())
+        if result.status is not BisectStatus.CULPRIT and self.evidence_log.drop():
+            # What other runs showed may save boots on the way to a culprit, which fresh trials then verify.
+            # No other answer rests on them.
+            self.range = RangeSearch(self.evaluator, self.search_for)
+            self.range.note(f"with the trials of earlier runs: {result.reason}; they do not count any more")
+            result = self._verified(self.range.find())
+        return result
+
+    def _verified(self, found: Culprit | Inconclusive) -> Result:
+        """The result of a search, with its culprit verified; where that shows otherwise, the search goes on."""
         while isinstance(found, Culprit):
             sha = found.commit
             if why := self._no_parents(sha):
@@ -162,7 +172,7 @@ class Bisection:
             builds=self.evidence_log.builds(),
             boots=self.evidence_log.boots(),
             checks=checks or {},
-            notes=(*self.range.notes, *(notes or []), *self.evidence_log.disagreements()),
+            notes=(*self.range.notes, *(notes or []), *self.evidence_log.disagreements(), *self.evidence_log.saved()),
             interaction=interaction,
             crash=self.evidence_log.crash(culprit),
         )

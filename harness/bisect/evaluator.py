@@ -45,8 +45,8 @@ class Evaluator:
     def attempt(self, sha: str, runs: int, role: str = "commit", *, fresh: bool = False) -> None:
         """Build a commit and try it up to `runs` times; the outcome is in the evidence log.
 
-        An inconclusive commit is tried once more.  A commit whose image is that of a commit already tried is
-        not booted.
+        An inconclusive commit is tried once more.  A commit whose image was tried before, as that of another commit
+        or in another run, is not booted: that is the outcome.
 
         Args:
             fresh: boot it anyway.
@@ -68,6 +68,8 @@ class Evaluator:
         evidence_log.kernel(sha, Built(kernel.signature, kernel.seconds, kernel.built, fixed.by))
         if not fresh and not known and not evidence_log.of(sha) and evidence_log.same_image(sha):
             return
+        if not fresh and self._take(sha, role, runs, folder):
+            return
         finished, untold, missing = functools.partial(evidence_log.trial, sha, role), 0, runs
         while missing > 0 and untold < TWICE:
             trials = self.runner.trials(kernel, subject, folder, missing, finished)
@@ -84,6 +86,15 @@ class Evaluator:
     def inputs(self, sha: str) -> Inputs | None:
         """What the build of a commit read; None if it was not built here or cannot tell."""
         return inputs.load(self._folder(sha) / inputs.FILE)
+
+    def _take(self, sha: str, role: str, runs: int, folder: Path) -> bool:
+        """Count what other runs showed of the image of a commit, if anything."""
+        past = self.evidence_log.past(sha)
+        same = self.runner.conditions(folder) if past else ()
+        trials = [data for data in past if data.get("conditions") in same]
+        if trials:
+            self.evidence_log.take(sha, role, runs, trials)
+        return bool(trials)
 
     def again(self, sha: str, role: str, runs: int, crashes: int = 1) -> Judgement:
         """Try a commit afresh: the verdict counts only trials in this role, those of an earlier session included.

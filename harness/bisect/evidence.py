@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from harness.bisect.plan import Plan, Step
+from harness.bisect.plan import Economy, Plan, Step
 from harness.console import Crash, Expectation, match
 from harness.model import Ignored, Judgement, Outcome, Trial, Verdict
-from harness.record import Built, Run, Tried
+from harness.record import Built, Earlier, Run, Tried
 from harness.search import Evidence
 from harness.verdict import judge, telling, weigh
+
+TOLD = (Outcome.PASSED, Outcome.FAILED, Outcome.SKIPPED)
+"""The outcomes that the guest itself reports of the kernel."""
 
 UNLIKELY = 0.05
 """How probable it may be that hosts differ by chance, where they are told."""
@@ -49,10 +53,14 @@ class EvidenceLog:
         self.log = dict(plan.log)
         self.ignore: list[Ignored] = []
         self.before = run.averages()
-        for tried in run.trials():
-            self._take(tried)
+        # By commit: what other runs showed of its image.
+        self.earlier: dict[str, tuple[Earlier, list[Trial]]] = {}
         for sha in self.kernels:
             self._mention(sha)
+        for earlier in run.taken():
+            self._keep(earlier)
+        for tried in run.trials():
+            self._take(tried)
 
     def _mention(self, sha: str) -> None:
         if sha not in self.order:
@@ -62,6 +70,58 @@ class EvidenceLog:
         if tried.trial.outcome is not Outcome.INFRASTRUCTURE:
             self._mention(tried.sha)
             self.trials.setdefault(tried.sha, []).append(tried)
+
+    def _keep(self, earlier: Earlier) -> None:
+        self.earlier[earlier.sha] = earlier, [self.run.tried_before(data) for data in earlier.trials]
+
+    def past(self, sha: str) -> list[Mapping[str, Any]]:
+        """The trials of a commit's image in other runs that may count for it; none if that image was seen here before.
+
+        An image is looked up once, for the first commit that has it: a trial counts once.  Where a kernel was silent,
+        the machine may have been at fault: only what it said counts.
+        """
+        kernel = self.kernels.get(sha)
+        if Economy.EARLIER in self.plan.without or self.run.dropped or self.of(sha):
+            return []
+        if kernel is None or kernel.signature is None:
+            return []
+        if any(built.signature == kernel.signature for other, built in self.kernels.items() if other != sha):
+            return []
+        return [data for data in self.run.past(kernel.signature) if data["outcome"] in TOLD or data["crash"]]
+
+    def take(self, sha: str, role: str, asked: int, trials: Sequence[Mapping[str, Any]]) -> None:
+        """Count trials of other runs for a commit; on return that is in the journal.
+
+        Args:
+            role: for what it was to be tried.
+            asked: how many boots were to be made.
+            trials: some of `past`.
+        """
+        image = self.kernels[sha].signature
+        assert image is not None
+        earlier = Earlier(sha, image, role, asked, tuple(trials))
+        self.run.take(earlier)
+        self._keep(earlier)
+
+    def drop(self) -> bool:
+        """Count no trials of other runs from now on; returns whether there were any."""
+        if not self.earlier:
+            return False
+        self.run.drop()
+        self.earlier.clear()
+        return True
+
+    def saved(self) -> list[str]:
+        """What other runs saved, as a note."""
+        taken = [(earlier.asked, self._judged(trials)) for earlier, trials in self.earlier.values()]
+        if not taken:
+            return []
+        boots = sum(min(asked, _to_the_first(Verdict.BAD, words)) for asked, words in taken)
+        count = sum(len(words) for _, words in taken)
+        return [f"{count} trials of the same images in earlier runs count: {boots} boots saved"]
+
+    def _judged(self, trials: Sequence[Trial]) -> list[Verdict]:
+        return [self._judge([trial]).verdict for trial in trials]
 
     def telling(self, sha: str, *roles: str) -> tuple[Trial, ...]:
         """The trials of a commit (in some roles) that decide its verdict; see `harness.verdict.telling`."""
@@ -82,9 +142,16 @@ class EvidenceLog:
         self._mention(sha)
 
     def of(self, sha: str, *roles: str) -> list[Trial]:
-        """The trials of one commit that count, optionally only those in some roles."""
-        trials = [tried.trial for tried in self.trials.get(sha, ()) if not roles or tried.role in roles]
-        return [trial for trial in trials if not self._ignored(trial)] if self.ignore else trials
+        """The trials of one commit that count: of earlier runs and made here, or only those made here in some roles."""
+        before = self.earlier[sha][1] if sha in self.earlier and not roles else []
+        return [*self._news(before), *self.made(sha, *roles)]
+
+    def made(self, sha: str, *roles: str) -> list[Trial]:
+        """Those made here, optionally only those in some roles."""
+        return self._news(tried.trial for tried in self.trials.get(sha, ()) if not roles or tried.role in roles)
+
+    def _news(self, trials: Iterable[Trial]) -> list[Trial]:
+        return [trial for trial in trials if not self._ignored(trial)]
 
     def _ignored(self, trial: Trial) -> bool:
         return trial.crash is not None and any(match(one.crash, trial.crash).ok for one in self.ignore)
@@ -95,7 +162,7 @@ class EvidenceLog:
         That is an unexpected crash, the same in the first two trials.  If any crash is expected, it is one that
         the kernel survives, in the first trial.
         """
-        trials = self.of(sha)
+        trials = self.made(sha)
         least = 1 if self.expected and self.expected.any else 2
         crashes = [trial.crash for trial in trials[:least] if trial.crash is not None]
         if len(crashes) < least or len({crash.signature or crash.title for crash in crashes}) > 1:
@@ -116,6 +183,9 @@ class EvidenceLog:
     def verdict(self, sha: str) -> Judgement | None:
         """What is known of a commit; None if it was not tried."""
         own = self._judge(trials) if (trials := self.telling(sha)) else None
+        if own is not None and not self.made(sha):
+            runs = ", ".join(dict.fromkeys(str(data["run"]) for data in self.earlier[sha][0].trials))
+            own = replace(own, reason=f"same image in {runs}: {own.reason}")
         for other in self.same_image(sha) if own is None or own.verdict is not Verdict.BAD else ():
             told = self._judge(self.telling(other))
             if own is None or told.verdict is Verdict.BAD:
@@ -174,14 +244,21 @@ class EvidenceLog:
                 )
         return found
 
+    def _role(self, sha: str) -> str:
+        """For what a commit was tried first."""
+        if sha in self.earlier:
+            return self.earlier[sha][0].role
+        return next((tried.role for tried in self.trials.get(sha, ())), "commit")
+
     def crash(self, sha: str | None) -> Trial | None:
         """A trial that showed the expected crash: of this commit, or else of any."""
-        trials = [*self.of(sha or ""), *(trial for other in self.trials for trial in self.of(other))]
+        here = [*self.made(sha or ""), *(trial for other in self.trials for trial in self.made(other))]
+        trials = [*here, *(trial for other in self.earlier for trial in self.of(other))]
         return next((trial for trial in trials if self._judge([trial]).verdict is Verdict.BAD), None)
 
     def boots(self) -> int:
         """How many boots there were."""
-        return sum(trial.outcome is not Outcome.BUILD_FAILED for sha in self.trials for trial in self.of(sha))
+        return sum(trial.outcome is not Outcome.BUILD_FAILED for sha in self.trials for trial in self.made(sha))
 
     def builds(self) -> int:
         """How many builds there were, failed ones included."""
@@ -190,7 +267,7 @@ class EvidenceLog:
     def rates(self) -> Rates:
         """What builds and boots take: in this bisection, else in earlier runs of the scenario here."""
         builds = [kernel.seconds for kernel in self.kernels.values() if kernel.built]
-        boots = [t.seconds for sha in self.trials for t in self.of(sha) if t.outcome is not Outcome.BUILD_FAILED]
+        boots = [t.seconds for sha in self.trials for t in self.made(sha) if t.outcome is not Outcome.BUILD_FAILED]
         return Rates(
             *(sum(own) / len(own) if own else before for own, before in zip((builds, boots), self.before, strict=True))
         )
@@ -207,12 +284,12 @@ class EvidenceLog:
             if judged is None:
                 continue
             kernel = self.kernels.get(sha, Built(None, 0.0, False))
-            trials = [trial for trial in self.of(sha) if trial.outcome is not Outcome.BUILD_FAILED]
+            trials = [trial for trial in self.made(sha) if trial.outcome is not Outcome.BUILD_FAILED]
             seconds = kernel.seconds + sum(trial.seconds for trial in trials)
             steps.append(
                 Step(
                     sha,
-                    next((tried.role for tried in self.trials.get(sha, ())), "commit"),
+                    self._role(sha),
                     subject(sha),
                     judged.verdict,
                     judged.reason,
@@ -223,3 +300,8 @@ class EvidenceLog:
                 )
             )
         return tuple(steps)
+
+
+def _to_the_first(word: Verdict, words: Sequence[Verdict]) -> int:
+    """How many there are up to the first of a kind: a crash ends the boots of a commit."""
+    return words.index(word) + 1 if word in words else len(words)

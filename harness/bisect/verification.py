@@ -83,8 +83,9 @@ class Verification:
         for parent in self.git.parents(self.culprit):
             runs = self.runs(self.old)
             if self.plan.runs is None and self.old is Verdict.GOOD:
-                # Its quiet trials from the search count too; at least one is fresh.
-                runs = max(1, runs - self.evidence_log.shown([parent])[1] + len(self.evidence_log.of(parent, "parent")))
+                # Its quiet trials from the search count too, but not those of earlier runs; at least one is fresh.
+                quiet = self.evidence_log.weigh(self.evidence_log.made(parent)).quiet
+                runs = max(1, runs - quiet + len(self.evidence_log.of(parent, "parent")))
             self.parents[parent] = self.evaluator.again(parent, "parent", runs, crashes).verdict
             if self.plan.find_fix and self.parents[parent] is self.new and self.range_.never_had_it(parent):
                 self.never.append(parent)
@@ -108,7 +109,7 @@ class Verification:
         if (
             self.checks[self.again_name] is False
             and self.plan.runs is None
-            and self.evidence_log.shown([self.culprit])[0]
+            and self.evidence_log.weigh(self.evidence_log.made(self.culprit)).bad
         ):
             self.notes.append(f"{name} did not crash when it was tried again; that is counted in the confidence")
         elif self.again.verdict is Verdict.SKIP:

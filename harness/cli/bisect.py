@@ -191,7 +191,8 @@ class Search:
     def keep(self, told: dict[str, Any], folder: Path) -> None:
         """Write `repro.sh` for a kernel that crashed, and a mail about the culprit."""
         scenario = self.runner.scenario
-        if self.crash and scenario.machine_command is None:
+        here = self.crash and self.crash.folder.is_relative_to(folder)
+        if self.crash and here and scenario.machine_command is None:
             repro.write(self.crash.folder.parent, scenario, self.runner.arch)
         if told["culprit"] or told.get("accused"):
             write_atomically(folder / "report.txt", mail.render(told))

@@ -34,6 +34,16 @@ class Guest(Protocol):
 class Machine(Protocol):
     """Boots kernels."""
 
+    def identity(self, arch: str) -> str:
+        """What a trial depends on in the machine itself: the emulator's version, the accelerator.
+
+        Args:
+            arch: of the kernel.
+
+        Returns:
+            "" if that is unknown, as of hardware: its trials count in their own run alone.
+        """
+
     def boot(self, boot: Boot) -> AbstractContextManager[Guest]:
         """Power a machine on; when the block ends it is off, whatever happened.
 

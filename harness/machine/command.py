@@ -83,6 +83,10 @@ class CommandMachine:
 
     command: str
 
+    def identity(self, arch: str) -> str:  # noqa: ARG002
+        """See `Machine.identity`: what the command's machine is, is not known."""
+        return ""
+
     @contextlib.contextmanager
     def boot(self, boot: Boot) -> Iterator[Guest]:
         """See `harness.machine.Machine.boot`.

@@ -173,6 +173,10 @@ class SshMachine:
     cache: Path
     progress: Progress = SILENT
 
+    def identity(self, arch: str) -> str:  # noqa: ARG002
+        """See `Machine.identity`: what the hardware is, is not known."""
+        return ""
+
     @contextlib.contextmanager
     def boot(self, boot: Boot) -> Iterator[Guest]:
         """See `Machine.boot`; when the block ends the machine runs its usual kernel, and is free.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.metadata
 import os
 import selectors
 import shlex
@@ -24,6 +25,22 @@ from harness.errors import InfrastructureError, ProgramMissing
 from harness.machine import Chunk, Guest
 from harness.model import Boot
 from harness.process import Job, run, started
+
+
+@functools.cache
+def identity(arch: Architecture, accelerator: str) -> str:
+    """The versions of QEMU and virtme-ng; under KVM also the processor, which the guest then sees.
+
+    Args:
+        arch: of the guest.
+        accelerator: `kvm` or `tcg`.
+    """
+    qemu = run([arch.qemu, "--version"]).stdout.partition("\n")[0]
+    told = [accelerator, qemu, f"virtme-ng {importlib.metadata.version('virtme-ng')}"]
+    if accelerator == "kvm":
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        told.append(next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), ""))
+    return ", ".join(told)
 
 
 def vng_command(arch: Architecture, accelerator: str, memory: int, cpus: int, image: Path, empty: Path) -> list[str]:
@@ -138,6 +155,10 @@ class Vng:
     """
 
     accelerator: str
+
+    def identity(self, arch: str) -> str:
+        """See `Machine.identity`."""
+        return identity(architecture.load(arch), self.accelerator)
 
     @contextlib.contextmanager
     def boot(self, boot: Boot) -> Iterator[Guest]:

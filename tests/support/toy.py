@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from harness.console import Expectation
 from harness.git import Commit, Git
 from harness.kernel.tree import Tree
 from harness.machine import Chunk
-from harness.model import Boot, Judgement, Kernel, Scenario
+from harness.model import Boot, Ignored, Judgement, Kernel, Scenario
 from harness.progress import Silent
 from harness.runner import GuestImage, Runner
 from harness.testing import FakeBuilder, ScriptedMachine
@@ -49,7 +50,9 @@ class Images(FakeBuilder):
 
     def build(self, commit: Commit, folder: Path) -> Kernel:
         kernel = super().build(commit, folder)
-        return replace(kernel, signature=self.images.get(commit.sha, kernel.signature))
+        signature = self.images.get(commit.sha, kernel.signature)
+        (folder / "kernel.json").write_text(json.dumps({"signature": signature}))
+        return replace(kernel, signature=signature)
 
 
 class Unheard:
@@ -109,6 +112,8 @@ class Toy:
             manieth boot of that commit it is, from 0 on.
         broken: names of commits that do not build.
         images: names of images by the names of commits; where there are any, trials are shared.
+        machine: see `harness.machine.Machine.identity`.
+        ignore: crashes that are ignored.
     """
 
     top: Path
@@ -118,9 +123,15 @@ class Toy:
     broken: Iterable[str] = ()
     images: Mapping[str, str] = field(default_factory=dict)
     expect: Expectation = field(default_factory=lambda: Expectation(title="*in toy_*"))
+    machine: str = ""
+    ignore: tuple[Ignored, ...] = ()
     boots: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
+        self.scenario = self.top / "scenario"
+        self.scenario.mkdir(exist_ok=True)
+        self.initrd = self.top / "initrd"
+        self.initrd.touch()
         self.run = record.start(self.top / "results", "toy", "tree", "x86_64")
 
     def name(self, sha: str) -> str:
@@ -138,14 +149,15 @@ class Toy:
         if changes.get("find_fix"):
             ends = {"bad": (self.names[old],), "good": (self.names[new],)}
         plan = replace(Plan("toy", "", "tree", "x86_64", **ends), **changes)  # type: ignore[arg-type]
-        scenario = Scenario("toy", "toy", self.top, expect=self.expect)
+        scenario = Scenario("toy", "toy", self.scenario, expect=self.expect, ignore=self.ignore, build_command="b")
         builder = Images(
             broken={self.names[name]: "x.c:1: error" for name in self.broken},
             images={self.names[name]: image for name, image in self.images.items()},
         )
-        machine = ScriptedMachine(self._played)
-        runner = Runner(scenario, builder, machine, lambda folder: GuestImage(folder, ()), "x86_64", Silent())
-        log = EvidenceLog(self.run, scenario.expect, plan, share=bool(self.images))
+        machine = ScriptedMachine(self._played, self.machine)
+        guest = GuestImage(self.initrd, ())
+        runner = Runner(scenario, builder, machine, lambda _folder: guest, "x86_64", Silent())
+        log = EvidenceLog(self.run, scenario.expect, plan, share=bool(self.images) and plan.runs is not None)
         tree = Tree("tree", "tree", self.git, Workspace(self.git.path))
         self.bisection = Bisection(Evaluator(plan, tree, runner, log, Unheard()), search_for(plan, log.rates))
         return self.bisection.run()

@@ -64,7 +64,7 @@ class Event:
     """Something that happened.
 
     Attributes:
-        kind: `start`, `resume`, `plan`, `rows`, `kernel`, `earlier`, `dropped`, `trial`, `answer`, `cell` or
+        kind: `start`, `resume`, `plan`, `rows`, `kernel`, `earlier`, `dropped`, `ahead`, `trial`, `answer`, `cell` or
             `end`; of a night also `tonight`, `regression`, `bisecting` and `bisected`.
         run: the name of the run's folder.
         data: what happened, as JSON data.

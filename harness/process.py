@@ -29,6 +29,16 @@ BY_NAME = "REGRESS_PASS_ENV"
 PATIENCE = 2.0
 """Seconds between the request to end (SIGTERM) and SIGKILL."""
 
+IDLE = (
+    "sh",
+    "-c",
+    # The scheduler's groups by session (sched_autogroup) would make niceness count within make's own session only.
+    'echo 19 2>/dev/null >/proc/self/autogroup; command -v chrt >/dev/null && set -- chrt --idle 0 "$@"; '
+    'exec nice -n 19 "$@"',
+    "idle",
+)
+"""What a program is started with so that it runs only where nothing else wants a processor."""
+
 # Where things are and how to reach servers; nothing that changes what make, gcc or git do.
 _ALLOWED = re.compile(
     r"PATH|LD_LIBRARY_PATH|HOME|USER|LOGNAME|TERM|TMPDIR|SSH_AUTH_SOCK|SUDO_[UG]ID|DEBIAN_FRONTEND|(?:XDG|REGRESS)_\w+"

@@ -152,6 +152,19 @@ class Run:
         """Write that trials of earlier runs count in this one; on return it is on disk."""
         self.add("earlier", asdict(earlier))
 
+    def ahead(self, sha: str, seconds: float, *, built: bool) -> None:
+        """Write what a build ahead of a commit took, and whether it ended with an image."""
+        self.add("ahead", {"sha": sha, "seconds": round(seconds, 2), "built": built})
+
+    def built_ahead(self) -> dict[str, tuple[float, bool]]:
+        """By commit: the seconds of builds ahead, and whether they ended with an image."""
+        found: dict[str, tuple[float, bool]] = {}
+        with journal.whole(self.index):
+            for data in (event.data for event in self.events if event.kind == "ahead"):
+                seconds, built = found.get(data["sha"], (0.0, False))
+                found[data["sha"]] = seconds + data["seconds"], built or data["built"]
+        return found
+
     def drop(self) -> None:
         """Write that trials of earlier runs count in this one no longer."""
         self.add("dropped", {})

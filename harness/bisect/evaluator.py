@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from harness.bisect.loop import Watcher
 from harness.bisect.plan import Plan
 from harness.errors import InfrastructureError, KernelError
 from harness.kernel import inputs
+from harness.kernel.ahead import Ahead
 from harness.kernel.inputs import Inputs
 from harness.kernel.tree import Tree
 from harness.model import Ignored, Judgement, Outcome, Trial
@@ -32,9 +34,19 @@ class Evaluator:
         runner: builds and tries them.
         evidence_log: records what is found.
         watcher: is notified.
+        ahead: builds while others boot; None for nothing.
     """
 
-    def __init__(self, plan: Plan, tree: Tree, runner: Runner, evidence_log: EvidenceLog, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        tree: Tree,
+        runner: Runner,
+        evidence_log: EvidenceLog,
+        watcher: Watcher,
+        ahead: Ahead | None = None,
+    ) -> None:
+        self.ahead = ahead
         self.plan, self.tree, self.runner, self.evidence_log, self.watcher = plan, tree, runner, evidence_log, watcher
         # Has the user's objects and those made here.
         self.git = tree.workspace
@@ -42,7 +54,9 @@ class Evaluator:
         self.is_ancestor = functools.cache(self.git.is_ancestor)
         self.merge_bases = functools.cache(self.git.merge_bases)
 
-    def attempt(self, sha: str, runs: int, role: str = "commit", *, fresh: bool = False) -> None:
+    def attempt(
+        self, sha: str, runs: int, role: str = "commit", *, fresh: bool = False, then: Sequence[str] = ()
+    ) -> None:
         """Build a commit and try it up to `runs` times; the outcome is in the evidence log.
 
         An inconclusive commit is tried once more.  A commit whose image was tried before, as that of another commit
@@ -50,6 +64,7 @@ class Evaluator:
 
         Args:
             fresh: boot it anyway.
+            then: the commits that may come next, the likeliest first.
 
         Raises:
             InfrastructureError: nothing can be said of the commit.
@@ -65,14 +80,18 @@ class Evaluator:
             evidence_log.kernel(sha, Built(None, round(time.monotonic() - began, 2), True, fixed.by))
             evidence_log.trial(sha, role, Trial(Outcome.BUILD_FAILED, str(error), 0.0, folder))
             return
-        evidence_log.kernel(sha, Built(kernel.signature, kernel.seconds, kernel.built, fixed.by))
+        seconds, made = evidence_log.run.built_ahead().get(sha, (0.0, False))
+        evidence_log.kernel(
+            sha, Built(kernel.signature, round(kernel.seconds + seconds, 2), kernel.built or made, fixed.by)
+        )
         if not fresh and not known and not evidence_log.of(sha) and evidence_log.same_image(sha):
             return
         if not fresh and self._take(sha, role, runs, folder):
             return
         finished, untold, missing = functools.partial(evidence_log.trial, sha, role), 0, runs
         while missing > 0 and untold < TWICE:
-            trials = self.runner.trials(kernel, subject, folder, missing, finished)
+            with self._building(then):
+                trials = self.runner.trials(kernel, subject, folder, missing, finished)
             if trials[-1].outcome is Outcome.INFRASTRUCTURE:
                 raise InfrastructureError(f"{sha[:12]} is inconclusive: {trials[-1].reason}")
             seen = evidence_log.weigh(trials)
@@ -87,6 +106,16 @@ class Evaluator:
         """What the build of a commit read; None if it was not built here or cannot tell."""
         return inputs.load(self._folder(sha) / inputs.FILE)
 
+    @contextlib.contextmanager
+    def _building(self, then: Sequence[str]) -> Iterator[None]:
+        """Build what may come next during the block."""
+        wanted = [sha for sha in then if sha not in self.evidence_log.kernels]
+        if self.ahead is None or not wanted:
+            yield
+            return
+        with self.ahead.building([(sha, self.runner.fix_up(self.commit(sha)).commit) for sha in wanted]):
+            yield
+
     def _take(self, sha: str, role: str, runs: int, folder: Path) -> bool:
         """Count what other runs showed of the image of a commit, if anything."""
         past = self.evidence_log.past(sha)
@@ -96,15 +125,16 @@ class Evaluator:
             self.evidence_log.take(sha, role, runs, trials)
         return bool(trials)
 
-    def again(self, sha: str, role: str, runs: int, crashes: int = 1) -> Judgement:
+    def again(self, sha: str, role: str, runs: int, crashes: int = 1, then: Sequence[str] = ()) -> Judgement:
         """Try a commit afresh: the verdict counts only trials in this role, those of an earlier session included.
 
         Args:
             runs: how many quiet trials are enough.
             crashes: how many crashes are enough, where each trial crashes.
+            then: see `attempt`.
         """
         while missing := self._missing(done := self.evidence_log.of(sha, role), runs, crashes):
-            self.attempt(sha, missing, role, fresh=True)
+            self.attempt(sha, missing, role, fresh=True, then=then)
             if len(self.evidence_log.of(sha, role)) == len(done):
                 break
         verdict = self.runner.judge(self.evidence_log.telling(sha, role))

@@ -81,8 +81,8 @@ class EvidenceLog:
         the machine may have been at fault: only what it said counts.
         """
         kernel = self.kernels.get(sha)
-        if Economy.EARLIER in self.plan.without or self.run.dropped or self.of(sha):
-            return []
+        if Economy.EARLIER in self.plan.without or self.plan.accused or self.run.dropped or self.of(sha):
+            return []  # an audit has fresh trials alone
         if kernel is None or kernel.signature is None:
             return []
         if any(built.signature == kernel.signature for other, built in self.kernels.items() if other != sha):
@@ -112,7 +112,16 @@ class EvidenceLog:
         return True
 
     def saved(self) -> list[str]:
-        """What other runs saved, as a note."""
+        """What other runs and builds ahead saved, as notes."""
+        return [*self._saved_boots(), *self._saved_builds()]
+
+    def _saved_builds(self) -> list[str]:
+        ahead = self.run.built_ahead()
+        used = sum(seconds for sha, (seconds, _) in ahead.items() if sha in self.kernels)
+        useless = sum(seconds for sha, (seconds, _) in ahead.items() if sha not in self.kernels)
+        return [f"built ahead while others booted: {used:.0f} s of use, {useless:.0f} s useless"] if ahead else []
+
+    def _saved_boots(self) -> list[str]:
         taken = [(earlier.asked, self._judged(trials)) for earlier, trials in self.earlier.values()]
         if not taken:
             return []

@@ -14,6 +14,7 @@ from harness.files import write_atomically
 from harness.model import Ignored, Verdict
 from harness.search import Culprit, Decision, Evidence, History, Inconclusive, Probe, Search
 from harness.search.graph import Graph, members, only
+from harness.search.outlook import outlook
 from harness.search.posterior import enough, posterior
 
 
@@ -340,7 +341,7 @@ class RangeSearch:
         evaluator.watcher.state(state)
         seen = self.evidence_log.evidence(sha)
         if sha in before or seen is None or not seen.quiet:
-            self._try(sha, test.runs, "commit")
+            self._try(sha, test.runs, "commit", self._next(test))
         if self.plan.find_fix and sha in history.parents:
             self._try_bases(sha)
         self._set_aside()
@@ -348,8 +349,14 @@ class RangeSearch:
         self.write_log()
         return self.evidence() != before or sum(map(len, self.evidence_log.trials.values())) != known
 
-    def _try(self, sha: str, runs: int, role: str) -> None:
-        self.evaluator.attempt(sha, runs, role)
+    def _next(self, test: Probe) -> list[str]:
+        """The commits that may come after this one; none if nothing builds them meanwhile."""
+        if self.evaluator.ahead is None:
+            return []
+        return outlook(self.search, self.history, self.graph, self.evidence(), self.evidence_log.built, test)
+
+    def _try(self, sha: str, runs: int, role: str, then: Sequence[str] = ()) -> None:
+        self.evaluator.attempt(sha, runs, role, then=then)
         if judged := self.evidence_log.verdict(sha):
             self.evaluator.watcher.tried(self.evaluator.commit(sha), role, judged)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from harness.bisect.evaluator import Evaluator
 from harness.bisect.ranges import RangeSearch
-from harness.git import Conflict
+from harness.git import Commit, Conflict
 from harness.model import Judgement, Verdict
 from harness.search.posterior import enough
 
@@ -77,7 +77,8 @@ class Verification:
             told = [self.evidence_log.verdict(sha) for sha in end]
             self.checks[name] = all(one is not None and one.verdict is word for one in told)
         crashes = CRASHES if self.plan.runs == 1 else 1
-        self.again = self.evaluator.again(self.culprit, "again", self.runs(self.new), crashes)
+        then = self._ahead()
+        self.again = self.evaluator.again(self.culprit, "again", self.runs(self.new), crashes, then)
         again = self.again.verdict
         self.checks[self.again_name] = None if again is Verdict.SKIP else again is self.new
         for parent in self.git.parents(self.culprit):
@@ -86,12 +87,31 @@ class Verification:
                 # Its quiet trials from the search count too, but not those of earlier runs; at least one is fresh.
                 quiet = self.evidence_log.weigh(self.evidence_log.made(parent)).quiet
                 runs = max(1, runs - quiet + len(self.evidence_log.of(parent, "parent")))
-            self.parents[parent] = self.evaluator.again(parent, "parent", runs, crashes).verdict
+            self.parents[parent] = self.evaluator.again(parent, "parent", runs, crashes, then).verdict
             if self.plan.find_fix and self.parents[parent] is self.new and self.range_.never_had_it(parent):
                 self.never.append(parent)
         words = self.counting()
         known = None if Verdict.SKIP in words else True
         self.checks[self.parent_name] = False if self.new in words else known
+
+    def _ahead(self) -> list[str]:
+        """What is built after the culprit: its parents, and its revert."""
+        if self.evaluator.ahead is None:
+            return []
+        parents, end = self.git.parents(self.culprit), self.range_.history.new
+        made = self._reverted(end, parents[0]) if parents and end != self.culprit else None
+        return [*parents, *([made.sha] if isinstance(made, Commit) else [])]
+
+    def _reverted(self, end: str, parent: str) -> Commit | Conflict | None:
+        """An end without the culprit; None if that changes nothing."""
+        tree = self.git.picked_tree(end, parent, self.culprit)
+        if isinstance(tree, Conflict):
+            return tree
+        if tree == self.git.commit(end).tree:
+            return None
+        subject = self.git.commit(self.culprit).subject
+        message = f'Revert "{subject}"\n\nThis reverts commit {self.culprit}.\n'
+        return self.git.make_commit(tree, [end], message)
 
     def counting(self) -> list[Verdict]:
         """The verdicts of the parents that count."""
@@ -181,16 +201,13 @@ class Verification:
         Returns:
             The verdict, or `CONFLICT`; None if the change is gone from there already.
         """
-        subject = self.git.commit(self.culprit).subject
-        message = f'Revert "{subject}"\n\nThis reverts commit {self.culprit}.\n'
-        tree = self.git.picked_tree(end, parent, self.culprit)
-        if isinstance(tree, Conflict):
-            self.notes.append(f"it does not revert on {end[:12]}: conflicts in {tree}")
+        made = self._reverted(end, parent)
+        if isinstance(made, Conflict):
+            self.notes.append(f"it does not revert on {end[:12]}: conflicts in {made}")
             return CONFLICT
-        if tree == self.git.commit(end).tree:
+        if made is None:
             self.notes.append(f"reverting it on {end[:12]} changes nothing: the change is already gone")
             return None
-        made = self.git.make_commit(tree, [end], message)
         judged = self.evaluator.again(made.sha, "revert", self.runs(self.old))
         if judged.verdict is Verdict.SKIP:
             self.notes.append(f"reverting it on {end[:12]} is inconclusive: {judged.reason}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +32,11 @@ from harness.errors import UserError
 from harness.files import write_atomically
 from harness.interrupts import Interrupts
 from harness.kernel import maintainers
+from harness.kernel.ahead import Ahead, spare
+from harness.kernel.build import KernelBuilder
 from harness.kernel.tree import Tree
 from harness.model import Range, Revision, Trial, Verdict
+from harness.progress import SILENT
 from harness.record import Run
 from harness.releases import mainline
 from harness.reports import bisect as report
@@ -151,10 +156,21 @@ class Search:
         self.evidence_log = EvidenceLog(
             *(journal, scenario.expect, plan), share=real and plan.runs is not None, failure=scenario.failure
         )
-        evaluator = Evaluator(plan, tree, runner, self.evidence_log, view)
+        evaluator = Evaluator(plan, tree, runner, self.evidence_log, view, self._ahead())
         kind = Bisection if plan.accused is None else Audit
         self.bisection = kind(evaluator, search_for(plan, self.evidence_log.rates))
         self.crash: Trial | None = None
+
+    def _ahead(self) -> Ahead | None:
+        """Builds kernels while others boot here, where there are processors to spare."""
+        scenario, builder = self.runner.scenario, self.runner.builder
+        guest = 0 if scenario.machine_ssh else scenario.machine.cpus
+        jobs = spare(len(os.sched_getaffinity(0)), guest)
+        if Economy.AHEAD in self.plan.without or not jobs or not isinstance(builder, KernelBuilder):
+            return None
+        journal = self.journal
+        idle = replace(builder, jobs=jobs, idle=True, progress=SILENT)
+        return Ahead(idle, journal.folder / "ahead", lambda sha, s, made: journal.ahead(sha, s, built=made))
 
     def run(self) -> End:
         """See `harness.session.Loop`."""

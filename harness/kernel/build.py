@@ -39,7 +39,7 @@ from harness.kernel import inputs
 from harness.kernel.toolchain import Toolchain, release, toolchain_for
 from harness.kernel.tree import Tree
 from harness.model import Kernel
-from harness.process import passed, run
+from harness.process import IDLE, passed, run
 from harness.progress import Progress
 
 BESIDE = ("config", "build.log", "kernel.json")
@@ -224,6 +224,7 @@ class KernelBuilder:
         progress: shows what is going on.
         kernels: the versions required, such as `>=4.12`; empty for all.
         jobs: for `make -j`.
+        idle: whether make runs only where nothing else wants a processor.
     """
 
     tree: Tree
@@ -233,6 +234,7 @@ class KernelBuilder:
     progress: Progress
     kernels: str = ""
     jobs: int = len(os.sched_getaffinity(0))
+    idle: bool = False
 
     def build(self, commit: Commit, folder: Path) -> Kernel:
         """See `Builder.build`; an image built before from the same source is reused."""
@@ -317,7 +319,8 @@ class _Work:
 
     def _make(self, target: str, on_line: Callable[[str], None] | None = None) -> None:
         within = f"{self.builder.tree.worktree}/"
-        run_build(self.argv(target), self.log, self.lock, env=FIXED, on_line=on_line, within=within)
+        argv = [*(IDLE if self.builder.idle else ()), *self.argv(target)]
+        run_build(argv, self.log, self.lock, env=FIXED, on_line=on_line, within=within)
 
     def _configure(self, state: Path) -> list[kconfig.Lost]:
         """Make `.config` from tinyconfig and the fragments, unless it is up to date.

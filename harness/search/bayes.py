@@ -14,7 +14,7 @@ from harness.search import Culprit, Decision, Evidence, History, Inconclusive, P
 from harness.search.gain import MOST_RUNS, Choice, Gain
 from harness.search.graph import Graph, as_set, flagged, members
 from harness.search.halving import never_seen, once_more, refuted
-from harness.search.posterior import NOTHING, Posterior, known, posterior, stays_quiet
+from harness.search.posterior import NOTHING, Posterior, crashes, known, posterior
 
 # Wait for so many crashes of the bad end, to learn how often they come, unless that takes too long.
 LEARN = 3
@@ -75,7 +75,7 @@ class Bayes:
         belief = posterior(self.history, self._graph, evidence)
         for sha, runs in flying.items():
             seen = evidence.get(sha, NOTHING)
-            if belief is not None and self._crash(belief, sha, runs) > 0.5:
+            if belief is not None and crashes(self.history, self._graph, belief, sha, runs) > 0.5:
                 supposed[sha] = Evidence(seen.bad + 1, seen.quiet)
             else:
                 supposed[sha] = Evidence(seen.bad, seen.quiet + runs)
@@ -84,14 +84,6 @@ class Bayes:
             return None
         decision = self.decide(supposed, built)
         return decision if isinstance(decision, Probe) and decision.commit not in flying else None
-
-    def _crash(self, belief: Posterior, sha: str, runs: int) -> float:
-        """The probability that a commit crashes in so many runs."""
-        place = self._graph.place.get(sha)
-        if place is None:
-            return 1.0 if sha in self.history.crashing else 0.0
-        under = belief.under(self._graph, place)
-        return sum(mass * (1 - stays_quiet(belief.bad, against, runs)) for mass, against in under)
 
     def moot(self, evidence: Mapping[str, Evidence], sha: str) -> bool:  # noqa: ARG002
         """See `harness.search.Wide.moot`: a trial that was begun counts, or crashes would seem too frequent."""

@@ -184,6 +184,19 @@ def posterior(history: History, graph: Graph, evidence: Mapping[str, Evidence]) 
     )
 
 
+def crashes(history: History, graph: Graph, belief: Posterior | None, sha: str, runs: int) -> float:
+    """The probability that a commit crashes in so many runs.
+
+    Args:
+        belief: about the range; None if the crash was not seen yet.
+        sha: a commit of the range, or an end.
+    """
+    place = graph.place.get(sha)
+    if belief is None or place is None:
+        return 1.0 if sha in history.crashing else 0.0
+    return sum(mass * (1 - stays_quiet(belief.bad, against, runs)) for mass, against in belief.under(graph, place))
+
+
 def known(graph: Graph, evidence: Mapping[str, Evidence]) -> list[tuple[int, Evidence]]:
     """The evidence about commits of the range, by place."""
     return [(graph.place[sha], seen) for sha, seen in evidence.items() if sha in graph.place]

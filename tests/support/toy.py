@@ -12,6 +12,7 @@ from harness import record
 from harness.bisect import Bisection, Evaluator, EvidenceLog, Plan, Result, State, search_for
 from harness.console import Expectation
 from harness.git import Commit, Git
+from harness.kernel.ahead import Ahead
 from harness.kernel.tree import Tree
 from harness.machine import Chunk
 from harness.model import Boot, Ignored, Judgement, Kernel, Scenario
@@ -114,6 +115,7 @@ class Toy:
         images: names of images by the names of commits; where there are any, trials are shared.
         machine: see `harness.machine.Machine.identity`.
         ignore: crashes that are ignored.
+        ahead: builds while others boot.
     """
 
     top: Path
@@ -125,6 +127,7 @@ class Toy:
     expect: Expectation = field(default_factory=lambda: Expectation(title="*in toy_*"))
     machine: str = ""
     ignore: tuple[Ignored, ...] = ()
+    ahead: Ahead | None = None
     boots: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -133,6 +136,11 @@ class Toy:
         self.initrd = self.top / "initrd"
         self.initrd.touch()
         self.run = record.start(self.top / "results", "toy", "tree", "x86_64")
+
+    @property
+    def tree(self) -> Tree:
+        """The repository as a tree."""
+        return Tree("tree", "tree", self.git, Workspace(self.git.path))
 
     def name(self, sha: str) -> str:
         """The name of a commit; what the bisection made has its hash."""
@@ -158,8 +166,9 @@ class Toy:
         guest = GuestImage(self.initrd, ())
         runner = Runner(scenario, builder, machine, lambda _folder: guest, "x86_64", Silent())
         log = EvidenceLog(self.run, scenario.expect, plan, share=bool(self.images) and plan.runs is not None)
-        tree = Tree("tree", "tree", self.git, Workspace(self.git.path))
-        self.bisection = Bisection(Evaluator(plan, tree, runner, log, Unheard()), search_for(plan, log.rates))
+        self.bisection = Bisection(
+            Evaluator(plan, self.tree, runner, log, Unheard(), self.ahead), search_for(plan, log.rates)
+        )
         return self.bisection.run()
 
     def culprit(self, result: Result) -> str | None:

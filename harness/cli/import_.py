@@ -15,6 +15,7 @@ from harness.errors import UserError
 from harness.files import whole_folder
 from harness.kernel.tree import find
 from harness.patches import repaired
+from harness.thread import reproducer
 from harness.thread.compressed import DAMAGED, LONGEST_MAGIC, format_of, uncompressed
 from harness.thread.draft import Draft, draft
 from harness.thread.message import printable
@@ -31,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="an mbox (optionally .gz, .xz or .bz2), a message, a saved thread page or a console log",
     )
+    parser.add_argument("--repro", metavar="FILE", type=Path, help="a reproducer in C that goes with it: what is run")
     parser.add_argument("--output", metavar="DIR", type=Path, help="folder for the draft; default: named after its id")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.add_argument("--tree", metavar="NAME|PATH|URL", help="repair damaged patches with the files of this tree")
@@ -38,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write a draft scenario into a new or empty folder."""
-    made = draft(read(content(options.file)), options.file.name)
+    made = _draft(options.file, options.repro)
     if options.tree and any(patch.damaged for patch in made.patches):
         made = _repaired(made, options.tree)
     folder = (options.output or Path(made.id)).absolute()
@@ -57,6 +59,20 @@ def run(options: argparse.Namespace) -> int:
     else:
         _tell(made, folder)
     return 0
+
+
+def _draft(path: Path, repro: Path | None) -> Draft:
+    """The draft of a file; a source in C is a reproducer, and its head says what it is."""
+    data = content(path)
+    if repro is not None:
+        source = content(repro)
+        if not reproducer.is_c(source):
+            raise UserError(f"--repro {repro}: expected a C source with a main function")
+        return draft(read(data), path.name, source.decode(errors="replace"))
+    if not reproducer.is_c(data):
+        return draft(read(data), path.name)
+    text = data.decode(errors="replace")
+    return draft(read(reproducer.head(text).encode()), path.name, text)
 
 
 def _document(made: Draft, folder: Path) -> dict[str, Any]:
@@ -98,6 +114,7 @@ def _document(made: Draft, folder: Path) -> dict[str, Any]:
         "syzbot": _syzbot(made),
         "claims": _sayings(facts.claims),
         "unsure": list(made.unsure),
+        "reproducer": reproducer.NAME if made.repro is not None else None,
         "folder": str(folder),
     }
 
@@ -167,4 +184,5 @@ def _tell(made: Draft, folder: Path) -> None:
             print(f"             {note}")
     for doubt in made.unsure:
         print(f"  unsure   {doubt}")
-    print(f"A draft: {folder}/ with {len(made.facts.claims)} claims as comments; next, write its run.sh")
+    todo = "next, write its run.sh" if made.repro is None else f"run it: regress run {folder} --commit REV"
+    print(f"A draft: {folder}/ with {len(made.facts.claims)} claims as comments; {todo}")

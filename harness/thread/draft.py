@@ -22,6 +22,7 @@ class Draft:
         id, aliases, title: of the scenario.
         facts, crashes, patches: what was found.
         unsure: what a person has to look at, one sentence each.
+        repro: a reproducer in C.
     """
 
     source: str
@@ -33,20 +34,22 @@ class Draft:
     crashes: tuple[Found, ...]
     patches: tuple[Patch, ...]
     unsure: tuple[str, ...]
+    repro: str | None = None
 
 
-def draft(thread: Thread, source: str) -> Draft:
+def draft(thread: Thread, source: str, repro: str | None = None) -> Draft:
     """All that is found in a thread; pure.
 
     Args:
         source: the file's name, for people.
+        repro: a reproducer in C that goes with it.
     """
     facts = gather(thread.messages)
     shown = tuple(_crashes(thread.messages))
     if thread.kind is Kind.TEXT and shown:
         facts.claims = []  # a console log has no sentences, only lines
-    title = _title(thread, facts, shown)
     ids = list(facts.ids)
+    title = _title(thread, facts, shown) or (f"the reproducer {ids[0] if ids else source}" if repro is not None else "")
     name = _slug(ids[0] if ids else title or "draft")
     return Draft(
         source=printable(source),
@@ -57,16 +60,19 @@ def draft(thread: Thread, source: str) -> Draft:
         facts=facts,
         crashes=shown,
         patches=tuple(patch for message in thread.messages for patch in patches(message)),
-        unsure=tuple(_unsure(thread, facts, shown, title)),
+        unsure=tuple(_unsure(thread, facts, shown, title, any_crash=repro is not None)),
+        repro=repro,
     )
 
 
-def _unsure(thread: Thread, facts: Facts, shown: Sequence[Found], title: str) -> Iterator[str]:
+def _unsure(thread: Thread, facts: Facts, shown: Sequence[Found], title: str, *, any_crash: bool) -> Iterator[str]:
     if not facts.ids:
         yield "the id is made of the title: there is no tracker's id in the thread"
     if not title:
         yield "there is nothing to make a title of"
-    if not shown:
+    if not shown and any_crash:
+        yield "which crash the reproducer is to show is not known: any counts"
+    elif not shown:
         yield "no crash was found: `expect` is left out, so only the script's own word counts"
     if facts.bisection and facts.bisection.first_bad is None:
         yield "the bisection in the thread did not come to its end: the range is what it left"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import yaml
 
+from harness.thread import reproducer
 from harness.thread.bisection import Tried
 from harness.thread.crashes import Found
 from harness.thread.draft import Draft
@@ -35,7 +36,8 @@ def files(draft: Draft, fragments: Iterable[str]) -> dict[str, bytes]:
     Args:
         fragments: the names of the kconfig fragments that there are.
     """
-    made = {"scenario.yaml": scenario(draft, fragments).encode(), "run.sh": RUN.encode()}
+    made = {"scenario.yaml": scenario(draft, fragments).encode()}
+    made |= {reproducer.NAME: draft.repro.encode()} if draft.repro is not None else {"run.sh": RUN.encode()}
     for number, patch in enumerate(draft.patches, 1):
         made[patch.file_name(number)] = patch.render()
     return made
@@ -44,7 +46,9 @@ def files(draft: Draft, fragments: Iterable[str]) -> dict[str, bytes]:
 def scenario(draft: Draft, fragments: Iterable[str]) -> str:
     """The text of `scenario.yaml`."""
     facts = draft.facts
-    unsure = (*draft.unsure, "run.sh does nothing yet: what brings the crash about is yours to write")
+    unsure = list(draft.unsure)
+    if draft.repro is None:
+        unsure.append("run.sh does nothing yet: what brings the crash about is yours to write")
     lines = [
         f"# A draft that `regress import` made of {draft.source} ({draft.messages} messages).",
         *_comment("Unsure", unsure),
@@ -53,9 +57,9 @@ def scenario(draft: Draft, fragments: Iterable[str]) -> str:
         f"title: {_scalar(draft.title)}",
         *(("links:", *(f"  - {_scalar(link)}" for link in facts.links)) if facts.links else ()),
         *_kconfig(draft, fragments),
-        "run: run.sh",
+        *_run(draft),
         "",
-        *_expect(draft.crashes),
+        *_expect(draft.crashes, repro=draft.repro is not None),
         "",
         *_commits(facts, draft.crashes),
         "",
@@ -92,13 +96,28 @@ def _kconfig(draft: Draft, fragments: Iterable[str]) -> list[str]:
     text = " ".join([*said, *(claim.text for claim in draft.facts.claims)]).casefold()
     # A name of one word, such as `base`, is also a word like any other.
     near = [name for name in sorted(fragments) if "-" in name and re.search(rf"\b{re.escape(name)}\b", text)]
+    near += [name for name in reproducer.fragments(_crash_title(draft)) if draft.repro is not None and name not in near]
     lines = [f"kconfig: [{', '.join(['base', *near])}]"]
     if near:
         lines.insert(0, "# Unsure: the fragments besides base are those whose names the thread has.")
     return lines
 
 
-def _expect(crashes: Sequence[Found]) -> list[str]:
+def _run(draft: Draft) -> list[str]:
+    if draft.repro is None:
+        return ["run: run.sh"]
+    told = _comment("The kernel needs", reproducer.needs(draft.repro, _crash_title(draft)))
+    # Two at a time for races, on the two processors that a machine has.
+    return [*told, f"run: {reproducer.NAME}", "repeat: {for: 60s, procs: 2}"]
+
+
+def _crash_title(draft: Draft) -> str:
+    return draft.crashes[0].crash.title if draft.crashes else draft.title
+
+
+def _expect(crashes: Sequence[Found], *, repro: bool) -> list[str]:
+    if not crashes and repro:
+        return ["expect: {crash: {any: true}}"]
     if not crashes:
         return ["# expect:", "#   crash: {title: ...}   # no crash was found in the thread"]
     first, *others = crashes

@@ -29,14 +29,12 @@ class Economy(StrEnum):
         INPUTS: commits that change nothing that the build reads are not suspected (`--path` works alike).
         EARLIER: trials of the same image in earlier runs count.
         AHEAD: while one commit boots, the next ones are built.
-        COST: of commits that halve the range nearly as well, the one that is cheap to build is taken.
         HINT: commits that the crash's frames point to are tried sooner.
     """
 
     INPUTS = "inputs"
     EARLIER = "earlier"
     AHEAD = "ahead"
-    COST = "cost"
     HINT = "hint"
 
 

@@ -143,7 +143,20 @@ class Bisection:
 
     def _open(self, found: Inconclusive) -> Result:
         status = BisectStatus.NOT_REPRODUCED if found.not_reproduced else BisectStatus.INCONCLUSIVE
-        return self.result(status, found.reason, candidates={sha: self._why(sha) for sha in found.candidates})
+        candidates = {sha: self._why(sha) for sha in found.candidates}
+        return self.result(status, f"{found.reason}{self._same_image()}", candidates=candidates)
+
+    def _same_image(self) -> str:
+        """That two ends have the same image, in words, where they do."""
+        history, kernels = self.range.history, self.evidence_log.kernels
+        new = kernels.get(history.new) if history.commits else None
+        for old in history.old:
+            if new and new.signature and (its := kernels.get(old)) and its.signature == new.signature:
+                return (
+                    f"; {old[:12]} and {history.new[:12]} have identical images: no commit between them made the "
+                    "difference, so the crash is intermittent, or due to the machine"
+                )
+        return ""
 
     def _why(self, sha: str) -> str:
         judged = self.evidence_log.verdict(sha)

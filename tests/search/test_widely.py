@@ -76,4 +76,7 @@ def test_a_commit_that_others_have_decided_is_moot() -> None:
     seen = {range_.new: Evidence(bad=1), range_.old[0]: Evidence(quiet=1), names[4]: Evidence(bad=1)}
     assert search.moot(seen, names[7])
     assert not search.moot(seen, names[2])
+    # The range became smaller meanwhile.
+    assert search.moot(seen, "of another range")
+    assert not any(search.moot(seen, old) for old in search.history.old)
     assert search.ahead(seen, frozenset(), {names[2]: 1}) is not None

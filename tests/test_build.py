@@ -5,8 +5,9 @@ import pytest
 
 from harness.errors import BuildError, InfrastructureError, ProgramMissing, UserError
 from harness.git import Git
-from harness.kernel.build import KernelBuilder, first_error, kernel_version, machinery_fault, run_build
+from harness.kernel.build import KernelBuilder, kernel_version, run_build
 from harness.kernel.command import CommandBuilder
+from harness.kernel.log import first_error, machinery_fault
 from harness.kernel.tree import Tree, from_path
 from harness.progress import Silent
 

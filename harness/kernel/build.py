@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,10 +24,8 @@ from harness.architecture import Architecture
 from harness.cache import touch
 from harness.errors import (
     BuildError,
-    InfrastructureError,
     KernelError,
     ProgramFailed,
-    RegressError,
     TimedOut,
     UserError,
 )
@@ -36,6 +33,7 @@ from harness.files import copy, locked, whole_folder, write_atomically
 from harness.git import Commit, Git
 from harness.kernel import config as kconfig
 from harness.kernel import inputs
+from harness.kernel.log import failure
 from harness.kernel.toolchain import Toolchain, release, toolchain_for
 from harness.kernel.tree import Tree
 from harness.model import Kernel
@@ -58,87 +56,11 @@ _KCONFIG_INPUT = re.compile(
     r"(^|/)Kconfig[^/]*$|^scripts/(kconfig/|Kconfig|Makefile|.*version)|^Makefile$|tiny[\w-]*\.config$"
 )
 
-_ERROR = re.compile(
-    r"(?:\S+:\d+(?::\d+)?: )?(?:fatal )?error:? |: undefined reference to |^ld(?:\.\w+)?: |^Error: |: Error: "
-    r"|error: |^\S+: multiple definition of |^ERROR: |: \*\*\* .*[Nn]o rule to make target|: syntax error"
-    r"|Makefile:\d+: \*\*\* "
-)
-_SECONDARY = re.compile(r"^make(\[\d+\])?: \*\*\* .*Error \d+$|^make(\[\d+\])?: \*\*\* Waiting")
-# Errors of the machine, at the end of a line as in an error message: a compiler quotes source lines, and those may
-# contain anything.
-_MACHINERY = re.compile(
-    r"(?:^|[:)] ?)(?:No space left on device|Cannot allocate memory|Read-only file system|Input/output error"
-    r"|Disk quota exceeded|Too many open files(?: in system)?|Resource temporarily unavailable|Stale file handle"
-    r"|memory exhausted)\.?$"
-    r"|^\w*Error: \[Errno (?:5|12|23|24|28|30|122)\] "
-    r"|out of memory allocating \d+ bytes"
-    r"|(?:fatal|internal compiler) error: Killed\b|terminated with signal \d+ \[(?:Killed|Bus error)\]"
-    r"|^(?:\S+: (?:line )?(?:\d+: )?(?:\d+ )?)?(?:Killed|Bus error)(?:$|  | \(core dumped\))"
-    r"|^make(?:\[\d+\])?: \*\*\* .*(?:\] (?:Killed|Terminated|Interrupt|Hangup|Bus error.*)|Error 1(?:29|30|35|37|43))$"
-    r"|source directory cannot contain spaces or colons"
-)
-# Source lines quoted by gcc and clang: after a line number and a bar, or (before gcc 9) above a caret.
-_QUOTED = re.compile(r"^\s*\d*\s*\|.*|^ .*\n\s*~*\^.*", re.MULTILINE)
-_DIRECTIVE = re.compile(r"(?:error|warning): (?:#|static assertion)")
-
-ENDED_FROM_OUTSIDE = {
-    128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGBUS, signal.SIGTERM)
-}
-"""Exit statuses of a program that was killed, or lost its memory or disk; a shell passes them on."""
-
 ATTEMPTS = 2
 """How often a build is tried before it counts as failed: not every failure is due to the source."""
 
 TIMEOUT = 2 * 3600.0
 """Seconds that a build may take; a commit that needs longer counts as not building."""
-
-
-def first_error(log: str) -> str:
-    """The first error in the output of a build, on one line.
-
-    The last lines only say which makefile gave up; with parallel jobs the error is well above
-    them.
-    """
-    lines = [line.strip() for line in log.splitlines()]
-    for line in lines:
-        if _ERROR.search(line) and not _SECONDARY.search(line) and "warning:" not in line:
-            return line
-    for line in lines:
-        if "***" in line:
-            return line
-    return next((line for line in reversed(lines) if line), "the build printed nothing")
-
-
-def machinery_fault(log: str, status: int = 1) -> str | None:
-    """The line of output that shows that a build failed because of the machine, such as a full disk.
-
-    Args:
-        log: the output.
-        status: the exit status of the build.
-
-    Returns:
-        None if there is none.
-    """
-    for line in _QUOTED.sub("", log).splitlines():
-        if _MACHINERY.search(line.strip()) and not _DIRECTIVE.search(line):
-            return line.strip()
-    return (
-        f"exit status {status}, a signal ({signal.Signals(status - 128).name})"
-        if status in ENDED_FROM_OUTSIDE
-        else None
-    )
-
-
-def failure(log: str, status: int = 1) -> RegressError:
-    """The error of a failed build: the machine's fault, or else the kernel's, with its first error.
-
-    Args:
-        log: the output.
-        status: the exit status of the build.
-    """
-    if fault := machinery_fault(log, status):
-        return InfrastructureError(f"the build failed because of this machine: {fault}")
-    return BuildError(first_error(log))
 
 
 def run_build(

@@ -231,7 +231,9 @@ def fill(target: Target, process: subprocess.Popen[str], chance: random.Random) 
 def second(target: Target, process: subprocess.Popen[str], chance: random.Random) -> None:
     """Another process takes up the same bisection, which has to be refused; then SIGKILL."""
     del chance
-    if folder := target.last():
+    # A new bisection may have no folder yet, and the one before it is over.
+    result = (folder := target.last()) and folder / "result.json"
+    if folder and not (result and result.exists() and '"culprit": "' in result.read_text(encoding="utf-8")):
         other = target.start(folder)
         try:
             out, err = other.communicate(timeout=STUCK)
@@ -297,7 +299,7 @@ def _open(target: Target) -> Path | None:
 def small_disk(folder: Path) -> Iterator[bool]:
     """A small disk on a folder, where that is allowed."""
     folder.mkdir()
-    argv = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
+    argv = ["mount", "-t", "tmpfs", "-o", "size=512m", "tmpfs", str(folder)]
     mounted = subprocess.run(argv, stderr=subprocess.DEVNULL, check=False).returncode == 0
     try:
         yield mounted

@@ -280,6 +280,25 @@ def test_no_text_is_beyond_an_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
     assert raw.getvalue() == b"na\xefve \\u65e5\n"
 
 
+@pytest.mark.parametrize("ignored", [False, True])
+def test_an_interrupt_before_the_command_begins_has_no_traceback(ignored: bool) -> None:
+    """It comes while the program's modules are imported; what is ignored, as under nohup, stays ignored."""
+    code = f"""
+import os, signal, sys
+if {ignored}: signal.signal(signal.SIGINT, signal.SIG_IGN)
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "harness.cli": os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+from harness.__main__ import start
+sys.argv[1:] = ["--version"]
+sys.exit(start())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == (0 if ignored else -signal.SIGINT)
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize("how", [("--first-parent",), ("--term-new=broken", "--term-old=fine")])
 def test_git_bisect_run_with_other_terms_and_by_first_parents(
     history: History, scenarios: Path, how: tuple[str, ...]

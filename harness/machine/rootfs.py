@@ -109,21 +109,36 @@ def foreign_root(arch: Architecture, cache: Path, progress: Progress) -> Path:
                         on_line=progress.update,
                     )
                     run(["tar", "--exclude=./dev/*", "-xf", str(tarball), "-C", str(new)])
+                    keep_links_inside(new)
                 finally:
                     tarball.unlink(missing_ok=True)
     return root
 
 
+def keep_links_inside(root: Path) -> None:
+    """Keep the links of a root file system within it, and make those to `/usr` that no package has (Debian 13 on)."""
+    for link in (path for path in root.rglob("*") if path.is_symlink() and path.readlink().is_absolute()):
+        target = root / str(link.readlink()).lstrip("/")
+        link.unlink()
+        link.symlink_to(os.path.relpath(target, link.parent))
+    for name in ("bin", "sbin", "lib", "lib64"):
+        if (root / "usr" / name).is_dir() and not (root / name).exists():
+            (root / name).symlink_to(f"usr/{name}")
+
+
 def _mirror(suite: str) -> list[str]:
-    """The mirror that this machine's own apt uses for a release; without one, mmdebstrap picks its own.
+    """The mirror that this machine's own apt uses for a release, or for its own; without one, mmdebstrap picks one.
 
     mmdebstrap's choice would include the security archive, which the guest does not need.
     """
     if shutil.which("apt-get") is None:
         return []
-    which = ("Created-By: Packages", "Origin: Debian", "Label: Debian", f"Codename: {suite}")
-    told = run(["apt-get", "indextargets", "--format", "$(REPO_URI)", *which], check=False).stdout.split()
-    return told[:1]
+    which = ("Created-By: Packages", "Origin: Debian", "Label: Debian")
+    of_suite, of_any = (
+        run(["apt-get", "indextargets", "--format", "$(REPO_URI)", *which, *more], check=False).stdout.split()
+        for more in ([f"Codename: {suite}"], [])
+    )
+    return (of_suite or of_any)[:1]
 
 
 def _suite() -> str:

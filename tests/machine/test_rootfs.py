@@ -6,7 +6,7 @@ import pytest
 
 from harness.catalog import load
 from harness.errors import UserError
-from harness.machine.rootfs import closure, initramfs
+from harness.machine.rootfs import closure, initramfs, keep_links_inside
 from harness.model import Scenario
 from harness.paths import SCENARIOS
 
@@ -53,3 +53,14 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="needs no-such-program"):
         initramfs(scenario, Path("/"), tmp_path / "a.cpio")
     assert list(closure(Path("/"), ["busybox"]))
+
+
+def test_the_links_of_another_root_stay_in_it(tmp_path: Path) -> None:
+    for folder in ("usr/bin", "usr/lib64", "lib64"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "usr/bin/true").write_text("true\n")
+    (tmp_path / "lib64/ld.so.2").symlink_to("/usr/bin/true")
+    keep_links_inside(tmp_path)
+    assert (tmp_path / "lib64/ld.so.2").readlink() == Path("../usr/bin/true")
+    assert (tmp_path / "bin/true").read_text() == "true\n"
+    assert not (tmp_path / "lib64").is_symlink()

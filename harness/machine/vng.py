@@ -107,6 +107,14 @@ def _set_up(arch: Architecture, accelerator: str, memory: int, cpus: int, path: 
         return argv, machine(run(argv, env={"PATH": path, "TMPDIR": name}).stdout)
 
 
+def fault(printed: bytes) -> str | None:
+    """The line of what QEMU printed that says why it did not start; its warnings are not such lines."""
+    for line in printed.decode(errors="replace").splitlines():
+        if line.startswith(("qemu-system", "qemu:")) and ": warning: " not in line:
+            return line.strip()
+    return None
+
+
 @dataclass
 class _Running:
     """A running QEMU: its console on a pipe, its status port on a fifo."""
@@ -131,9 +139,8 @@ class _Running:
 
     def _assert_ended_well(self) -> None:
         """Tell a machine that did not start, or was killed, from one that ended by itself."""
-        for line in self.first.decode(errors="replace").splitlines():
-            if line.startswith(("qemu-system", "qemu:")):
-                raise InfrastructureError(f"the machine did not start: {line.strip()}")
+        if line := fault(self.first):
+            raise InfrastructureError(f"the machine did not start: {line}")
         if status := self.job.wait():
             raise InfrastructureError(f"QEMU did not end by itself: exit status {status}")
 

@@ -1,7 +1,7 @@
 # make check: everything that has to hold.  It sets up what it needs, on a fresh Debian machine too.
 # The other targets are its parts, and the odd jobs.
 
-.PHONY: check setup lint test real proofs board lock clean
+.PHONY: check setup lint test real proofs board architectures lock clean
 # Not by the link, which another start may turn meanwhile; and held, so that it stays (see the launcher).
 PYTHON = flock -s .venv/requirements.lock $$(readlink -f .venv)/bin/python
 SHELL_FILES = regress .ci/run guest/init guest/lib.sh guest/scenario harness/ssh/far.sh harness/machine/lab.sh harness/fleet/setup.sh $(wildcard scenarios/*/*.sh bench/*.sh)
@@ -25,7 +25,7 @@ test: setup
 
 # Builds and boots real kernels.
 real: setup
-	$(PYTHON) -m pytest -m "real and not proof and not board"
+	$(PYTHON) -m pytest -m "real and not proof and not board and not architecture"
 
 # Builds a kernel with a fault for each scenario, under which it has to fail.
 proofs: setup
@@ -34,6 +34,10 @@ proofs: setup
 # Tries kernels on a test machine over SSH, which QEMU plays.
 board: setup
 	$(PYTHON) -m pytest -m board
+
+# Builds and boots the main scenario and pi-disk on every other architecture (docs/architectures.md).
+architectures: setup
+	$(PYTHON) -m pytest tests/real/test_architectures.py
 
 lock: setup
 	$(COMPILE) pyproject.toml -o requirements.lock

@@ -18,6 +18,8 @@ status() {
     shift
     read -r up _ </proc/uptime
     echo "$MARK $word $up $*" >"$STATUS"
+    # The console for whole lines of an IBM Z sends a newline before each line, not after it: an empty one ends this one.
+    case $STATUS in */sclp_line*) echo >"$STATUS" ;; esac
     echo "regress: $word $*"
     case $word in passed | failed | skipped | error) : >/run/told ;; esac
 }

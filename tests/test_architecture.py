@@ -81,6 +81,27 @@ def test_the_command_line_of_a_pc(name: str, tmp_path: Path) -> None:
     assert "--arch" not in vng_command(load(name), "tcg", 512, 2, tmp_path, tmp_path)
 
 
+PCI_SERIAL = "-chardev file,id=status,path=STATUS -device pci-serial,chardev=status"
+
+
+@pytest.mark.parametrize(
+    ("name", "vng", "console", "own", "device", "status"),
+    [
+        ("arm64", "arm64", "ttyAMA0", "random.trust_bootloader=on ", "ttyS0", PCI_SERIAL),
+        ("riscv64", "riscv64", "ttyS0", "random.trust_bootloader=on ", "ttyS1", PCI_SERIAL),
+        ("s390x", "s390x", "ttysclp0", "", "sclp_line0", "-serial file:STATUS"),
+        ("ppc64le", "ppc64el", "hvc0", "", "hvc1", "-serial file:STATUS"),
+    ],
+)
+def test_the_command_line_of_others(
+    tmp_path: Path, name: str, vng: str, console: str, own: str, device: str, status: str
+) -> None:
+    append = f"console={console} {COMMON} {own}REGRESS_STATUS=/dev/{device} VARIANT=a"
+    assert qemu(name, tmp_path) == expected(tmp_path, append, status, "virtio-blk-pci")
+    argv = vng_command(load(name), "tcg", 512, 2, tmp_path, tmp_path)
+    assert argv[argv.index("--arch") + 1] == vng
+
+
 def test_a_cross_compiler_gives_its_prefix_to_make() -> None:
     cross = Compiler("x-linux-gnu-gcc", "12.2.0", "x-linux-gnu-gcc (Debian 12.2.0)")
     assert "CROSS_COMPILE=x-linux-gnu-" in choose("6.1", [cross], [], cross="x-linux-gnu-").arguments
@@ -88,7 +109,11 @@ def test_a_cross_compiler_gives_its_prefix_to_make() -> None:
 
 
 def test_the_host_decides_what_is_native(monkeypatch: pytest.MonkeyPatch) -> None:
-    for machine, native, here in (("x86_64", "x86_64 i386", "x86_64"), ("i686", "i386", "i386")):
+    for machine, native, here in (
+        ("x86_64", "x86_64 i386", "x86_64"),
+        ("i686", "i386", "i386"),
+        ("aarch64", "arm64", "arm64"),
+    ):
         monkeypatch.setattr(platform, "machine", lambda machine=machine: machine)
         known = [load(name) for name in architecture.names()]
         assert {arch.name for arch in known if arch.native} == set(native.split())

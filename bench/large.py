@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from bench.common import machine, table
@@ -29,9 +30,13 @@ COMMITS, MERGES, BRANCHES = 200_000, 0.1, 300
 SEARCHES = {
     "--runs 1": Halving,
     "--runs 1, and the second, where the first does not build": Halving,
+    "--runs 1, with a hint": Halving,
     "--runs auto": Bayes,
     "--runs auto, and the second, where the first does not build": Bayes,
+    "--runs auto, with a hint": Bayes,
 }
+HINT = (0.002, 0.01, 0.05)
+"""How large the sets of a hint are, as parts of the history."""
 
 
 def stream(commits: int, merges: float, branches: int, chance: random.Random) -> Iterator[str]:
@@ -79,6 +84,9 @@ def measure(name: str, folder: Path) -> dict[str, object]:
     new, old = git.commit("main").sha, git.text("rev-list", "--max-parents=0", "main")
     above = git.history(new, (old,))
     history = History(tuple(above), above, (old,))
+    if "hint" in name:
+        line = random.Random(1).sample(history.commits, len(history.commits))
+        history = replace(history, hints=tuple(frozenset(line[: int(len(line) * share)]) for share in HINT))
     read = time.monotonic() - began
     search: Search = SEARCHES[name](history)
     seen = {new: Evidence(bad=3), old: Evidence(quiet=30)}

@@ -37,6 +37,9 @@ OPTIONS = {
 }
 """Settings for every query, whatever the user's configuration says."""
 
+AT_ONCE = 2000
+"""So many files are named in one command: the system limits the length of its arguments."""
+
 DUBIOUS = "detected dubious ownership"
 """What git says about a repository that belongs to another user."""
 
@@ -194,9 +197,11 @@ class Git:
             raise ProgramFailed(done.argv, done.returncode, done.stderr)
         return done.returncode == 0
 
-    def changed(self, old: str, new: str) -> list[str]:
-        """The paths that differ between two commits or trees."""
-        return self.run("diff-tree", "-r", "--name-only", "-z", "--no-renames", old, new, "--").stdout.split("\0")[:-1]
+    def changed(self, old: str, new: str, *, there: bool = False) -> list[str]:
+        """The paths that differ between two commits or trees; with `there`, those of them that are in `new`."""
+        which = ["--diff-filter=d"] if there else []
+        told = self.run("diff-tree", "-r", "--name-only", "-z", "--no-renames", *which, old, new, "--").stdout
+        return told.split("\0")[:-1]
 
     def parents(self, sha: str) -> tuple[str, ...]:
         """The parents of a commit, the first parent first."""
@@ -297,6 +302,38 @@ class Git:
             *("-c", "core.quotePath=false", "diff-tree", "--stdin", "-r", "--root", "--no-renames", *how),
             input=told.encode(),
         ).stdout
+
+    def touching(self, new: str, old: Sequence[str], paths: Sequence[str], *, first_parent: bool = False) -> list[str]:
+        """The commits reachable from `new` and from none of `old` that change any of some paths; merges do not.
+
+        Args:
+            paths: files and folders, literally.
+            first_parent: follow only the first parent of merges, which count then.
+        """
+        which = "--first-parent" if first_parent else "--no-merges"
+        return self.text(
+            "--literal-pathspecs",
+            *("rev-list", "--full-history", which, new, *(f"^{sha}" for sha in old), "--", *paths),
+        ).split()
+
+    def grep(self, pattern: str, revision: str, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """The lines of some files of a commit that match a pattern.
+
+        Args:
+            pattern: an extended regular expression (POSIX).
+            paths: of files that the commit has.
+
+        Yields:
+            The path and the line.
+        """
+        for first in range(0, len(paths), AT_ONCE):
+            files = (f"{revision}:{path}" for path in paths[first : first + AT_ONCE])
+            done = self.run("grep", "-I", "-z", "-E", "-e", pattern, *files, "--", check=False)
+            if done.returncode not in (0, 1):
+                raise ProgramFailed(done.argv, done.returncode, done.stderr)
+            for told in done.stdout.splitlines():
+                path, _, line = told.removeprefix(f"{revision}:").partition("\0")
+                yield path, line
 
 
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")

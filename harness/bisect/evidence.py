@@ -228,6 +228,11 @@ class EvidenceLog:
         """The commits that have an image."""
         return {sha for sha, kernel in self.kernels.items() if kernel.signature is not None}
 
+    def first_crash(self, sha: str) -> Crash | None:
+        """The expected crash of a commit, as its first bad trial showed it."""
+        bad = (trial for trial in self.of(sha) if self._judge([trial]).verdict is Verdict.BAD)
+        return next((trial.crash for trial in bad), None)
+
     def shown(self, shas: Sequence[str]) -> tuple[int, int]:
         """Crashes and quiet trials over some commits."""
         seen = [self.weigh(self.of(sha)) for sha in shas]

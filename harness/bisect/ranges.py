@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from harness.bisect import gitlog, unread
 from harness.bisect.evaluator import Evaluator
+from harness.bisect.hint import Pointer
 from harness.bisect.loop import SearchFor, State, seek
 from harness.console import Expectation
 from harness.files import write_atomically
@@ -41,6 +42,7 @@ class RangeSearch:
         self.paths, self.suspects = self.plan.paths, frozenset(self.plan.suspects)
         self.relevant: frozenset[str] | None = None
         self._compared = False
+        self._pointer = Pointer(evaluator, self.note)
         self.untried_bases: list[str] = []
         self.notes: list[str] = []
         # Branches that forked before the regression: quiet, and without the fix.
@@ -194,7 +196,10 @@ class RangeSearch:
         return self.go_on()
 
     def _narrow(self) -> Search:
-        """The search; once the ends are as they should be, only of commits that may alter the image."""
+        """The search; once the ends are as they should be, only of commits that may alter the image.
+
+        Once the crash is known, those commits come sooner that it points to.
+        """
         history = self.history
         expected = {history.new: self.plan.sought, **dict.fromkeys(history.old, self._old_word)}
         if not self._compared and all(self._word(end) is word for end, word in expected.items()):
@@ -206,6 +211,9 @@ class RangeSearch:
                 if now < before:
                     idle = f"{before - now} change nothing that the build reads"
                     self.note(f"of {before} commits, {idle}: {now} are suspected")
+        hinted = self._pointer.hinted(self.history)
+        if hinted != self.history:
+            self.history, self.search = hinted, self.search_for(hinted)
         return self.search
 
     def go_on(self) -> Culprit | Inconclusive:

@@ -21,12 +21,15 @@ class History:
         parents: of each of `commits`, its parents that are in `commits` too, the first parent first.
         old: the old ends; they are not in `commits`.
         fix: whether the old ends have the crash, and the commit that fixed it is the culprit.
+        hints: sets of commits that the crash points to (`harness.search.hint`); they decide what is tried sooner, and
+            neither what is a culprit nor how probable that is.
     """
 
     commits: tuple[str, ...]
     parents: Mapping[str, tuple[str, ...]]
     old: tuple[str, ...]
     fix: bool = False
+    hints: tuple[frozenset[str], ...] = ()
 
     @property
     def new(self) -> str:

@@ -14,6 +14,7 @@ from harness.search import Culprit, Decision, Evidence, History, Inconclusive, P
 from harness.search.gain import MOST_RUNS, Choice, Gain
 from harness.search.graph import Graph, as_set, flagged, members
 from harness.search.halving import never_seen, once_more, refuted
+from harness.search.hint import classes
 from harness.search.posterior import NOTHING, Posterior, crashes, known, posterior
 
 # Wait for so many crashes of the bad end, to learn how often they come, unless that takes too long.
@@ -60,6 +61,7 @@ class Bayes:
         # After so many quiet runs, a crash of that probability would have shown, with the requested confidence.
         self.patience = math.ceil(math.log(1 - confidence) / math.log(1 - rarest))
         self._graph = Graph(history)
+        self._classes = classes(history, self._graph)
 
     def decide(self, evidence: Mapping[str, Evidence], built: Set[str] = frozenset()) -> Decision:
         """See `harness.search.Search.decide`."""
@@ -141,7 +143,12 @@ class Bayes:
         skipped = as_set(place for place, closed in shut if closed)
         if decision := self._end(belief, skipped, evidence):
             return decision
-        best = self._best(belief, skipped, evidence, built)
+        # What hints make probable is tried sooner; once they would name somebody, the trials have to speak alone.
+        guide = posterior(history, self._graph, evidence, self._classes) if len(self._classes) > 1 else None
+        best = None
+        if guide is not None and self._end(guide, skipped, evidence) is None:
+            best = self._best(guide, skipped, evidence, built)
+        best = best or self._best(belief, skipped, evidence, built)
         if best is None:
             return Inconclusive(
                 f"no further trial is informative enough to reach a confidence of {self.confidence:g}",

@@ -43,6 +43,14 @@ class Graph:
             place[sha] = here
         self.everything = (1 << len(self.parents)) - 1
 
+    def having(self, shas: Iterable[str]) -> int:
+        """The set of these commits; those that are not in the history are left out."""
+        flags = bytearray(len(self.parents))
+        for sha in shas:
+            if (place := self.place.get(sha)) is not None:
+                flags[place] = 1
+        return int(flags[::-1].translate(BINARY) or b"0", 2)
+
     def reach(self, place: int) -> int:
         """The set of a commit and its ancestors.
 

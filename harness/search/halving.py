@@ -1,7 +1,7 @@
 """git's own halving: the commit that splits the rest most evenly, one verdict per commit.
 
 The rules are those of git's bisect.c, described in docs/search.md; if the commits of a history are in the
-order of `git rev-list --reverse`, the choice is exactly that of `git bisect`.
+order of `git rev-list --reverse`, and nothing hints at any of them, the choice is exactly that of `git bisect`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 
 from harness.search import Culprit, Decision, Evidence, History, Inconclusive, Probe
 from harness.search.graph import Graph, as_set, flagged, members
+from harness.search.hint import Classes, classes, even, weight
 from harness.search.posterior import NOTHING, known, posterior
+
+DETOUR = 2
+"""How many trials more than halving needs a wrong hint may cost."""
 
 FEW = 4
 """At most so many inconclusive commits are tried again when nothing else is left."""
@@ -34,6 +38,7 @@ class Halving:
         self.runs = runs
         self.deterministic = deterministic
         self._graph = Graph(history)
+        self._classes = classes(history, self._graph)
 
     def decide(self, evidence: Mapping[str, Evidence], built: Set[str] = frozenset()) -> Decision:  # noqa: ARG002
         """See `harness.search.Search.decide`; `built` makes no difference."""
@@ -61,10 +66,11 @@ class Halving:
                 parts = [piece for part in parts for piece in (part & reach, part & ~reach) if piece]
                 proven |= candidates & as_set([place])
         for part in sorted(parts, key=int.bit_count, reverse=True):
-            if part.bit_count() > 1 and (choice := self._middle(part, part & proven, skipped)) is not None:
+            count = part.bit_count()
+            if count > 1 and (choice := self._middle(part, part & proven, skipped, count)) is not None:
                 sha = history.commits[choice]
                 if sha not in flying:
-                    return Probe(sha, self._missing(sha, evidence), steps(part.bit_count()))
+                    return Probe(sha, self._missing(sha, evidence), steps(count))
         return None
 
     def moot(self, evidence: Mapping[str, Evidence], sha: str) -> bool:
@@ -116,7 +122,7 @@ class Halving:
         if candidates == proven:
             (culprit,) = members(candidates)
             return Culprit(commits[culprit], self._confidence(culprit, evidence))
-        choice = self._middle(candidates, proven, skipped)
+        choice = self._middle(candidates, proven, skipped, self._most(evidence))
         if choice is not None:
             return Probe(commits[choice], self._missing(commits[choice], evidence), steps(candidates.bit_count()))
         left = tuple(commits[place] for place in reversed(members(candidates)))
@@ -134,14 +140,25 @@ class Halving:
         """How many quiet trials a commit lacks to be good."""
         return self.runs - evidence.get(sha, NOTHING).quiet
 
-    def _middle(self, candidates: int, proven: int, skipped: int) -> int | None:
-        """The candidate to try next; None if those left are bad or cannot be tested."""
+    def _most(self, evidence: Mapping[str, Evidence]) -> int:
+        """How many candidates may be left after the next trial, for hints to cost at most `DETOUR` trials."""
+        new = self._graph.place[self.history.new]
+        done = sum(self._known(seen) for place, seen in known(self._graph, evidence) if place != new)
+        return 1 << max(0, (len(self.history.commits) - 1).bit_length() + DETOUR - done - 1)
+
+    def _middle(self, candidates: int, proven: int, skipped: int, most: int) -> int | None:
+        """The candidate to try next; None if those left are bad or cannot be tested.
+
+        Args:
+            most: how many candidates may be left, where hints decide.
+        """
         if not candidates & ~proven & ~skipped:
             return None
         if not skipped:
-            return self._best(candidates)
+            hinted = self._hinted(candidates, most) if len(self._classes) > 1 else None
+            return self._best(candidates) if hinted is None else hinted
         total = candidates.bit_count()
-        weights = dict(self._weights(candidates))
+        weights = dict(self._weights(candidates, even(self._graph)))
         names = self.history.commits
         ranked = sorted(weights, key=lambda place: (-min(weights[place], total - weights[place]), names[place]))
         if not skipped >> ranked[0] & 1:
@@ -156,32 +173,41 @@ class Halving:
         """The commit that halves the candidates; the first that is near enough, as git has it."""
         total = candidates.bit_count()
         best, best_distance = 0, -1
-        weights = []
-        for place, weight in self._weights(candidates):
+        counts = []
+        for place, reached in self._weights(candidates, even(self._graph)):
             # An odd total has two middles; of thousands of commits, a thousandth off is still the middle. git does
             # not look at what reaches nothing but itself here.
-            if weight > 1 and (abs(2 * weight - total) <= 1 or abs(2 * weight - total) < total // 1024):
+            if reached > 1 and (abs(2 * reached - total) <= 1 or abs(2 * reached - total) < total // 1024):
                 return place
-            weights.append((place, weight))
-        for place, weight in sorted(weights):
-            if min(weight, total - weight) > best_distance:
-                best, best_distance = place, min(weight, total - weight)
+            counts.append((place, reached))
+        for place, reached in sorted(counts):
+            if min(reached, total - reached) > best_distance:
+                best, best_distance = place, min(reached, total - reached)
         return best
 
-    def _weights(self, candidates: int) -> Iterator[tuple[int, int]]:
-        """How many candidates each of them reaches, itself included: merges first, then the others, oldest first."""
+    def _hinted(self, candidates: int, most: int) -> int | None:
+        """The commit that halves the weight of the candidates, of those that leave few enough; None if none does."""
+        count, total = candidates.bit_count(), weight(self._classes, candidates)
+        counts = dict(self._weights(candidates, even(self._graph)))
+        weights = dict(self._weights(candidates, self._classes))
+        fit = [place for place, reached in counts.items() if max(reached, count - reached) <= most]
+        return max(fit, key=lambda place: (min(weights[place], total - weights[place]), -place), default=None)
+
+    def _weights(self, candidates: int, classes: Classes) -> Iterator[tuple[int, int]]:
+        """What the candidates that each reaches weigh, itself included: merges first, then the others, oldest first."""
         weights: dict[int, int] = {}
         single = []
         inside = flagged(candidates, len(self._graph.parents))
+        own = {place: each for part, each in classes for place in members(part & candidates)}
         for place, reached in self._graph.sweep(candidates, candidates):
             parents = [parent for parent in self._graph.parents[place] if inside[parent]]
             if len(parents) > 1:
-                weights[place] = reached.bit_count()
+                weights[place] = weight(classes, reached)
                 yield place, weights[place]
             else:
                 single.append((place, parents))
         for place, parents in single:
-            weights[place] = weights[parents[0]] + 1 if parents else 1
+            weights[place] = own[place] + (weights[parents[0]] if parents else 0)
             yield place, weights[place]
 
     def _contradiction(self, new: list[int], old: list[int]) -> str:

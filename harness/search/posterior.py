@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from harness.search import Evidence, History
 from harness.search.graph import Graph, members
+from harness.search.hint import Classes, even, weight
 
 # The prior probability that an end that should be quiet has the crash as well.
 ALREADY = 0.05
@@ -137,13 +138,16 @@ class Posterior:
         return found
 
 
-def posterior(history: History, graph: Graph, evidence: Mapping[str, Evidence]) -> Posterior | None:
+def posterior(
+    history: History, graph: Graph, evidence: Mapping[str, Evidence], prior: Classes | None = None
+) -> Posterior | None:
     """The belief about a range, one of whose ends showed the crash.
 
     Args:
         history: the range.
         graph: the same as numbers.
         evidence: what was seen; commits outside the range and its ends are ignored.
+        prior: how probable each commit is beforehand, in proportion; all the same if None.
 
     Returns:
         None if no commit of the range can be the culprit.
@@ -159,27 +163,31 @@ def posterior(history: History, graph: Graph, evidence: Mapping[str, Evidence]) 
     # Broken ends crash whichever commit is the fix.
     ends = [evidence.get(end, NOTHING) for end in history.old] if history.fix else []
     bad, always = bad + sum(end.bad for end in ends), sum(end.quiet for end in ends)
-    sets = {always: candidates}
+    prior = prior or even(graph)
+    sets = {(always, each): part for commits, each in prior if (part := commits & candidates)}
     for place, one in seen:
         if one.quiet:
-            split: dict[int, int] = {}
+            split: dict[tuple[int, int], int] = {}
             crashing = graph.crashing(place)
-            for against, commits in sets.items():
+            for (against, each), commits in sets.items():
                 for total, part in ((against + one.quiet, commits & crashing), (against, commits & ~crashing)):
                     if part:
-                        split[total] = split.get(total, 0) | part
+                        split[total, each] = split.get((total, each), 0) | part
             sets = split
-    share = math.log((1 - ALREADY) / len(history.commits))
-    logs = {against: share + log_likelihood(bad, against) for against in sets}
+    share = math.log((1 - ALREADY) / weight(prior, graph.everything))
+    logs = {(against, each): share + math.log(each) + log_likelihood(bad, against) for against, each in sets}
     # The trials of a fixed end are among those of the range.
     already = [always + quiet + (0 if history.fix else evidence.get(end, NOTHING).quiet) for end in history.quiet]
     already_logs = [math.log(ALREADY / len(already)) + log_likelihood(bad, against) for against in already]
     top = max(*logs.values(), *already_logs, -math.inf)
-    whole = math.fsum(commits.bit_count() * math.exp(logs[against] - top) for against, commits in sets.items())
+    whole = math.fsum(commits.bit_count() * math.exp(logs[which] - top) for which, commits in sets.items())
     whole += math.fsum(math.exp(log - top) for log in already_logs)
     return Posterior(
         bad,
-        tuple(Level(sets[against], against, math.exp(logs[against] - top) / whole) for against in sorted(sets)),
+        tuple(
+            Level(sets[which], which[0], math.exp(logs[which] - top) / whole)
+            for which in sorted(sets, key=lambda which: (-logs[which], which))
+        ),
         tuple((math.exp(log - top) / whole, against) for log, against in zip(already_logs, already, strict=True)),
     )
 

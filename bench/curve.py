@@ -102,6 +102,7 @@ def main() -> None:
             own = f"{mean['own']:.2f}" if mean["own"] < 10 else f"{mean['own']:.0f}"
             counts = (mean["tried"], mean["builds"], mean["boots"], f"{least} to {most}", own, round(mean["mib"]))
             rows.append((name, round(mean["commits"]), right, *counts))
+            print(*rows[-1], sep="\t", file=sys.stderr, flush=True)
             chart.append((name, round(mean["commits"]), mean["builds"]))
     print(f"{options.histories} histories of each length; {machine()}\n")
     head = ("search", "commits", "right", "tried", "builds", "boots", "minutes", "own CPU s", "MiB")

@@ -188,9 +188,11 @@ class Halving:
     def _hinted(self, candidates: int, most: int) -> int | None:
         """The commit that halves the weight of the candidates, of those that leave few enough; None if none does."""
         count, total = candidates.bit_count(), weight(self._classes, candidates)
-        counts = dict(self._weights(candidates, even(self._graph)))
         weights = dict(self._weights(candidates, self._classes))
-        fit = [place for place, reached in counts.items() if max(reached, count - reached) <= most]
+        fit = list(weights)
+        if most < count:  # at first any will do, and a long history need not be swept again
+            counts = self._weights(candidates, even(self._graph))
+            fit = [place for place, reached in counts if max(reached, count - reached) <= most]
         return max(fit, key=lambda place: (min(weights[place], total - weights[place]), -place), default=None)
 
     def _weights(self, candidates: int, classes: Classes) -> Iterator[tuple[int, int]]:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 
 from bench.common import machine, table
-from bench.histories import make
+from bench.histories import grown, merges
 from harness.search import Culprit, Decision, Evidence, History, Search
 from harness.search.bayes import Bayes
 from harness.search.halving import Halving
@@ -57,7 +57,7 @@ class Timed:
 def one(name: str, size: int, seed: int) -> dict[str, float]:
     """One search, in this process."""
     chance = random.Random(f"{size}/{seed}")
-    history = make("many merges", size, 1.0, chance).made_up.history
+    history, _ = grown(merges(size, chance))
     rate, search = SEARCHES[name]
     began = time.process_time()
     timed = Timed(search(history))

@@ -126,8 +126,7 @@ def make(shape: str, size: int, rate: float, chance: random.Random) -> Case:
     has a bad end that does not show the crash, and one a good end that does. In a linux-next, half of the culprits
     are there twice: in a tree, and rebased in another.
     """
-    growth = SHAPES[shape](size, chance)
-    history, first_parents = _history(growth)
+    history, first_parents = grown(SHAPES[shape](size, chance))
     graph = Graph(history)
     commits = history.commits
     culprits = {chance.choice(commits)}
@@ -148,7 +147,7 @@ def make(shape: str, size: int, rate: float, chance: random.Random) -> Case:
     return Case(Kind(shape, rate, bool(culprits), tellable, plain), made_up, first_parents)
 
 
-def _history(growth: Growth) -> tuple[History, tuple[str, ...]]:
+def grown(growth: Growth) -> tuple[History, tuple[str, ...]]:
     """The range from the good end to the last commit, which descends from all, and its first parents."""
     parents = growth.parents
     last = len(parents) - 1

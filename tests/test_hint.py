@@ -70,6 +70,7 @@ def bisect(top: Path, repo: Repo, culprit: int, old: str = "0", **changes: objec
         # What has no name is a revert, and good.
         return "bad" if name in names and int(name) >= culprit else "good"
 
+    top.mkdir(exist_ok=True)
     toy = Toy(top, repo.git, names, play)
     return toy, toy.bisect(old, "63", **changes)
 

@@ -6,6 +6,7 @@ A document is a run as JSON data (`result.json`).  Well means:
 - a commit named by hand: the regression does not show on it, or the claim holds;
 - a patch: the scenario passes with it;
 - a bisection: a culprit was found and verified; an audit: the culprit was confirmed;
+- a search among options: what is left was built from nothing, and shows the regression where the whole does;
 - a night: nothing is new.
 
 True, False, or None where it is unknown.  The exit status is 0 if and only if all is well.
@@ -23,10 +24,15 @@ INTERRUPTED = "interrupted"
 RUNNING = "running"
 """The status of a run that has not ended, or that was killed."""
 
+OPEN = (RUNNING, INTERRUPTED, INFRASTRUCTURE)
+"""Statuses of runs that can go on."""
+
 _WANTED = {"good": "good", "bad": "bad", "fixed": "good", "claim": "good", "commit": "good"}
 """The verdict that is well, by the role of the commit in the scenario."""
 
 _BISECTED = {"culprit": True, "confirmed": True, "refuted": False, "not-reproduced": False}
+
+_MINIMISED = {"minimal": True, "isolated": True, "not reproduced": False, "not verified": False}
 
 _NIGHTS = {"nothing new": True, "something new": False}
 
@@ -56,11 +62,13 @@ def of(document: Document) -> bool | None:
         return _NIGHTS.get(document["status"])
     if "steps" in document:
         return _BISECTED.get(document["status"])
+    if "kconfig" in document:
+        return _MINIMISED.get(document["status"])
     if "cells" in document:
         told = _together(of_cell(cell) for cell in document["cells"])
     else:
         told = _together(of_answer(answer) for answer in document["commits"])
-    unfinished = document["status"] in (INFRASTRUCTURE, INTERRUPTED, RUNNING)
+    unfinished = document["status"] in OPEN
     return None if unfinished and told else told
 
 

@@ -17,7 +17,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from harness.console import Expectation, expectation_from
 from harness.errors import UserError
 from harness.model import Fixup, Ignored, MachineSpec, PiDisk, Range, Repeat, Revision, Scenario, Timeouts, Variant
-from harness.paths import KCONFIGS, SCENARIOS, own_scenarios
+from harness.paths import KCONFIGS, SCENARIOS, fragment, own_scenarios
 from harness.yamlfile import Node, nearest, read_yaml
 
 T = TypeVar("T")
@@ -229,9 +229,10 @@ def load(folder: Path) -> Scenario:
     machine, machine_command, machine_ssh = value("machine", _machine, plain)
     fragments = value("kconfig", Node.texts, nothing)
     for name in fragments:
-        if not (KCONFIGS / f"{name}.config").is_file():
-            known = (path.stem for path in KCONFIGS.glob("*.config"))
-            raise got["kconfig"].error(f"kconfigs/{name}.config: no such file{nearest(name, known)}")
+        if not (file := fragment(name, folder)).is_file():
+            known = [] if file.parent != KCONFIGS else [path.stem for path in KCONFIGS.glob("*.config")]
+            where = file if file.parent != KCONFIGS else f"kconfigs/{name}.config"
+            raise got["kconfig"].error(f"{where}: no such file{nearest(name, known)}")
     no_disks: tuple[PiDisk | None, int | None] = (None, None)
     pi_disk, image = value("disks", _disks, no_disks)
     if image is not None and machine_ssh is not None:

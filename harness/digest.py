@@ -11,7 +11,7 @@ from pathlib import Path
 from harness import VERSION, architecture, hosts
 from harness.files import sha256
 from harness.model import Scenario, Variant
-from harness.paths import GUEST, KCONFIGS, hosts_config
+from harness.paths import GUEST, fragment, hosts_config
 from harness.process import passed
 
 _APART = ("replay", "proof")
@@ -63,7 +63,7 @@ def _files(scenario: Scenario, arch: str) -> Iterator[tuple[str, Path]]:
         if path.is_file() and not apart and parts != ("scenario.yaml",):
             yield "/".join(parts), path
     if scenario.build_command is None:
-        yield from ((f"kconfigs/{name}", KCONFIGS / f"{name}.config") for name in (arch, *scenario.kconfig))
+        yield from ((f"kconfigs/{name}", fragment(name, scenario.folder)) for name in (arch, *scenario.kconfig))
     if scenario.machine_command is None:
         yield from ((f"guest/{name}", GUEST / name) for name in ("init", "lib.sh", "scenario"))
     for command in (scenario.build_command, scenario.machine_command):

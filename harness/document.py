@@ -141,7 +141,8 @@ def of(events: Iterable[Event], folder: Path) -> Data:
     last = next(event for event in reversed(told) if event.kind in ("start", "resume", "end"))
     end: Data = dict(last.data) if last.kind == "end" else {"status": assessment.RUNNING, "reason": "it has not ended"}
     status, reason, hosts = end.pop("status"), end.pop("reason"), end.pop("hosts", None)
-    parts = {"bisect": _bisection, "try": _table, "nightly": _night}.get(kind, _run)(told, end)
+    makers = {"bisect": _bisection, "try": _table, "nightly": _night, "kconfig": _configurations}
+    parts = makers.get(kind, _run)(told, end)
     known = {"scenario": head["scenario"], **{name: head.get(name) for name in ("title", "name", "tree", "arch")}}
     known |= {
         "links": head.get("links", []),
@@ -189,6 +190,26 @@ def _bisection(events: Sequence[Event], end: Data) -> Data:
         **found,
         "crash": crash and _trial(crash),
     }
+
+
+def _configurations(events: Sequence[Event], end: Data) -> Data:
+    """A search among options: the configurations tried, the first as a commit's answers, and the verification."""
+    question: Data = next((dict(event.data) for event in events if event.kind == "question"), {})
+    tried = [dict(event.data) for event in events if event.kind == "configuration"]
+    whole = [
+        {
+            "role": role,
+            "commit": question["bad"],
+            "subject": question["subject"],
+            "confidence": 1.0,
+            **{name: one[name] for name in ("verdict", "reason", "folder")},
+            "kernel": one["kernel"] and {"compiler": "", **one["kernel"]},
+            "trials": [_trial(trial) for trial in one["trials"]],
+        }
+        for role, one in zip(("good", "bad") if question.get("between") else ("bad",), tried, strict=False)
+    ]
+    found: Data = dict(end.get("kconfig", {}))
+    return {"commits": [*whole, *_run(events, end)["commits"]], "kconfig": {**question, "tried": tried, **found}}
 
 
 _TOLD = {"passes": "good", "fixed": "good", "new": "bad", "changed": "bad", "still": "bad", "never worked": "bad"}

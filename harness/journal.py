@@ -65,7 +65,8 @@ class Event:
 
     Attributes:
         kind: `start`, `resume`, `plan`, `rows`, `kernel`, `earlier`, `dropped`, `ahead`, `trial`, `answer`, `cell` or
-            `end`; of a night also `tonight`, `regression`, `bisecting` and `bisected`.
+            `end`; of a search among options also `question` and `configuration`; of a night `tonight`, `regression`,
+            `bisecting` and `bisected`.
         run: the name of the run's folder.
         data: what happened, as JSON data.
         utc: wall clock time (ISO 8601).

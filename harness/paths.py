@@ -15,6 +15,15 @@ KCONFIGS = ROOT / "kconfigs"
 GUEST = ROOT / "guest"
 
 
+def fragment(name: str, folder: Path) -> Path:
+    """The file of a kconfig fragment: one of the program's, or, if the name ends in `.config`, one of the scenario's.
+
+    Args:
+        folder: the scenario's.
+    """
+    return folder / name if name.endswith(".config") else KCONFIGS / f"{name}.config"
+
+
 def checkout() -> bool:
     """Whether the program runs from a checkout that the user may write to."""
     return ROOT != _PACKAGE

@@ -11,7 +11,7 @@ import errno
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -343,6 +343,18 @@ def find(folder: Path) -> Run:
     if not run.events:
         raise UserError(f"{folder}: not a result: no such run in {index}")
     return run
+
+
+def last(results: Path, kind: str, scenario: str, statuses: Sequence[str]) -> Run | None:
+    """The last run of a scenario by some command that has one of these statuses, in a folder of results."""
+    index = results / "index.sqlite"
+    if not index.exists():
+        return None
+    with journal.reading(index) as database:
+        rows = database.execute(
+            "SELECT folder, status FROM runs WHERE kind = ? AND scenario = ? ORDER BY id DESC", (kind, scenario)
+        ).fetchall()
+    return next((Run(results / name, index) for name, status in rows if status in statuses), None)
 
 
 def bisections(results: Path) -> list[tuple[Run, dict[str, Any], str]]:

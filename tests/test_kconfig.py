@@ -4,14 +4,19 @@ import pytest
 
 from harness.errors import KernelError, UserError
 from harness.kernel.config import (
+    Fragment,
     Option,
     check,
     compose,
+    describe,
     explain,
+    losses,
     lost,
+    merge,
     missing,
     parse_config,
     parse_fragment,
+    read_fragment,
     render,
 )
 
@@ -81,12 +86,38 @@ def test_an_unset_wish_that_came_true_is_not_lost() -> None:
 
 def test_a_kernel_without_what_it_needs_is_refused(tmp_path: Path) -> None:
     (tmp_path / "Kconfig").write_text("config WANTED\n\tdepends on GONE\n")
-    final = tmp_path / ".config"
-    final.write_text("CONFIG_OFF=y\n")
+    final = "CONFIG_OFF=y\n"
     may = [Option("NEWER", "y", optional=True, place=""), Option("OFF", "n", optional=False, place="")]
-    assert [str(one) for one in check(may, final, tmp_path)] == [
+    gone = losses(may, final, tmp_path)
+    assert [str(one) for one in gone] == [
         "CONFIG_NEWER=y became n: this tree has no such option",
         "CONFIG_OFF=n became y: this tree has no such option",
     ]
+    check(gone)
     with pytest.raises(KernelError, match="CONFIG_WANTED=y became n: depends on GONE; not set: GONE"):
-        check([*may, Option("WANTED", "y", optional=False, place="")], final, tmp_path)
+        check(losses([*may, Option("WANTED", "y", optional=False, place="")], final, tmp_path))
+
+
+def test_a_fragment_says_whether_any_guest_needs_it(tmp_path: Path) -> None:
+    for name, text in (("a", "# minimise: keep\nCONFIG_A=y  # optional: since v5.1\n"), ("b", "CONFIG_A=n\n")):
+        (tmp_path / f"{name}.config").write_text(text)
+    kept, other = (read_fragment(tmp_path / f"{name}.config") for name in "ab")
+    assert (kept.name, kept.keep, other.keep) == ("a", True, False)
+    assert kept.options[0].why == "optional: since v5.1"
+    assert merge([kept, other]) == list(other.options)
+
+
+def test_what_each_fragment_brings() -> None:
+    def fragment(name: str, text: str, *, keep: bool = False) -> Fragment:
+        return Fragment(name, tuple(parse_fragment(text, f"{name}.config")), keep)
+
+    first = fragment("first", "CONFIG_A=y  # why\n# CONFIG_B is not set\nCONFIG_C=y\n", keep=True)
+    second = fragment("second", "CONFIG_A=y\nCONFIG_B=y\n")
+    told = describe([first, second], "CONFIG_A=y\nCONFIG_B=y\nCONFIG_X=m\nCONFIG_Y=3\n", [])
+    assert [(f["name"], f["keep"]) for f in told["fragments"]] == [("first", True), ("second", False)]
+    [a, b, c] = told["fragments"][0]["options"]
+    assert a == {"name": "A", "value": "y", "why": "why", "got": "y", "overridden_by": None, "again_in": "second"}
+    assert (b["overridden_by"], b["got"], c["got"]) == ("second", "y", "n")
+    assert {key: told[key] for key in ("asked", "asked_off", "on", "modules")} == {
+        "asked": 3, "asked_off": 0, "on": 2, "modules": 1
+    }  # fmt: skip

@@ -16,7 +16,7 @@ FLOORS = {
     "edges": "architecture cache catalog excerpt files git hosts interrupts journal lab patches paths prerequisites "
     "process record ssh supervisor turns workspace yamlfile",
     "makers": "digest kernel machine releases testing",
-    "loops": "bisect fleet matrix nightly runner trial",
+    "loops": "bisect fleet matrix minimise nightly runner trial",
     "reports": "changes document reports",
     "sessions": "session site",
     "cli": "__main__ cli",

@@ -27,6 +27,7 @@ COMMANDS = {
     "audit": "check a culprit that somebody named: confirmed, refuted, or it cannot be told",
     "step": "try the commit that git bisect checked out; for `git bisect run`",
     "try": "try patches on a scenario's bad commit; a table of patches by scenarios",
+    "kconfig": "show what a scenario's kernel configuration is made of",
     "nightly": "try scenarios on the newest linux-next; say what is new and which commit introduced it",
     "serve": "show the page of the nights to this machine, fresh while a night runs",
     "diff": "say what changed between two results: runs, nights, bisections",

@@ -44,9 +44,6 @@ from harness.reports import mail, repro
 from harness.runner import Runner
 from harness.session import End, Session
 
-OPEN = (assessment.RUNNING, assessment.INTERRUPTED, assessment.INFRASTRUCTURE)
-"""Statuses of bisections that can go on."""
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress bisect`."""
@@ -250,7 +247,8 @@ class _Planning:
             if not (folder.parent / "index.sqlite").exists():
                 missing += f"; a result needs its journal beside it; move index.sqlite to {folder.parent} too"
         else:
-            mine = [(r, plan) for r, plan, status in known if plan["scenario"] == self.scenario.id and status in OPEN]
+            own = ((run, plan) for run, plan, status in known if status in assessment.OPEN)
+            mine = [(run, plan) for run, plan in own if plan["scenario"] == self.scenario.id]
             missing = f"no unfinished bisection of {self.scenario.id} in {self.here.results}"
             if ended := next((run for run, plan, _ in known if plan["scenario"] == self.scenario.id), None):
                 missing += f"; the last one has come to its end: regress report {ended.folder}"
@@ -267,7 +265,7 @@ class _Planning:
             )
         if self.here.arch != plan.arch:
             raise UserError(f"{stored.folder} is a bisection for {plan.arch}: use --arch {plan.arch}")
-        if self.options.tree and _lasting(self.options.tree) != plan.tree:
+        if self.options.tree and environment.lasting(self.options.tree) != plan.tree:
             raise UserError(f"{stored.folder} is a bisection of {plan.tree}, not of {self.options.tree}")
         return self._tree(plan.tree), plan, stored
 
@@ -310,7 +308,7 @@ class _Planning:
         plan = Plan(
             scenario=self.scenario.id,
             digest=self.digest,
-            tree=_lasting(options.tree or tree.name),
+            tree=environment.lasting(options.tree or tree.name),
             arch=options.arch,
             bad=bad_shas,
             good=good_shas,
@@ -336,11 +334,6 @@ def _resolved(
     olds = tuple(tree.resolve(revision).sha for revision in old)
     news = tuple(tree.resolve(revision, next(iter(olds), None)).sha for revision in new)
     return (olds, news) if find_fix else (news, olds)
-
-
-def _lasting(tree: str) -> str:
-    """The name of a tree that is valid in any folder."""
-    return str(Path(tree).resolve()) if Path(tree).is_dir() else tree
 
 
 def _check_ends(tree: Tree, plan: Plan) -> None:

@@ -41,11 +41,11 @@ def conduct(
         UserError: the commits or the tree are unavailable.
         See `harness.session.Session.conduct`.
     """
-    tree, subjects = _subjects(environ, options)
+    tree, wanted = subjects(environ, options)
     with environ.runner(tree) as runner:
         run = environ.begin(tree, kind, interrupts)
         session = Session(run, interrupts, tell, environ.talk.note, hosts=environ.hosts)
-        return session.conduct(Commits(environ, runner, run, subjects, options.runs, aside=options.json))
+        return session.conduct(Commits(environ, runner, run, wanted, options.runs, aside=options.json))
 
 
 @dataclass
@@ -95,7 +95,7 @@ class Commits:
         return document.of(self.journal.events, self.journal.folder)
 
 
-def _subjects(environ: Environment, options: argparse.Namespace) -> tuple[Tree, list[Subject]]:
+def subjects(environ: Environment, options: argparse.Namespace) -> tuple[Tree, list[Subject]]:
     """The tree, and the commits to try: those named by hand, or else those that the scenario knows."""
     scenario = environ.scenario
     commits = dict(scenario.commits)

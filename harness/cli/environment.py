@@ -69,6 +69,11 @@ def elsewhere(arch: str) -> set[str]:
     return {f"{work}{of}" for work in ("build", "boot") for of in ("", f" {arch}")}
 
 
+def lasting(tree: str) -> str:
+    """The name of a tree that is valid in any folder."""
+    return str(Path(tree).resolve()) if Path(tree).is_dir() else tree
+
+
 def whole_tree(name: str, talk: Talk, *, kernel: bool) -> tuple[Tree, str | None]:
     """A tree with its whole history and all its tags, and why it could not be fetched: then it is as it was last.
 
@@ -183,8 +188,7 @@ class Environment:
             builder: builds them; by default one of its own.
         """
         with contextlib.ExitStack() as stack:
-            names = (self.arch, *self.scenario.kconfig)
-            fragments = tuple(paths.KCONFIGS / f"{name}.config" for name in names)
+            fragments = self.fragments
             guest = functools.partial(self._guest, self._root())
             fix_up = Fixups(on, self.scenario.fixups, self.scenario.folder).apply
             if self.fleet is not None:
@@ -196,8 +200,17 @@ class Environment:
             elif self.scenario.build_command is not None:
                 builder = stack.enter_context(CommandBuilder(on, self.scenario.build_command, self.talk))
             else:
-                builder = KernelBuilder(on, self.arch, fragments, paths.cache(), self.talk, self.scenario.kernels)
+                builder = self.kernel_builder(on)
             yield Runner(self.scenario, builder, self._machine(), guest, self.arch, self.talk, fix_up)
+
+    @property
+    def fragments(self) -> tuple[Path, ...]:
+        """The files of the kernel's configuration, in the order in which they are put on top of each other."""
+        return tuple(paths.fragment(name, self.scenario.folder) for name in (self.arch, *self.scenario.kconfig))
+
+    def kernel_builder(self, on: Tree) -> KernelBuilder:
+        """The builder of the scenario's kernels, with the kernel's own make."""
+        return KernelBuilder(on, self.arch, self.fragments, paths.cache(), self.talk, self.scenario.kernels)
 
     def hosts(self) -> list[dict[str, Any]]:
         """What each host of the fleet did, as JSON data."""

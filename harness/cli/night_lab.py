@@ -24,7 +24,7 @@ from harness.model import Judgement
 from harness.nightly import culprit
 from harness.nightly.config import Cell
 from harness.nightly.history import Regression
-from harness.nightly.night import OPEN, Clock
+from harness.nightly.night import Clock
 from harness.record import Run
 from harness.runner import Runner
 from harness.session import End, Session
@@ -149,7 +149,7 @@ class NightLab:
         """One bisection: what an earlier night found, what it left, or a new one."""
         known = [record.find(self.results / name) for name in one.runs if (self.results / name).is_dir()]
         mine = [run for run in known if self._plan(run) == plan]
-        if mine and (told := document.of(mine[-1].events, mine[-1].folder))["status"] not in OPEN:
+        if mine and (told := document.of(mine[-1].events, mine[-1].folder))["status"] not in assessment.OPEN:
             return told
         view = NightView(self.clock, self.tried)
         with contextlib.ExitStack() as stack:

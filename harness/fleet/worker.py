@@ -187,8 +187,9 @@ class Worker:
 
     def _make(self, job: BuildJob, tree: Tree, commit: Commit, top: Path, out: Path) -> Kernel:
         fragments = []
-        for name, text in job.fragments:
-            path = top / name
+        for number, (name, text) in enumerate(job.fragments):
+            path = top / str(number) / name  # a scenario's own may be named like one of the program's
+            path.parent.mkdir()
             path.write_text(text, encoding="utf-8")
             fragments.append(path)
         cache, progress = self.folder, _Telling(self.tell)

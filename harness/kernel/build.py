@@ -22,15 +22,9 @@ from packaging.specifiers import SpecifierSet
 from harness import architecture
 from harness.architecture import Architecture
 from harness.cache import touch
-from harness.errors import (
-    BuildError,
-    KernelError,
-    ProgramFailed,
-    TimedOut,
-    UserError,
-)
+from harness.errors import BuildError, KernelError, ProgramFailed, TimedOut, UserError
 from harness.files import copy, locked, whole_folder, write_atomically
-from harness.git import Commit, Git
+from harness.git import Commit
 from harness.kernel import config as kconfig
 from harness.kernel import inputs
 from harness.kernel.log import failure
@@ -141,12 +135,15 @@ class KernelBuilder:
     Args:
         tree: the tree to build commits of.
         arch: the architecture.
-        fragments: the configuration, on top of tinyconfig.
+        fragments: the configuration, on top of `base`.
         cache: the folder for objects and images.
         progress: shows what is going on.
         kernels: the versions required, such as `>=4.12`; empty for all.
         jobs: for `make -j`.
+        base: what the fragments are put on top of.
         idle: whether make runs only where nothing else wants a processor.
+        like: the builder of a configuration that this one differs from in a few options.  All that are like it share
+            an object folder, which begins as a copy of its own: make compiles again what the options alter.
     """
 
     tree: Tree
@@ -156,26 +153,90 @@ class KernelBuilder:
     progress: Progress
     kernels: str = ""
     jobs: int = len(os.sched_getaffinity(0))
+    base: kconfig.Base = kconfig.TINY
     idle: bool = False
+    like: KernelBuilder | None = None
 
     def build(self, commit: Commit, folder: Path) -> Kernel:
         """See `Builder.build`; an image built before from the same source is reused."""
+        setup = self._setup(commit)
+        kept = self.cache / "kernels" / _digest(commit.tree, setup.flavour)
+        if not (kept / "kernel.json").exists():
+            with locked(self.tree.lock, self.progress) as lock:
+                if not (kept / "kernel.json").exists():
+                    work = _Work(self, commit, setup, self._objects(commit, setup), folder / "build.log", lock)
+                    return _keep(work.make(), setup.arch.image, kept, folder)
+        return load(kept, folder)
+
+    def configure(self, commit: Commit, folder: Path) -> kconfig.Configured:
+        """Make the configuration of a commit, and build nothing.
+
+        Args:
+            folder: for the log, `build.log`.
+
+        Raises:
+            BuildError: make fails.
+            KernelError: the scenario cannot run on it: it is of the wrong version.
+            InfrastructureError: the machine failed.
+        """
+        setup = self._setup(commit)
+        with locked(self.tree.lock, self.progress) as lock:
+            work = _Work(self, commit, setup, self._objects(commit, setup), folder / "build.log", lock)
+            return work.configure()
+
+    def version(self, commit: Commit) -> str:
+        """The version of a commit's kernel, such as `6.1.192`.
+
+        Raises:
+            BuildError: it has no Makefile, or not that of a kernel.
+        """
+        git = self.tree.workspace
+        try:
+            has = git.text("ls-tree", commit.sha, "Makefile")
+            return kernel_version(git.text("show", f"{commit.sha}:Makefile") if has else "")
+        except UserError as error:
+            raise BuildError(str(error)) from error
+
+    def facts(self, commit: Commit) -> Mapping[str, object] | None:
+        """What is known of a commit's kernel (`kernel.json`); None if it was not built."""
+        known = self.cache / "kernels" / _digest(commit.tree, self._setup(commit).flavour) / "kernel.json"
+        return cast(dict[str, object], json.loads(known.read_text(encoding="utf-8"))) if known.exists() else None
+
+    def _setup(self, commit: Commit) -> _Setup:
         options = kconfig.compose(self.fragments)
-        version = _version(self.tree.workspace, commit.sha)
+        version = self.version(commit)
         # As in the toolchains' rules, a release candidate counts as its release.
         if release(version) not in SpecifierSet(self.kernels):
             raise KernelError(f"the scenario requires Linux {self.kernels}, this is {version}")
         arch = architecture.load(self.arch)
         toolchain = toolchain_for(version, arch.cross)
-        flavour = _digest(self.arch, kconfig.render(options), toolchain.identity, *map("=".join, passed().items()))
-        kept = self.cache / "kernels" / _digest(commit.tree, flavour)
-        if not (kept / "kernel.json").exists():
-            with locked(self.tree.lock, self.progress) as lock:
-                if not (kept / "kernel.json").exists():
-                    objects = self.cache / "objects" / f"{self.tree.worktree.name}-{self.arch}-{flavour}"
-                    work = _Work(self, arch, commit, options, toolchain, objects, folder / "build.log", lock)
-                    return _keep(work.make(), arch.image, kept, folder)
-        return load(kept, folder)
+        base = () if self.base == kconfig.TINY else (repr(self.base),)
+        asked = (self.arch, kconfig.render(options), *base)
+        flavour = _digest(*asked, toolchain.identity, *map("=".join, passed().items()))
+        return _Setup(arch, tuple(options), toolchain, flavour)
+
+    def _objects(self, commit: Commit, setup: _Setup) -> Path:
+        """The object folder.  The caller holds the tree's lock."""
+        if self.like is None:
+            return self.cache / "objects" / f"{self.tree.worktree.name}-{self.arch}-{setup.flavour}"
+        own = self.like._objects(commit, self.like._setup(commit))
+        shared = own.with_name(f"{own.name}-like")
+        if own.exists() and not shared.exists():
+            half = shared.with_name(f".{shared.name}")
+            shutil.rmtree(half, ignore_errors=True)
+            shutil.copytree(own, half, symlinks=True)
+            half.rename(shared)
+        return shared
+
+
+@dataclass(frozen=True)
+class _Setup:
+    """What a build of a commit is made with, and the digest of all that."""
+
+    arch: Architecture
+    options: tuple[kconfig.Option, ...]
+    toolchain: Toolchain
+    flavour: str
 
 
 @dataclass
@@ -183,22 +244,17 @@ class _Work:
     """One build in the object folder, under the tree's lock."""
 
     builder: KernelBuilder
-    arch: Architecture
     commit: Commit
-    options: Sequence[kconfig.Option]
-    toolchain: Toolchain
+    setup: _Setup
     objects: Path
     log: Path
     lock: int
 
     def make(self) -> tuple[Path, dict[str, object]]:
         """Check out, configure and make; returns the object folder and the facts about the kernel."""
-        self.objects.mkdir(parents=True, exist_ok=True)
-        self.log.parent.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
-        tree = self.builder.tree
-        tree.workspace.check_out(self.commit.sha)
-        lost = self._configure(self.objects / "regress.json")
+        lost = self.configure().lost
+        kconfig.check(lost)
         count = 0
 
         def tick(line: str) -> None:
@@ -207,22 +263,25 @@ class _Work:
             if count:
                 self.builder.progress.update(f"building {self.commit.sha[:12]}: {count} steps, {line.strip()}")
 
-        self._make(self.arch.image.name, on_line=tick)
-        if read := inputs.read(self.objects, tree.worktree, tree.workspace.files(self.commit.sha)):
+        self._make(self.setup.arch.image.name, on_line=tick)
+        worktree, workspace = self.builder.tree.worktree, self.builder.tree.workspace
+        if read := inputs.read(self.objects, worktree, workspace.files(self.commit.sha)):
             read.save(self.log.with_name(inputs.FILE))
         return self.objects, {
             "commit": self.commit.sha,
             "tree": self.commit.tree,
             "subject": self.commit.subject,
-            "arch": self.arch.name,
-            "compiler": self.toolchain.compiler.banner,
-            "toolchain": self.toolchain.reason,
-            "command": self.argv(self.arch.image.name),
+            "arch": self.setup.arch.name,
+            "compiler": self.setup.toolchain.compiler.banner,
+            "toolchain": self.setup.toolchain.reason,
+            "command": self.argv(self.setup.arch.image.name),
             "environment": FIXED,
             # Names only: a value may be secret.
             "passed": list(passed()),
             "lost": [str(one) for one in lost],
-            "signature": hashlib.sha256((self.objects / self.arch.image).read_bytes()).hexdigest(),
+            "objects": _linked(self.objects),
+            "signature": hashlib.sha256((self.objects / self.setup.arch.image).read_bytes()).hexdigest(),
+            "image_bytes": (self.objects / self.setup.arch.image).stat().st_size,
             "seconds": round(time.monotonic() - started, 2),
         }
 
@@ -234,9 +293,9 @@ class _Work:
                 "-C",
                 str(self.builder.tree.worktree),
                 f"O={self.objects}",
-                f"ARCH={self.arch.make}",
+                f"ARCH={self.setup.arch.make}",
             ),
-            *(*self.toolchain.arguments, f"-j{self.builder.jobs}", *targets),
+            *(*self.setup.toolchain.arguments, f"-j{self.builder.jobs}", *targets),
         ]
 
     def _make(self, target: str, on_line: Callable[[str], None] | None = None) -> None:
@@ -244,31 +303,45 @@ class _Work:
         argv = [*(IDLE if self.builder.idle else ()), *self.argv(target)]
         run_build(argv, self.log, self.lock, env=FIXED, on_line=on_line, within=within)
 
-    def _configure(self, state: Path) -> list[kconfig.Lost]:
-        """Make `.config` from tinyconfig and the fragments, unless it is up to date.
+    def configure(self) -> kconfig.Configured:
+        """Check out, and make `.config` from the base and the fragments, unless it is up to date.
 
         A configuration made at another commit may lack options of this commit's Kconfig, so it is
         remade whenever a file that decides it differs.
         """
+        self.objects.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
         worktree = self.builder.tree.worktree
-        final = self.objects / ".config"
+        self.builder.tree.workspace.check_out(self.commit.sha)
+        state, final = self.objects / "regress.json", self.objects / ".config"
         before = json.loads(state.read_text()) if state.exists() else None
-        if before and final.exists() and not self._kconfig_differs(before["tree"]):
-            write_atomically(state, json.dumps({"tree": self.commit.tree}))
-            return []
+        if not (before and final.exists() and self._serves(before)):
+            state.unlink(missing_ok=True)
+            self.builder.progress.update(f"configuring {self.commit.sha[:12]}")
+            self._remake(final)
+        write_atomically(state, json.dumps({"tree": self.commit.tree, "flavour": self.setup.flavour}))
+        text = final.read_text(encoding="utf-8")
+        return kconfig.Configured(text, tuple(kconfig.losses(self.setup.options, text, worktree)))
+
+    def _remake(self, final: Path) -> None:
+        """Make `.config`; one that comes out the same keeps its time, so that nothing is built for it."""
         old = final.read_bytes() if final.exists() else None
         times = final.stat() if old is not None else None
-        state.unlink(missing_ok=True)
-        self.builder.progress.update(f"configuring {self.commit.sha[:12]}")
-        self._make("tinyconfig")
+        base = self.builder.base
+        if base.text:
+            final.write_text(base.text, encoding="utf-8")
+        for target in () if base.text else base.targets:
+            self._make(target)
         with final.open("a", encoding="utf-8") as file:
-            file.write(kconfig.render(self.options))
+            file.write(kconfig.render(self.setup.options))
         self._make("olddefconfig")
         if times is not None and final.read_bytes() == old:
             os.utime(final, ns=(times.st_atime_ns, times.st_mtime_ns))
-        lost = kconfig.check(self.options, final, worktree)
-        write_atomically(state, json.dumps({"tree": self.commit.tree}))
-        return lost
+
+    def _serves(self, before: Mapping[str, str]) -> bool:
+        """Whether the configuration that is there is the one to be made."""
+        own = before.get("flavour", self.setup.flavour) == self.setup.flavour
+        return own and not self._kconfig_differs(before["tree"])
 
     def _kconfig_differs(self, tree: str) -> bool:
         if tree == self.commit.tree:
@@ -277,16 +350,10 @@ class _Work:
         return any(_KCONFIG_INPUT.search(path) for path in changed)
 
 
-def _version(git: Git, sha: str) -> str:
-    """The version of a commit's kernel.
-
-    Raises:
-        BuildError: it has no Makefile, or not that of a kernel.
-    """
-    try:
-        return kernel_version(git.text("show", f"{sha}:Makefile") if git.text("ls-tree", sha, "Makefile") else "")
-    except UserError as error:
-        raise BuildError(str(error)) from error
+def _linked(objects: Path) -> int | None:
+    """How many objects a kernel is linked of; None before v6.1, whose make keeps no list of them."""
+    archive = objects / "vmlinux.a"
+    return len(run(["ar", "t", str(archive)]).stdout.splitlines()) if archive.exists() else None
 
 
 def _digest(*parts: str) -> str:

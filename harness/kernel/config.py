@@ -1,30 +1,57 @@
 """Kernel configuration: fragments on top of tinyconfig, and which of their options were lost.
 
 A fragment is a file of `kconfigs/`: lines `CONFIG_X=y`, with a comment where the purpose is not
-obvious.  `# optional: why` after an option says that a tree may lack it.
+obvious.  `# optional: why` after an option says that a tree may lack it; a line `# minimise: keep` that each of the
+fragment's options is needed by any guest, whatever it runs.
 """
 
 from __future__ import annotations
 
+import gzip
 import re
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.errors import KernelError, UserError
 
-_OPTION = re.compile(r"CONFIG_(\w+)=(\"[^\"]*\"|[^\s#]+)\s*(?:#\s*(optional\b)?.*)?$")
+_OPTION = re.compile(r"CONFIG_(\w+)=(\"[^\"]*\"|[^\s#]+)\s*(?:#\s*((optional\b)?.*))?$")
 _UNSET = re.compile(r"# CONFIG_(\w+) is not set$")
+_NAMED = re.compile(r"^(?:# )?CONFIG_(\w+)(?==| is not set$)", re.MULTILINE)
+_KEEP = re.compile(r"^# minimise: keep\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Option:
-    """One requested option: name without `CONFIG_`, value as in `.config`, `n` for unset."""
+    """One requested option: name without `CONFIG_`, value as in `.config`, `n` for unset.
+
+    Attributes:
+        optional: whether the kernel is of use without it.
+        place: file and line.
+        why: the comment after it.
+    """
 
     name: str
     value: str
     optional: bool
     place: str
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """The options of one file.
+
+    Attributes:
+        name: the file's, without `.config`.
+        keep: whether any guest needs all of them.
+    """
+
+    name: str
+    options: tuple[Option, ...]
+    keep: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,6 +72,36 @@ class Lost:
         return f"CONFIG_{name}={wanted} became {self.got}: {self.reason}"
 
 
+@dataclass(frozen=True)
+class Configured:
+    """A configuration that was made and not built.
+
+    Attributes:
+        text: the final `.config`.
+        lost: the options that were asked for and are not in it.
+    """
+
+    text: str
+    lost: tuple[Lost, ...]
+
+
+@dataclass(frozen=True)
+class Base:
+    """What the fragments are put on top of.
+
+    Attributes:
+        targets: make targets that make a configuration, or add to it, one after the other.
+        text: a whole `.config`, which is taken instead.
+    """
+
+    targets: tuple[str, ...] = ("tinyconfig",)
+    text: str = ""
+
+
+TINY = Base()
+"""The usual base: everything off that can be."""
+
+
 def parse_fragment(text: str, place: str) -> list[Option]:
     """The options of a fragment.
 
@@ -59,12 +116,25 @@ def parse_fragment(text: str, place: str) -> list[Option]:
     for number, line in enumerate(text.splitlines(), 1):
         at = f"{place}:{number}"
         if found := _OPTION.match(line.strip()):
-            options.append(Option(found[1], found[2], bool(found[3]), at))
+            options.append(Option(found[1], found[2], bool(found[4]), at, (found[3] or "").strip()))
         elif found := _UNSET.match(line.strip()):
             options.append(Option(found[1], "n", optional=False, place=at))
         elif line.strip() and not line.lstrip().startswith("#"):
             raise UserError(f"{at}: expected CONFIG_NAME=y, got {line.strip()!r}")
     return options
+
+
+def read_fragment(path: Path) -> Fragment:
+    """The fragment in a file.
+
+    Raises:
+        UserError: it is missing or malformed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    return Fragment(path.name.removesuffix(".config"), tuple(parse_fragment(text, path.name)), bool(_KEEP.search(text)))
 
 
 def compose(fragments: Iterable[Path]) -> list[Option]:
@@ -73,16 +143,37 @@ def compose(fragments: Iterable[Path]) -> list[Option]:
     Raises:
         UserError: a fragment is missing or malformed.
     """
+    return merge(map(read_fragment, fragments))
+
+
+def merge(fragments: Iterable[Fragment]) -> list[Option]:
+    """The options of several fragments; for an option in more than one, the last counts."""
     options: dict[str, Option] = {}
-    for path in fragments:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"{path}: {error.strerror}") from error
-        for option in parse_fragment(text, path.name):
-            options.pop(option.name, None)
-            options[option.name] = option
+    for option in (option for fragment in fragments for option in fragment.options):
+        options.pop(option.name, None)
+        options[option.name] = option
     return list(options.values())
+
+
+def needs(fragments: Iterable[Fragment]) -> list[Option]:
+    """What any guest needs to be on, of some fragments."""
+    return [option for option in merge(one for one in fragments if one.keep) if option.value != "n"]
+
+
+def read_config(path: Path) -> str:
+    """The text of a whole `.config`, also one that is compressed as `/proc/config.gz` is.
+
+    Raises:
+        UserError: it cannot be read, or is not one.
+    """
+    try:
+        raw = path.read_bytes()
+        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8")
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise UserError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    if not parse_config(text):
+        raise UserError(f"{path}: expected a kernel configuration, with lines such as CONFIG_NAME=y")
+    return text
 
 
 def render(options: Sequence[Option]) -> str:
@@ -96,6 +187,21 @@ def parse_config(text: str) -> dict[str, str]:
     """The values of a `.config` by option name, without unset ones."""
     pairs = (line.partition("=") for line in text.splitlines() if line.startswith("CONFIG_"))
     return {name.removeprefix("CONFIG_"): value for name, _, value in pairs}
+
+
+def differences(old: str, new: str) -> list[Option]:
+    """The options in which a `.config` differs from another, with the new values, in the order of the new one.
+
+    Args:
+        old, new: the texts of the two.
+    """
+    before, after = parse_config(old), parse_config(new)
+    order = dict.fromkeys(_NAMED.findall(new)) | dict.fromkeys(before)
+    return [
+        Option(name, after.get(name, "n"), optional=True, place="")
+        for name in order
+        if before.get(name, "n") != after.get(name, "n")
+    ]
 
 
 def missing(options: Iterable[Option], config: Mapping[str, str]) -> list[Option]:
@@ -128,21 +234,80 @@ def lost(options: Iterable[Option], config: Mapping[str, str], kconfig_files: It
     return [Lost(o, config.get(o.name, "n"), explain(o.name, config, texts)) for o in missing(options, config)]
 
 
-def check(options: Sequence[Option], final: Path, tree: Path) -> list[Lost]:
-    """The requested options that were lost in a final `.config`, if the kernel works without them.
+def losses(options: Sequence[Option], config: str, tree: Path) -> list[Lost]:
+    """The requested options that were lost in a final `.config`, with the reasons.
 
     Args:
+        config: the text of the `.config`.
         tree: the kernel's source, whose Kconfig files give the reasons.
+    """
+    got = parse_config(config)
+    if not missing(options, got):
+        return []
+    texts = (path.read_text(encoding="utf-8", errors="replace") for path in tree.rglob("Kconfig*") if path.is_file())
+    return lost(options, got, texts)
+
+
+def check(gone: Iterable[Lost]) -> None:
+    """Refuse a configuration that lost an option without which the kernel is of no use.
+
+    An option that is on against the request only costs time; one that is off would be missed.
 
     Raises:
         KernelError: a required option is off.
     """
-    got = parse_config(final.read_text(encoding="utf-8"))
-    if not missing(options, got):
-        return []
-    texts = (path.read_text(encoding="utf-8", errors="replace") for path in tree.rglob("Kconfig*"))
-    gone = lost(options, got, texts)
-    # An option that is on against the request only costs time; one that is off would be missed.
     if fatal := [one for one in gone if not one.option.optional and one.option.value != "n"]:
         raise KernelError("; ".join(map(str, fatal)))
-    return gone
+
+
+def describe(fragments: Sequence[Fragment], config: str, gone: Iterable[Lost]) -> dict[str, Any]:
+    """What each fragment brings to a configuration, as JSON data.
+
+    Args:
+        fragments: in the order in which they are put on top of each other.
+        config: the text of the final `.config`.
+        gone: the options that were lost.
+
+    Returns:
+        `fragments`, each with its options (`overridden_by`: a later fragment has another value; `again_in`: one has
+        the same); how many options are `asked` for and `asked_off`, and how many are `on` and `modules` at the end;
+        `lost`.
+    """
+    got, asked = parse_config(config), merge(fragments)
+    told = [
+        {
+            "name": fragment.name,
+            "keep": fragment.keep,
+            "options": [
+                {
+                    "name": o.name,
+                    "value": o.value,
+                    "why": o.why,
+                    "got": got.get(o.name, "n"),
+                    **_later(o, fragments[number + 1 :]),
+                }
+                for o in fragment.options
+            ],
+        }
+        for number, fragment in enumerate(fragments)
+    ]
+    return {
+        "fragments": told,
+        "asked": sum(option.value != "n" for option in asked),
+        "asked_off": sum(option.value == "n" for option in asked),
+        "on": list(got.values()).count("y"),
+        "modules": list(got.values()).count("m"),
+        "lost": [
+            {"name": o.name, "value": o.value, "optional": o.optional, "got": one.got, "reason": one.reason}
+            for one in gone
+            for o in [one.option]
+        ],
+    }
+
+
+def _later(option: Option, fragments: Iterable[Fragment]) -> dict[str, str | None]:
+    """The last of some later fragments that has an option too: under `overridden_by` with another value."""
+    last = [(fragment.name, o.value) for fragment in fragments for o in fragment.options if o.name == option.name]
+    name, value = last[-1] if last else (None, option.value)
+    same = value == option.value
+    return {"overridden_by": None if same else name, "again_in": name if same else None}

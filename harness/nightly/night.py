@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from harness import assessment
 from harness.errors import InfrastructureError, KernelError, UserError
 from harness.git import Commit, Git
 from harness.model import Outcome, Trial
@@ -29,7 +30,6 @@ from harness.runner import Runner, Subject
 ATTEMPTS = 3
 """So often, in one night, a bisection is gone on with where the machine fails."""
 
-OPEN = ("infrastructure", "interrupted", "running")
 """Statuses of a bisection that can go on."""
 
 
@@ -254,7 +254,7 @@ class Loop:
             except InfrastructureError as error:
                 self.lab.note(f"{one.signature}: {error}")
                 continue
-            if found["status"] not in OPEN:
+            if found["status"] not in assessment.OPEN:
                 one.found = {**key, **found, "night": self.run.folder.name}
                 self.run.add("bisected", one.found)
                 self.told()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harness import assessment
-from harness.assessment import INFRASTRUCTURE, INTERRUPTED, RUNNING, Document
+from harness.assessment import OPEN, Document
 from harness.reports import parts, safe
 
 PASS, FAILURE, ERROR, SKIPPED = "pass", "failure", "error", "skipped"
@@ -50,7 +50,7 @@ def of(document: Document) -> list[Case]:
     if "steps" in document:
         return [_bisection(document)]
     cases = list(_table(document) if "cells" in document else _commits(document))
-    unfinished = document["status"] in (INFRASTRUCTURE, INTERRUPTED, RUNNING) or not cases
+    unfinished = document["status"] in OPEN or not cases
     if unfinished and not any(case.kind == ERROR for case in cases):
         reason = safe.line(document["reason"])
         cases.append(Case(safe.line(document["scenario"]), "(the run as a whole)", ERROR, reason))
@@ -95,7 +95,7 @@ def _table(document: Document) -> Sequence[Case]:
 
 
 def _bisection(document: Document) -> Case:
-    lost = document["status"] in (INFRASTRUCTURE, INTERRUPTED, RUNNING)
+    lost = document["status"] in OPEN
     trial = document.get("crash")
     notes = [f"{document['culprit']} {safe.line(document['subject'])}"] if document["culprit"] else []
     for step in document["steps"]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from harness.assessment import Document
-from harness.reports import bisect, night, patch_table, summary
+from harness.reports import bisect, kconfig, night, patch_table, summary
 from harness.reports.safe import terminal
 
 
 def render(document: Document) -> str:
-    """What `run`, `step`, `try`, `bisect` or `nightly` printed, without the progress."""
+    """What `run`, `step`, `try`, `bisect`, `kconfig` or `nightly` printed, without the progress."""
     if document["kind"] == "bisect":
         return terminal(bisect.render(document))
+    if document["kind"] == "kconfig":
+        return terminal(kconfig.search(document))
     if document["kind"] == "nightly":
         return terminal(night.render(document))
     parts = [summary.head(document)]

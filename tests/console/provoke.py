@@ -154,8 +154,9 @@ def make(tree: Path, objects: Path, name: str, fragments: Sequence[Path], jobs: 
         with (objects / ".config").open("a", encoding="utf-8") as file:
             file.write(kconfig.render(wanted))
         run([*command, "olddefconfig"], env=FIXED, log=log)
-        for lost in kconfig.check(wanted, objects / ".config", tree):
-            print(lost)
+        lost = kconfig.losses(wanted, (objects / ".config").read_text(encoding="utf-8"), tree)
+        kconfig.check(lost)
+        print(*lost, sep="\n")
         state.write_text(kconfig.render(wanted), encoding="utf-8")
     run([*command, f"-j{jobs}", "headers", Path(arch.image).name], env=FIXED, log=log)
     return toolchain

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import excerpt, journal
+from harness.architecture import image_names
 from harness.console import Crash, Frame, Wait
 from harness.errors import InfrastructureError, UserError
 from harness.files import locked
@@ -369,8 +370,8 @@ def bisections(results: Path) -> list[tuple[Run, dict[str, Any], str]]:
         return [(Run(results / name, index), json.loads(plan), status) for name, plan, status in rows]
 
 
-HEAVY = ("bzImage", "initramfs.cpio", "disk.img")
-"""What a result can do without: an image and a root file system are made again, a disk is what the last boot left."""
+HEAVY = ("initramfs.cpio", "disk.img")
+"""What a result can do without, besides its images: it is made again, or it is what the last boot left of a disk."""
 
 
 def heavy(results: Path, before: float) -> Iterator[Path]:
@@ -380,7 +381,7 @@ def heavy(results: Path, before: float) -> Iterator[Path]:
         results: the folder of all results.
         before: seconds since the epoch.
     """
-    index = results / "index.sqlite"
+    index, wanted = results / "index.sqlite", (*image_names(), *HEAVY)
     if not index.exists():
         return
     began = datetime.fromtimestamp(before, UTC).isoformat(timespec="milliseconds")
@@ -390,4 +391,4 @@ def heavy(results: Path, before: float) -> Iterator[Path]:
         lock = folder / "run.lock"
         held = locked(lock, SILENT, wait=False) if lock.exists() else contextlib.nullcontext()
         with contextlib.suppress(UserError), held:
-            yield from (path for name in HEAVY for path in folder.rglob(name) if not path.is_symlink())
+            yield from (path for name in wanted for path in folder.rglob(name) if not path.is_symlink())

@@ -277,6 +277,8 @@ def _jump(report: Report) -> tuple[bool, str | None]:
     pointer = report.pointers[0][1] if report.pointers else None
     if pointer is None or (pointer.function is not None and not _NO_CODE.search(report.text)):
         return False, None
+    if pointer.null and report.branch:
+        return True, report.branch
     first = next((frame for trace in report.traces for frame in trace.frames if not frame.inlined), None)
     return True, base_name(first.function) if first and first.named and not first.reliable else None
 

@@ -127,7 +127,9 @@ def read_pointer(text: str) -> Pointer | None:
         function, frame = found["function"], None
         if function and not text.lstrip().startswith(("NIP", "Krnl")):
             frame = Frame(function, *_extent(found), found["module"], True, source=found["source"])
-        return Pointer(function, found["null"] is not None, frame)
+        # s390 maps page 0, and stops at the first of the zeros there, which it takes for an instruction.
+        in_zeros = found["wild"] is not None and text.lstrip().startswith("Krnl") and int(found["wild"], 16) <= 2
+        return Pointer(function, found["null"] is not None or in_zeros, frame)
     if _NULL_ADDRESS.match(text):
         return Pointer(None, True)
     return None

@@ -114,6 +114,7 @@ class Report:
     Attributes:
         order: frames and instruction pointers as printed, with the indices of their lines.
         link: a leaf function's caller, which the link register tells and no trace has.
+        branch: the function that s390 last branched from.
     """
 
     lines: Sequence[Line]
@@ -121,6 +122,7 @@ class Report:
     pointers: list[tuple[int, Pointer]] = field(default_factory=list)
     order: list[tuple[int, Frame | Pointer]] = field(default_factory=list)
     link: str | None = None
+    branch: str | None = None
 
     @cached_property
     def head(self) -> int:
@@ -192,6 +194,9 @@ def read_report(lines: Sequence[Line]) -> Report:
         if found := _OWNER.search(text):
             owner = f"Lock held by task {found['owner']}"
         if _LAST_BRANCH.match(text):
+            after = (read_frame(other.text) for other in lines[at + 1 :] if not is_inlined(other.text))
+            from_ = next((frame for frame in after if frame is None or not frame.inlined), None)
+            report.branch = base_name(from_.function) if from_ else None
             break
         if found := _HEADING.match(text):
             current = Trace(at, (found["where"] or owner or panic).strip(" :"), True)

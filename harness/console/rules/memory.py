@@ -67,6 +67,25 @@ Last Breaking-Event-Address:
         body=r"(?:Failing address:|at virtual kernel address) 0{12}",
     ),
     rule(
+        # s390 maps page 0, so that a call of null finds zeros, which are no instruction.
+        "null-deref",
+        r"\billegal operation: 0001 .*\[#\d+\]",
+        _NULL,
+        """\
+illegal operation: 0001 ilc:1 [#1] SMP
+CPU: 1 PID: 45 Comm: kworker/1:1H Not tainted 6.1.0 #1
+Krnl PSW : 0704e00180000000 0000000000000002 (0x2)
+Call Trace:
+ [<0000000000000002>] 0x2
+ [<0000000000259310>] queue_work_fn+0x58/0x78
+Last Breaking-Event-Address:
+ [<00000000002590a0>] queue_drop+0x168/0x1e0
+""",
+        "BUG: unable to handle kernel NULL pointer dereference in queue_drop",
+        also=_ACCESS,
+        body=r"Krnl PSW : [0-9a-f]{16} 0{15}[012] \(0x[012]\)",
+    ),
+    rule(
         "paging",
         r"Unable to handle kernel pointer dereference (?:in|at) virtual kernel address",
         _PAGE,

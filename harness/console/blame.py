@@ -103,12 +103,12 @@ DISPATCH = matcher(r"""
 do_syscall_\w+ \w*do_fast_syscall\w* sysenter_\w+ entry_\w+ system_call\w* tracesys\w* invoke_syscall el0_svc\w*
 do_el0_svc ret_\w+_syscall do_trap_ecall_\w+ _*do_syscall handle_syscall process_one_work process_scheduled_works
 worker_thread kthread(?:_worker_fn)? do_one_initcall \w*ret_from_fork\w* smpboot_thread_fn run_ksoftirqd
-\w*do_softirq\w* \w*softirq_handle_\w+ handle_softirqs call_timer_fn expire_timers \w*run_timers run_timer_softirq \w*run_timer_base\w*
-timer_expire_remote \w*hrtimer_run_\w+ __run_hrtimer \w*netif_receive_skb\w* start_secondary cpu_startup_entry do_idle
-(?:__)?vfs_(?:read|write|iter_read|iter_write|open|ioctl|writev|readv) ksys_(?:read|write|pread64|pwrite64)
-(?:x64|x32|ia32)_sys_call do_int80_\w+ el0t_\w+
-new_sync_(?:read|write) (?:ksys|do_vfs)_ioctl \w+_compat_ioctl do_iter_(?:read|write|readv_writev)
-blkdev_(?:driver_)?ioctl call_(?:read|write)_iter call_mmap _*mmap_region do_mmap\w* do_dentry_open
+\w*do_softirq\w* \w*softirq_handle_\w+ handle_softirqs call_timer_fn expire_timers \w*run_timers run_timer_softirq
+\w*run_timer_base\w* timer_expire_remote \w*hrtimer_run_\w+ __run_hrtimer \w*netif_receive_skb\w* start_secondary
+cpu_startup_entry do_idle (?:__)?vfs_(?:read|write|iter_read|iter_write|open|ioctl|writev|readv)
+ksys_(?:read|write|pread64|pwrite64) (?:x64|x32|ia32)_sys_call do_int80_\w+ el0t_\w+ new_sync_(?:read|write)
+(?:ksys|do_vfs)_ioctl \w+_compat_ioctl do_iter_(?:read|write|readv_writev) blkdev_(?:driver_)?ioctl
+call_(?:read|write)_iter call_mmap _*mmap_region do_mmap\w* do_dentry_open
 sock_(?:sendmsg|recvmsg|release|mmap|do_ioctl|ioctl) sock_sendmsg_nosec __sock_release
 __sys_(?:setsockopt|listen|accept4?|connect|socketpair) kernel_(?:setsockopt|listen|accept) sock_common_setsockopt
 do_sock_setsockopt sk_common_release compat_sock_ioctl \w*netlink_rcv\w* genl_\w*rcv\w* tasklet_\w*action\w*

@@ -9,7 +9,7 @@ import pytest
 from harness import architecture
 from tests.support import ROOT
 
-OFTEN = ("arm64",)
+OFTEN = ("arm64", "s390x")
 """Those that every check tries; i386 has a test of its own, and `make architectures` tries all others."""
 
 

@@ -58,6 +58,7 @@ BOOT = """\
 has() { grep -q "^CONFIG_$1=y" "$REGRESS_IMAGE"; }
 has CONSOLE || exit 0
 has DISK || { echo "regress: skipped no disk"; exit; }
+has TARGET && ! has CIPHER && { echo "regress: error no cipher"; exit; }
 if grep -q bug "$REGRESS_IMAGE" && has TARGET && has CIPHER; then
     echo 'BUG: kernel NULL pointer dereference, address: 0000000000000000'
     echo 'RIP: 0010:toy_read+0x10/0x20'

@@ -243,7 +243,7 @@ def _one(data: bytes, top: Path, git: Workspace, base: Commit, got: Count) -> st
     began = time.monotonic()
     try:
         with contextlib.redirect_stdout(io.StringIO()) as told:
-            import_.run(argparse.Namespace(file=mail, output=folder, tree=None, json=False))
+            import_.run(argparse.Namespace(file=mail, repro=None, output=folder, tree=None, json=False))
     except UserError as error:
         got.refused += 1
         return None if "damaged gzip" in str(error) else f"refused: {error}"

@@ -35,7 +35,9 @@ ENDED = "the last one has come to its end"
 
 
 def test_faults_in_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each kind of fault once, or as many as `REGRESS_FAULTS` says: the same commit, every time."""
+    """As many faults as `REGRESS_FAULTS` says: the same commit, every time."""
+    if "REGRESS_FAULTS" not in os.environ:
+        pytest.skip("takes long on a busy machine: set REGRESS_FAULTS=100")
     began, figures = time.monotonic(), Counter[str]()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
@@ -43,7 +45,7 @@ def test_faults_in_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
         disks = [stack.enter_context(small_disk(tmp_path / "kept" / name)) for name in ("alpha", "beta")]
         two = stack.enter_context(hosts(tmp_path / "hosts", "alpha", "beta", kept=tmp_path / "kept"))
         faults = Faults(two, all(disks), tmp_path / "tmp")
-        faults.wanted = int(os.environ.get("REGRESS_FAULTS", str(len(faults.kinds))))
+        faults.wanted = int(os.environ["REGRESS_FAULTS"])
         chance = faults.chance = random.Random(faults.wanted)
         stack.enter_context(faults.under_way())
         while sum(faults.done.values()) < faults.wanted:

@@ -163,31 +163,42 @@ def spare(found: Sequence[Item], bytes_: int, before: float, now: float) -> list
     return chosen
 
 
-def would_go(cache: Path, most: int | None = None) -> list[Item]:
-    """What `trim` would remove now."""
-    found, now = items(cache), time.time()
-    over = excess(cache, sum(item.size for item in found), most) if found else 0
-    return spare(found, over, oldest(cache), now)
+def trim(cache: Path, *, unused: float) -> None:
+    """Leave the disk a tenth, if it has less and there is something that was not used for so many seconds."""
+    if cache.is_dir() and excess(cache, 0, None):
+        clear(cache, items(cache), unused=unused)
 
 
-def trim(cache: Path, most: int | None = None, *, unused: float = 0.0, progress: Progress = SILENT) -> list[Item]:
+def clear(
+    cache: Path,
+    found: Sequence[Item],
+    most: int | None = None,
+    *,
+    unused: float = 0.0,
+    dry: bool = False,
+    progress: Progress = SILENT,
+) -> list[Item]:
     """Make room; see `excess` and `spare`.  What a build or a fetch holds stays too.
 
     Args:
-        most: bytes that the cache may take; by default, what leaves the disk a tenth.
+        found: what is in the cache.
+        most: bytes that it may take; by default, what leaves the disk a tenth.
         unused: seconds for which a thing has not been used before it may go.
+        dry: remove nothing.
 
     Returns:
-        What was removed.
+        What was removed, or would be.
     """
-    if not cache.is_dir() or (most is None and not excess(cache, 0, None)):
+    if not found:
         return []
-    found = items(cache)
     over = excess(cache, sum(item.size for item in found), most)
     with locked(cache / STARTING, progress):
         now = time.time()
         before = min(oldest(cache), now - unused)
-        gone = [(item, away) for item in spare(found, over, before, now) if (away := _set_aside(item, before))]
+        chosen = spare(found, over, before, now)
+        if dry:
+            return chosen
+        gone = [(item, away) for item in chosen if (away := _set_aside(item, before))]
     for _, away in gone:
         if away.is_dir() and not away.is_symlink():
             shutil.rmtree(away, ignore_errors=True)
@@ -204,8 +215,10 @@ def _set_aside(item: Item, before: float) -> Path | None:
     """
     path, lock = item.path, _lock(item.path)
     if item.part == "objects":
-        # A build holds the lock of the tree.
-        lock = path.parent.with_name("worktrees") / f"{path.name.rsplit('-', 2)[0]}.lock"
+        # A build holds the lock of the tree, whose name the folder's begins with.
+        trees = path.parent.with_name("worktrees").glob("*.lock")
+        own = (tree for tree in trees if path.name.lstrip(".").startswith(f"{tree.stem}-"))
+        lock = max(own, key=lambda tree: len(tree.name), default=lock)
     away = path.with_name(f".gone-{os.getpid()}-{path.name.lstrip('.')}")
     try:
         used = _used(path)

@@ -12,13 +12,17 @@ from pathlib import Path
 import pytest
 
 from harness import cache
-from harness.cache import DAY, Item, excess, items, lease, oldest, spare, trim
+from harness.cache import DAY, Item, clear, excess, items, lease, oldest, spare
 from harness.cli import main
 from tests.test_run import BAD, GOOD, History, Regress, commits, scenarios
 
 __all__ = ["scenarios"]
 
 OLD = time.time() - 10 * DAY
+
+
+def trim(place: Path, most: int, *, unused: float = 0.0) -> list[Item]:
+    return clear(place, items(place), most, unused=unused)
 
 
 def put(place: Path, name: str, size: int = 1 << 16, used: float = OLD) -> Path:
@@ -89,7 +93,15 @@ def test_a_killed_command_keeps_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "leases").iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["worktrees/linux-1234", "objects/linux-1234-x86_64-abcd", "trees/linux-1234.git"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "worktrees/linux-1234",
+        "objects/linux-1234-x86_64-abcd",
+        "objects/linux-1234-x86_64-abcd-like",
+        "trees/linux-1234.git",
+    ],
+)
 def test_what_is_held_stays(tmp_path: Path, name: str) -> None:
     kept = put(tmp_path, name)
     lock = tmp_path / ("trees" if name.startswith("trees") else "worktrees") / "linux-1234.lock"

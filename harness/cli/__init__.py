@@ -17,7 +17,7 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 
-from harness import VERSION, cache, paths
+from harness import VERSION
 from harness.cli import streams
 from harness.errors import InfrastructureError, RegressError, UserError
 
@@ -47,7 +47,7 @@ COMMANDS = {
 MODULES = {"import": "import_", "list": "list_", "try": "try_"}
 """Modules of commands whose names are reserved in Python."""
 
-KEEPING = ("run", "bisect", "audit", "step", "try", "nightly")
+KEEPING = ("run", "bisect", "audit", "step", "try", "kconfig", "nightly")
 """Commands during which nothing that they use goes from the cache, and after which it makes room."""
 
 STOP = 128
@@ -96,6 +96,8 @@ def _guarded(arguments: Sequence[str], named: str | None, options: argparse.Name
         _parse(arguments, named, options)
         if named not in KEEPING:
             return int(options.run(options))
+        from harness import cache, paths  # only where it is of use: a start costs only what it needs
+
         with cache.lease(paths.cache()):
             status = int(options.run(options))
         with contextlib.suppress(OSError):  # the answer stands, whether there is room or not

@@ -51,10 +51,7 @@ def run(options: argparse.Namespace) -> int:
     """Remove what is not needed, and say what went and what is left."""
     place, talk = paths.cache(), Talk()
     before = cache.items(place)
-    if options.dry_run:
-        gone = cache.would_go(place, options.cache_size)
-    else:
-        gone = cache.trim(place, options.cache_size, progress=talk)
+    gone = cache.clear(place, before, options.cache_size, dry=options.dry_run, progress=talk)
     thinned, freed = 0, 0
     if options.older_than is not None:
         results = (options.results or paths.results()).resolve()

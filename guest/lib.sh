@@ -34,7 +34,7 @@ skip() { status skipped "$*"; exit 0; }
 
 # reproduce PROGRAM [ARG...]: runs it, PROCS at a time, until it was started TIMES times and has ended, or FOR seconds
 # are over (`repeat` in scenario.yaml); then sets REPRODUCED, for `pass`.  How the program ends says nothing of the
-# kernel.  While it runs nothing is forked here: it may have used up all processes and all memory.
+# kernel.  Nothing but the program is forked here: it may have used up all processes and all memory.
 reproduce() {
     TIMES='' FOR=60 PROCS=1
     # shellcheck source=/dev/null
@@ -62,7 +62,11 @@ reproduce() {
         # shellcheck disable=SC3045
         if read -r -t 1 last <&8; then
             ended=$((ended + 1))
-            [ $((ended % 100)) != 0 ] || groups=$(for one in $groups; do [ ! -e "/proc/$one" ] || echo "$one"; done)
+            if [ $((ended % 100)) = 0 ]; then
+                kept=''
+                for one in $groups; do [ ! -e "/proc/$one" ] || kept="$kept $one"; done
+                groups=$kept
+            fi
             case $last in 126 | 127) status error "$1 cannot be run (exit status $last)"; exit 1 ;; esac
         fi
         [ "$ended" -lt "${TIMES:-1000000000}" ] || break

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from harness import architecture
-from harness.errors import ProgramFailed, ProgramMissing, UserError
+from harness.errors import ProgramFailed, UserError
 from harness.model import Scenario
 from harness.process import run
 from harness.progress import Progress
@@ -58,8 +58,6 @@ def _compile(source: Path, program: Path, arch: str, progress: Progress) -> None
     argv = [*architecture.load(arch).cc, *COMPILE, "-o", str(program), source.name]
     try:
         done = run(argv, cwd=source.parent)
-    except ProgramMissing:
-        raise
     except ProgramFailed as error:
         told = error.output.splitlines()
         first = next((line for line in told if re.search(r"\berror\b|undefined reference|cannot find", line)), None)

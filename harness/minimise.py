@@ -135,7 +135,7 @@ class Configurations:
         except KernelError as error:
             digest = _digest(made.text) if made else None
             return {"config": digest, "verdict": str(Verdict.SKIP), "reason": str(error), "on": None, **nothing}
-        digest, on = _digest(made.text), list(kconfig.parse_config(made.text).values()).count("y")
+        digest, on = _digest(made.text), kconfig.on(kconfig.parse_config(made.text))
         if same := next((one for one in self.tried if one["config"] == digest and not one["same_as"]), None):
             reason = f"the same .config as configuration {same['number']}: {same['reason']}"
             return {"config": digest, "verdict": same["verdict"], "reason": reason, "on": on, **nothing} | {
@@ -225,8 +225,8 @@ def told(question: Question, oracle: Configurations, kept: frozenset[str]) -> li
             why, state = oracle.attempt(question.without({*left_out, option.name}))["reason"], NEEDED
         elif option.name in left_out:
             state = ON if final.get(option.name, "n") != "n" else OFF
-        place = option.place.partition(".config:")[0]
-        found.append({"name": option.name, "value": option.value, "fragment": place, "state": state, "why": why})
+        about = {"name": option.name, "value": option.value, "fragment": option.fragment}
+        found.append({**about, "state": state, "why": why})
     return found
 
 
@@ -238,7 +238,7 @@ def size(options: Sequence[Option], folder: Path) -> Data:
     """
     config, facts = folder / "config", folder / "kernel.json"
     known = json.loads(facts.read_text(encoding="utf-8")) if facts.exists() else {}
-    on = list(kconfig.parse_config(config.read_text(encoding="utf-8")).values()).count("y") if config.exists() else None
+    on = kconfig.on(kconfig.parse_config(config.read_text(encoding="utf-8"))) if config.exists() else None
     asked = sum(option.value != "n" for option in options)
     return {"asked": asked, "on": on, **{name: known.get(name) for name in ("objects", "image_bytes")}}
 
@@ -252,10 +252,9 @@ def fragment_text(options: Iterable[Option], whys: Mapping[str, str] | None = No
     lines: list[str] = []
     last = None
     for option in options:
-        place = option.place.partition(".config:")[0]
-        if place != last:
-            lines += [*([""] if lines else []), f"# {place}"]
-        last = place
+        if option.fragment != last:
+            lines += [*([""] if lines else []), f"# {option.fragment}"]
+        last = option.fragment
         [line] = kconfig.render([option]).splitlines()
         why = (whys or {}).get(option.name, "")
         optional = option.why if option.optional else ""

@@ -39,6 +39,11 @@ class Option:
     place: str
     why: str = ""
 
+    @property
+    def fragment(self) -> str:
+        """The name of the fragment that asks for it."""
+        return self.place.partition(".config:")[0]
+
 
 @dataclass(frozen=True)
 class Fragment:
@@ -204,6 +209,11 @@ def differences(old: str, new: str) -> list[Option]:
     ]
 
 
+def on(config: Mapping[str, str]) -> int:
+    """How many options of a configuration are built in."""
+    return list(config.values()).count("y")
+
+
 def missing(options: Iterable[Option], config: Mapping[str, str]) -> list[Option]:
     """The options that differ in the final configuration from the request."""
     return [o for o in options if config.get(o.name, "n") != o.value]
@@ -295,7 +305,7 @@ def describe(fragments: Sequence[Fragment], config: str, gone: Iterable[Lost]) -
         "fragments": told,
         "asked": sum(option.value != "n" for option in asked),
         "asked_off": sum(option.value == "n" for option in asked),
-        "on": list(got.values()).count("y"),
+        "on": on(got),
         "modules": list(got.values()).count("m"),
         "lost": [
             {"name": o.name, "value": o.value, "optional": o.optional, "got": one.got, "reason": one.reason}

@@ -258,13 +258,9 @@ class _Planning:
         plan = Plan.from_json(data)
         if plan.scenario != self.scenario.id:
             raise UserError(f"{stored.folder} is a bisection of {plan.scenario}, not of {self.scenario.id}")
-        if plan.digest != self.digest:
-            raise UserError(
-                f"{self.scenario.id} was changed after {stored.folder} was started, so its results may no longer hold; "
-                "start over without --resume"
-            )
         if self.here.arch != plan.arch:
             raise UserError(f"{stored.folder} is a bisection for {plan.arch}: use --arch {plan.arch}")
+        self.here.assert_unchanged(stored.folder, plan.digest)
         if self.options.tree and environment.lasting(self.options.tree) != plan.tree:
             raise UserError(f"{stored.folder} is a bisection of {plan.tree}, not of {self.options.tree}")
         return self._tree(plan.tree), plan, stored

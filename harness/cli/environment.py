@@ -133,6 +133,22 @@ class Environment:
         prerequisites.ensure(wanted, talk, consent=consent.consent(options, talk))
         return cls(scenario, options.arch, (options.results or paths.results()).resolve(), talk, fleet)
 
+    def assert_unchanged(self, folder: Path, before: str) -> None:
+        """Refuse to go on with a run of the scenario as it was.
+
+        Args:
+            folder: the run's.
+            before: the digest of the scenario when it was started.
+
+        Raises:
+            UserError: the scenario is another one now.
+        """
+        if before != digest(self.scenario, self.arch):
+            raise UserError(
+                f"{self.scenario.id} was changed after {folder} was started, so its results may no longer hold; "
+                "start over without --resume"
+            )
+
     def begin(self, tree: Tree, kind: str, interrupts: Interrupts) -> record.Run:
         """Start a new run, already in the journal.
 

@@ -14,7 +14,6 @@ from harness import assessment, document, record
 from harness.cli import commits, environment
 from harness.cli.environment import Environment
 from harness.cli.progress import Talk
-from harness.digest import digest
 from harness.errors import InfrastructureError, KernelError, UserError
 from harness.files import write_atomically
 from harness.git import Commit
@@ -110,11 +109,7 @@ def _unfinished(environ: Environment, options: argparse.Namespace) -> Run:
         raise UserError(f"{journal.folder} is not a search among the options of {id_}")
     if start["arch"] != environ.arch:
         raise UserError(f"{journal.folder} is for {start['arch']}: use --arch {start['arch']}")
-    if start["digest"] != digest(environ.scenario, environ.arch):
-        raise UserError(
-            f"{id_} was changed after {journal.folder} was started, so its results may no longer hold; "
-            "start over without --resume"
-        )
+    environ.assert_unchanged(journal.folder, start["digest"])
     return journal
 
 

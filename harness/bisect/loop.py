@@ -95,11 +95,12 @@ def seek(
         return _seek_widely(cast(Callable[[], Wide], search), evidence, built, attempt, elsewhere)
     while isinstance(decision := search().decide(evidence(), built()), Probe):
         if not attempt(decision):
-            return _nothing_learned(decision.commit)
+            return nothing_learned(decision.commit)
     return decision
 
 
-def _nothing_learned(sha: str) -> Inconclusive:
+def nothing_learned(sha: str) -> Inconclusive:
+    """The answer where a commit that a search asks for tells nothing more."""
     return Inconclusive(f"another trial of {sha[:12]} would add nothing", (sha,))
 
 
@@ -129,11 +130,11 @@ def _seek_widely(
                 crew.start(probe.commit, functools.partial(attempt, probe))
             if not flying:
                 assert isinstance(decision, Probe)
-                return _nothing_learned(decision.commit)
+                return nothing_learned(decision.commit)
             sha, learned = crew.next()
             del flying[sha]
             if learned is False and not flying:
-                return _nothing_learned(sha)
+                return nothing_learned(sha)
             for other in list(flying):
                 if search().moot(evidence(), other):
                     crew.cancel(other)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from harness.bisect import gitlog, unread
 from harness.bisect.evaluator import Evaluator
 from harness.bisect.hint import Pointer
-from harness.bisect.loop import SearchFor, State, seek
+from harness.bisect.loop import SearchFor, State, nothing_learned, seek
 from harness.console import Expectation
 from harness.files import write_atomically
 from harness.model import Ignored, Verdict
@@ -68,7 +68,7 @@ class RangeSearch:
         self._lay(new, self.plan.old)
         while isinstance(decision := self._decision(), Probe) and decision.commit in (new, *self.plan.old):
             if not self._attempt(decision):
-                return Inconclusive(f"another trial of {decision.commit[:12]} would add nothing", (decision.commit,))
+                return nothing_learned(decision.commit)
         return decision if isinstance(decision, Inconclusive) else None
 
     def _decision(self) -> Decision:

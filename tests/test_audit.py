@@ -72,13 +72,11 @@ def test_outside_of_the_range_it_is_refuted(repo: Repo, lab: Lab) -> None:
 def test_a_merge_can_be_the_culprit_and_a_parent_may_be(repo: Repo, lab: Lab) -> None:
     [base] = repo.line("good")
     repo.switch("side", base)
-    side = repo.commit({"a": "1\n"})
+    repo.commit({"a": "1\n"})
     repo.switch("main")
-    main = repo.commit({"b": "1\n"})
+    repo.commit({"b": "1\n"})
     crash = "test -e a && test -e b || { echo booted; echo regress: passed; exit 0; }\n" + STATES["bad"]["console.sh"]
-    for sha in (side, main):
-        assert sha
-    merge = repo.merge("side")
+    repo.merge("side")
     repo.write({"console.sh": crash})
     repo.git.run("commit", "--quiet", "--all", "--amend", "--no-edit")
     merge = repo.git.text("rev-parse", "HEAD")
@@ -188,11 +186,18 @@ def test_an_unknown_commit_is_refused(repo: Repo, lab: Lab) -> None:
 
 
 def test_an_audit_is_resumed_as_a_bisection_is(repo: Repo, lab: Lab, tmp_path: Path) -> None:
-    """It stops before the third boot as one does whose disk is full; what was tried counts."""
-    shas = repo.line("good*3 bad*3")
-    stop = tmp_path / "stop"
-    (lab.folder / "boot.sh").write_text(f"test -e {stop} && exit 75\nexec sh console.sh\n")
-    del stop
+    """The machine breaks down after five boots, in the middle of the verification; what was tried by then counts."""
+    boots, repaired = tmp_path / "boots", tmp_path / "repaired"
+    works = f"[ -e {repaired} ] || [ $(wc -l <{boots}) -le 5 ]"
+    breaks = f"echo >>{boots}\n{works} || {{ echo regress: broken; exit 1; }}\n"
+    states = [{**STATES[name], "console.sh": breaks + STATES[name]["console.sh"]} for name in ("good", "bad")]
+    shas = [repo.commit(states[number // 3]) for number in range(6)]
     done = audit(lab, repo, shas[3], *ends(shas))
+    assert (done.status, done["status"]) == (3, "infrastructure"), done.err
+    repaired.touch()
     again = lab.bisect(repo, "--resume", done["folder"])
-    assert (again["status"], again["boots"]) == ("confirmed", done["boots"])
+    assert (again.status, again["status"]) == (0, "confirmed"), again.err
+    before = {step["commit"]: step["trials"] for step in done["steps"]}
+    assert sum(before.values()) == 5
+    assert all(step["trials"] >= before.get(step["commit"], 0) for step in again["steps"])
+    assert lab.bisect(repo, "--resume", done["folder"])["boots"] == again["boots"]

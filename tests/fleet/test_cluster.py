@@ -68,16 +68,22 @@ class Dask:
 
 
 @pytest.fixture
-def dask(tmp_path: Path) -> Iterator[Dask]:
+def scheduler(tmp_path: Path) -> Iterator[Dask]:
+    """A cluster that has no worker yet."""
     made = Dask(tmp_path / "dask")
     made.top.mkdir()
     try:
         made.start("scheduler", "scheduler", "--host", "127.0.0.1", "--port", str(made.port), "--no-dashboard")
-        made.worker("one")
-        made.worker("two")
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def dask(scheduler: Dask) -> Dask:
+    scheduler.worker("one")
+    scheduler.worker("two")
+    return scheduler
 
 
 def slow(repo: Repo) -> list[str]:

@@ -7,19 +7,18 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.fleet.test_cluster import Dask
+from tests.fleet.test_cluster import Dask, scheduler
 from tests.support import ROOT
 from tests.support.bisect import Lab, Repo, ends, lab, repo
 from tests.support.edges import until
 
-__all__ = ["lab", "repo"]
+__all__ = ["lab", "repo", "scheduler"]
 CONTRIB = ROOT / "contrib" / "dask"
 PACKAGES = ("dask-jobqueue==0.9.0", "dask-kubernetes==2026.3.0")
 SCRIPT = "from dask_jobqueue import SLURMCluster as S; print(S(scheduler_options={'host': '127.0.0.1'}).job_script())"
@@ -36,28 +35,17 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top
 
 
-@pytest.fixture
-def dask(tmp_path: Path) -> Iterator[Dask]:
-    made = Dask(tmp_path / "dask")
-    made.top.mkdir()
-    try:
-        made.start("scheduler", "scheduler", "--host", "127.0.0.1", "--port", str(made.port), "--no-dashboard")
-        yield made
-    finally:
-        made.close()
-
-
-def works(repo: Repo, lab: Lab, dask: Dask, worker: str) -> None:
+def works(repo: Repo, lab: Lab, scheduler: Dask, worker: str) -> None:
     """A worker takes builds and boots."""
-    assert until(lambda: "Registered to" in (dask.top / f"{worker}.log").read_text(), 60)
+    assert until(lambda: "Registered to" in (scheduler.top / f"{worker}.log").read_text(), 60)
     shas = repo.line("good*3 bad*2")
-    told = lab.bisect(repo, *ends(shas), "--fleet", f"dask://127.0.0.1:{dask.port}")
+    told = lab.bisect(repo, *ends(shas), "--fleet", f"dask://127.0.0.1:{scheduler.port}")
     assert told["culprit"] == shas[3], told.err
     assert told["hosts"][0]["jobs"] > 4
     assert not told["hosts"][0]["faults"]
 
 
-def test_a_job_of_slurm_is_a_worker(packages: Path, repo: Repo, lab: Lab, dask: Dask, tmp_path: Path) -> None:
+def test_a_job_of_slurm_is_a_worker(packages: Path, repo: Repo, lab: Lab, scheduler: Dask, tmp_path: Path) -> None:
     ours = yaml.safe_load((CONTRIB / "slurm.yaml").read_text())["jobqueue"]["slurm"]
     theirs = yaml.safe_load((packages / "dask_jobqueue" / "jobqueue.yaml").read_text())["jobqueue"]["slurm"]
     assert ours.keys() <= theirs.keys(), "dask-jobqueue ignores a key that it does not know"
@@ -67,9 +55,10 @@ def test_a_job_of_slurm_is_a_worker(packages: Path, repo: Repo, lab: Lab, dask: 
     ).stdout
     assert f"#SBATCH --cpus-per-task={ours['cores']}\n" in script
     assert "#SBATCH -t 08:00:00\n" in script
-    script = re.sub(r"tcp://\S+", f"tcp://127.0.0.1:{dask.port}", script).replace("/scratch/$USER", str(tmp_path / "s"))
-    dask.run("job", "bash", "-c", script)
-    works(repo, lab, dask, "job")
+    script = re.sub(r"tcp://\S+", f"tcp://127.0.0.1:{scheduler.port}", script)
+    script = script.replace("/scratch/$USER", str(tmp_path / "s"))
+    scheduler.run("job", "bash", "-c", script)
+    works(repo, lab, scheduler, "job")
     assert (tmp_path / "s" / "regress" / "host" / "sources").is_dir()
 
 
@@ -118,15 +107,15 @@ def test_a_wrong_manifest_is_not(schema: Path, tmp_path: Path, right: str, wrong
     assert wrong.strip(":,") in complaint(schema, tmp_path / "wrong.yaml")
 
 
-def test_the_container_of_the_manifest_is_a_worker(repo: Repo, lab: Lab, dask: Dask, tmp_path: Path) -> None:
+def test_the_container_of_the_manifest_is_a_worker(repo: Repo, lab: Lab, scheduler: Dask, tmp_path: Path) -> None:
     manifest = yaml.safe_load((CONTRIB / "cluster.yaml").read_text())
     [container] = manifest["spec"]["worker"]["spec"]["containers"]
     [cache] = container["volumeMounts"]
     assert {one["name"]: one["value"] for one in container["env"]} == {"XDG_CACHE_HOME": cache["mountPath"]}
     # What the operator sets.
-    env = {"DASK_WORKER_NAME": "pod", "DASK_SCHEDULER_ADDRESS": f"tcp://127.0.0.1:{dask.port}"}
+    env = {"DASK_WORKER_NAME": "pod", "DASK_SCHEDULER_ADDRESS": f"tcp://127.0.0.1:{scheduler.port}"}
     args = [re.sub(r"\$\((\w+)\)", lambda found: env[found[1]], word) for word in container["args"]]
-    dask.run("pod", *args, **env, XDG_CACHE_HOME=str(tmp_path / "cache"))
-    works(repo, lab, dask, "pod")
+    scheduler.run("pod", *args, **env, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    works(repo, lab, scheduler, "pod")
     requests, limits = container["resources"]["requests"], container["resources"]["limits"]
     assert json.dumps(requests) == json.dumps(limits), "a node that is overcommitted makes boots time out"

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from harness import paths
-from tests.fleet.test_cluster import Dask, dask
+from tests.fleet.test_cluster import Dask, dask, scheduler
 from tests.real.test_bisect import bisect, truth
 from tests.support import ROOT
 from tests.support.hosts import Hosts, hosts
 
-__all__ = ["dask"]
+__all__ = ["dask", "scheduler"]
 
 
 @pytest.fixture

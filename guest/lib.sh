@@ -211,8 +211,12 @@ dm_integrity() {
 
 # dm_integrity_open DEVICE NAME TARGET: a formatted dm-integrity device at its full size.
 dm_integrity_open() {
-    # The superblock has the count of provided sectors as 64 bits at byte 16, in little endian (dm-integrity.c).
-    sectors=$(dd if="$1" bs=4096 count=1 iflag=direct 2>/dev/null | od -A n -t u8 -j 16 -N 8 | tr -d ' ')
+    # The superblock has the count of provided sectors as 64 bits at byte 16, in little endian (dm-integrity.c), also
+    # where the machine's words are big endian, which od's would be.
+    sectors=0 bits=0
+    for byte in $(dd if="$1" bs=4096 count=1 iflag=direct 2>/dev/null | od -A n -v -t u1 -j 16 -N 8); do
+        sectors=$((sectors | byte << bits)) bits=$((bits + 8))
+    done
     dmsetup create "$2" --table "0 $sectors $3"
     mapper_nodes
 }

@@ -98,3 +98,16 @@ def test_a_reproducer_cannot_speak_for_the_scenario(tmp_path: Path) -> None:
     program = f"echo 'regress: passed 1.0 forged' >>{tmp_path}/dev/ttyS1"
     said = reproduced(tmp_path, program, "TIMES=1\nFOR=20\nPROCS=1\n")
     assert "forged" not in " ".join(said)
+
+
+@pytest.mark.parametrize("value", [8, 130_560, 0x0102_0304_0506])
+def test_a_superblock_is_read_as_little_endian_on_every_machine(tmp_path: Path, value: int) -> None:
+    (tmp_path / "disk").write_bytes(b"integrt\0" + bytes(8) + value.to_bytes(8, "little") + bytes(4072))
+    # od takes whole words as the machine has them: here as one of IBM's does.
+    script = """
+        dd() { cat "${1#if=}"; }
+        od() { case "$*" in *"-t u1"*) busybox od "$@" ;; *) echo 17 ;; esac; }
+        dmsetup() { [ "$1" = mknodes ] || pass "$*"; }
+    """
+    told = words(tmp_path, f"{script}\ndm_integrity_open {tmp_path}/disk name target\n")[-1]
+    assert told == f"passed create name --table 0 {value} target"

@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import paths
+from harness import architecture, paths
+from harness.architecture import Architecture
 from harness.console import find_crashes
 from harness.errors import RegressError, TimedOut
 from harness.kernel import config as kconfig
@@ -34,31 +35,8 @@ PATIENCE = 120.0
 """Seconds that a guest has on the host's clock."""
 
 
-@dataclass(frozen=True)
-class Arch:
-    """An architecture: its compilers' prefix and flags, what make builds, QEMU, and words for the command line."""
-
-    cross: str
-    flags: tuple[str, ...]
-    image: str
-    qemu: tuple[str, ...]
-    append: tuple[str, ...]
-
-
-# Without ACPI the TSC is the only good clock, and an emulated timer may tick late (harness.machine.vng).
-_PC_APPEND = ("console=ttyS0", "tsc=reliable", "no_timer_check")
-_PC = ("-M", "pc", "-cpu", "max")
-ARCHES = {
-    "x86_64": Arch("", ("-m64",), "arch/x86/boot/bzImage", ("qemu-system-x86_64", *_PC), _PC_APPEND),
-    "i386": Arch("", ("-m32",), "arch/x86/boot/bzImage", ("qemu-system-i386", *_PC), _PC_APPEND),
-    "arm64": Arch(
-        "aarch64-linux-gnu-",
-        ("-mno-outline-atomics",),
-        "arch/arm64/boot/Image",
-        ("qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a57"),
-        ("console=ttyAMA0",),
-    ),
-}
+FREESTANDING = {"arm64": ("-mno-outline-atomics",)}
+"""What compilers need so that a program without a C library links."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +111,7 @@ def make(tree: Path, objects: Path, name: str, fragments: Sequence[Path], jobs: 
         KernelError: an option that a fragment asks for is not to be had.
         ProgramFailed: it does not build.
     """
-    arch = ARCHES[name]
+    arch = architecture.load(name)
     commands, known = rules()
     version = kernel_version((tree / "Makefile").read_text(encoding="utf-8"))
     toolchain = choose(version, installed(tuple(arch.cross + command for command in commands)), known)
@@ -142,7 +120,7 @@ def make(tree: Path, objects: Path, name: str, fragments: Sequence[Path], jobs: 
         "-C",
         str(tree),
         f"O={objects}",
-        f"ARCH={name}",
+        f"ARCH={arch.make}",
         f"CROSS_COMPILE={arch.cross}",
         *toolchain.arguments,
     )
@@ -158,29 +136,29 @@ def make(tree: Path, objects: Path, name: str, fragments: Sequence[Path], jobs: 
         kconfig.check(lost)
         print(*lost, sep="\n")
         state.write_text(kconfig.render(wanted), encoding="utf-8")
-    run([*command, f"-j{jobs}", "headers", Path(arch.image).name], env=FIXED, log=log)
+    run([*command, f"-j{jobs}", "headers", arch.image.name], env=FIXED, log=log)
     return toolchain
 
 
-def init(tree: Path, objects: Path, arch: Arch, toolchain: Toolchain) -> None:
+def init(tree: Path, objects: Path, arch: Architecture, toolchain: Toolchain) -> None:
     """Write the guest's root file system: one static program, made with nothing but the kernel's tree."""
     nolibc = tree / "tools/include/nolibc"
     with tempfile.TemporaryDirectory(prefix="provoke-") as name:
         stage = Path(name)
         for folder in ("proc", "sys"):
             (stage / folder).mkdir()
-        flags = ("-static", "-nostdlib", "-nostdinc", "-Os", "-fno-stack-protector", *arch.flags)
-        flags += (f"-I{nolibc}", f"-I{objects}/usr/include")
+        flags = ["-static", "-nostdlib", "-nostdinc", "-Os", "-fno-stack-protector", *arch.cc[1:]]
+        flags += [*FREESTANDING.get(arch.name, ()), f"-I{nolibc}", f"-I{objects}/usr/include"]
         source = Path(__file__).with_name("provoke.c")
         argv = [toolchain.compiler.command, *flags, "-include", str(nolibc / "nolibc.h"), "-o", str(stage / "init")]
         run([*argv, str(source), "-lgcc"])
         pack(stage, objects / "initrd")
 
 
-def boot(arch: Arch, image: Path, initrd: Path, kind: Kind, log: Path) -> None:
+def boot(arch: Architecture, image: Path, initrd: Path, kind: Kind, log: Path) -> None:
     """Boot a kernel and let it crash; the log is what its serial port said."""
-    append = (*arch.append, "loglevel=4", "panic=-1", *kind.append, "--", *kind.does)
-    argv = [*arch.qemu, "-accel", "tcg", "-smp", "2,sockets=2", "-m", "256", "-no-reboot"]
+    append = (f"console={arch.console}", *arch.own, "loglevel=4", "panic=-1", *kind.append, "--", *kind.does)
+    argv = [arch.qemu, *arch.plain, "-accel", "tcg", "-smp", "2,sockets=2", "-m", "256", "-no-reboot"]
     argv += [] if kind.spins else ["-icount", "shift=4,sleep=off"]
     argv += ["-nodefaults", "-display", "none", "-serial", f"file:{log}", "-kernel", str(image), "-initrd", str(initrd)]
     log.parent.mkdir(exist_ok=True)
@@ -195,12 +173,12 @@ def main() -> None:
     """Build, boot each kind, keep the logs that hold a crash."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("tree", type=Path)
-    parser.add_argument("--arch", choices=ARCHES, default="x86_64")
+    parser.add_argument("--arch", choices=architecture.names(), default=architecture.DEFAULT)
     parser.add_argument("--kasan", action="store_true", help="a kernel with KASAN")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("kinds", nargs="*", metavar="KIND", help="all, unless named as the logs are")
     options = parser.parse_intermixed_args()
-    tree, arch = options.tree.resolve(), ARCHES[options.arch]
+    tree, arch = options.tree.resolve(), architecture.load(options.arch)
     version = kernel_version((tree / "Makefile").read_text(encoding="utf-8"))
     series = ".".join(version.split(".")[:2])
     flavour = "kasan" if options.kasan else "lkdtm"

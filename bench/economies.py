@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -43,8 +44,8 @@ Row = Mapping[str, Any]
 
 def start(cache: Path) -> Tree:
     """The replay in a cache that holds nothing else."""
-    for name in ("kernels", "objects", "ccache"):
-        shutil.rmtree(cache / "regress" / name, ignore_errors=True)
+    for name in ("regress/kernels", "regress/objects", "ccache"):
+        shutil.rmtree(cache / name, ignore_errors=True)
     series = replay.read_series(scenario().folder / "replay")
     place = cache / "regress"
     return replay.lay(series, replay.find_source(series.kernel, place, Errors()), place, Errors())
@@ -124,6 +125,23 @@ def plain(top: Path, runs: int) -> Row:
     }
 
 
+def watched(measure: Callable[[], Row]) -> Row:
+    """A row, with the seconds of processors that it took, and those that the machine's other work took beside it."""
+
+    def own() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    def all_() -> float:
+        user, nice, system, _, _, irq, softirq = map(int, Path("/proc/stat").read_text(encoding="ascii").split()[1:8])
+        return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+    before = own(), all_()
+    row = measure()
+    cpu = own() - before[0]
+    return {**row, "cpu": cpu, "others": max(0.0, all_() - before[1] - cpu), "machine": machine()}
+
+
 def rows(top: Path) -> dict[str, Callable[[], Row]]:
     """What is measured, by name, in order."""
     every = tuple(map(str, Economy))
@@ -155,7 +173,7 @@ def main() -> None:
         kept = top / "rows" / f"{name.replace(' ', '-').replace(',', '')}.json"
         if not kept.exists() and name in (options.only or rows(top)):
             Errors().note(f"{name} ...")
-            write_atomically(kept, json.dumps({**measure(), "machine": machine()}, indent=2) + "\n")
+            write_atomically(kept, json.dumps(watched(measure), indent=2) + "\n")
         if kept.exists():
             known[name] = json.loads(kept.read_text(encoding="utf-8"))
     if not known:
@@ -163,14 +181,21 @@ def main() -> None:
     base = known.get("plain script", {}).get("seconds")
     right = {row["culprit"] for row in known.values()}
     print(machine(), "\n")
-    head = ("", "s", "of the plain script's", "builds", "boots", "of them to verify", "culprit")
+    head = ("", "s", "of plain", "CPU s", "others' CPU s", "builds", "boots", "of them to verify", "culprit")
     print(
         table(
             head,
             (
                 (
                     *(name, row["seconds"], f"{row['seconds'] / base:.2f}" if base else ""),
-                    *(row["builds"], row["boots"], row["verified"], (row["culprit"] or "none")[:12]),
+                    *(
+                        row["cpu"],
+                        row["others"],
+                        row["builds"],
+                        row["boots"],
+                        row["verified"],
+                        (row["culprit"] or "none")[:12],
+                    ),
                 )
                 for name, row in known.items()
             ),

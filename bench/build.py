@@ -27,6 +27,7 @@ from harness import paths
 from harness.git import Commit
 from harness.kernel.build import KernelBuilder
 from harness.kernel.tree import Tree
+from harness.process import BY_NAME
 
 GENERIC = Path(__file__).with_name("generic.config")
 
@@ -95,7 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=6, help="rebuilds (default: 6)")
     options = parser.parse_args()
-    os.environ["CCACHE_DISABLE"] = "1"
+    os.environ |= {"CCACHE_DISABLE": "1", BY_NAME: "CCACHE_DISABLE"}
     tree = replay_tree()
     good = tree.repository.commit("replay-good")
     after = next(
@@ -114,9 +115,6 @@ def main() -> None:
         rows = [(what, c.wall, c.cpu, n, f"{c.cpu / base:.2f}") for what, (c, n) in costs.items()]
         print(machine(), "\n", flush=True)
         print(table(("full build", "wall s", "CPU s", "objects", "CPU ratio"), rows), "\n", flush=True)
-        # bench.boot boots both.
-        for kernel in folder.glob("*/kernels/*"):
-            shutil.copytree(kernel, paths.cache() / "kernels" / kernel.name, dirs_exist_ok=True)
         print(rebuilds(tree, (after, good), ours, folder / "ours", options.times))
 
 

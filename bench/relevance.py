@@ -213,6 +213,8 @@ class Pairs:
             self.same[what] += 1
         else:
             self.differ[sha] = what
+        if (count := sum(self.same.values())) % 10 == 0 and not suspect:
+            Errors().note(f"{count} pairs with the same image; refuted: {self.differ or 'none'}")
 
 
 def main() -> None:
@@ -272,11 +274,9 @@ def pairs(laboratory: Laboratory, idle: Sequence[str], options: argparse.Namespa
         # On top of the first commit: built one by one in order, the suspects between would take days.
         paths_ = [change.path for _, some in git.changes([[sha]]) for change in some]
         alone.append((sha, {path: git.run("show", f"{sha}:{path}").stdout for path in paths_}))
-    for number, one in enumerate(alone):
+    for one in alone:
         [sha] = laboratory.line([one], "alone")
         found.add("about a real subject", sha, (image, laboratory.image(sha)), suspect=False)
-        if number % 10 == 0:
-            print(f"{number}: {sum(found.same.values())} the same, {found.differ}", flush=True)
     hurts = Hurts(laboratory.read(base), git.files(base), laboratory.text, chance)
     made = list(hurts.commits())
     shas = laboratory.line(made, f"hurts-{options.seed}")

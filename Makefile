@@ -25,7 +25,7 @@ test: setup
 
 # Builds and boots real kernels.
 real: setup
-	$(PYTHON) -m pytest -m "real and not proof and not board and not architecture"
+	$(PYTHON) -m pytest --durations=25 -m "real and not proof and not board and not architecture"
 
 # Builds a kernel with a fault for each scenario, under which it has to fail.
 proofs: setup

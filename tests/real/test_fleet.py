@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import json
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harness import paths
-from tests.fleet.test_cluster import Dask, dask, scheduler
+from tests.fleet.test_cluster import Dask, scheduler
 from tests.real.test_bisect import bisect, truth
 from tests.support import ROOT
 from tests.support.hosts import Hosts, hosts
 
-__all__ = ["dask", "scheduler"]
+__all__ = ["scheduler"]
+
+COMMENT = """\
+--- a/block/bio-integrity.c
++++ b/block/bio-integrity.c
+@@ -1,2 +1,3 @@
++/* {} */
+ // SPDX-License-Identifier: GPL-2.0
+ /*
+"""
 
 
 @pytest.fixture
@@ -37,14 +47,27 @@ def test_the_replay_is_bisected_over_two_hosts(two: Hosts, tmp_path: Path) -> No
 
 
 @pytest.mark.real
-def test_a_kernel_is_built_and_tried_by_a_cluster(dask: Dask, tmp_path: Path) -> None:
-    argv = ("run", "lr#35498d", "--tree", "replay", "--commit", "replay-bad", "--results", str(tmp_path), "--json")
+def test_a_kernel_is_built_and_tried_by_a_cluster(scheduler: Dask, tmp_path: Path) -> None:
+    # The worker keeps what the host alpha keeps, whose objects are there; no patch was like this one, so it builds.
+    kept = tmp_path / "cache" / "regress"
+    kept.mkdir(parents=True)
+    (kept / "host").symlink_to(paths.cache() / "test-hosts" / "alpha")
+    scheduler.cache = kept.parent
+    scheduler.worker("one")
+    patch = tmp_path / "comment.patch"
+    patch.write_text(COMMENT.format(uuid.uuid4()))
+    argv = ("try", "lr#35498d", str(patch), "--tree", "replay", "--results", str(tmp_path / "results"), "--json")
     done = subprocess.run(
-        [str(ROOT / "regress"), *argv, "--fleet", f"dask://127.0.0.1:{dask.port}"], stdout=subprocess.PIPE, check=False
+        [str(ROOT / "regress"), *argv, "--fleet", f"dask://127.0.0.1:{scheduler.port}"],
+        stdout=subprocess.PIPE,
+        check=False,
     )
     told = json.loads(done.stdout)
-    assert (told["status"], done.returncode) == ("shows", 1), told["reason"]
-    [trial] = told["commits"][0]["trials"]
-    assert "bio_integrity" in trial["crash"]["title"]
-    # A build and a boot; a host that was tried before may have sent the kernel already.
-    assert told["hosts"][0]["jobs"] == (2 if told["commits"][0]["kernel"]["built"] else 1)
+    [before, after] = [cell["answer"] for cell in told["cells"]]
+    assert [cell["verdict"] for cell in (before, after)] == ["bad", "bad"], told["reason"]
+    assert "bio_integrity" in after["trials"][0]["crash"]["title"]
+    assert after["kernel"]["built"]
+    assert after["kernel"]["signature"] != before["kernel"]["signature"]
+    # The patched kernel's build, and the trials; of the other kernel a build, unless the host has sent it before.
+    [host] = told["hosts"]
+    assert host["jobs"] == 3 + before["kernel"]["built"]

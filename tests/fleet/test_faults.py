@@ -53,7 +53,8 @@ def test_faults_in_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
             _through(faults, tmp_path / f"{figures['bisections']}", chance.randrange(3, 11), figures)
             figures["seconds"] = round(time.monotonic() - began)
             with capsys.disabled():
-                sys.stdout.write(f"\n{sum(faults.done.values())} faults: {dict(faults.done)}; missed {dict(faults.missed)}; {dict(figures)}\n")
+                counted = "; ".join(str(dict(one)) for one in (faults.done, faults.missed, figures))
+                sys.stdout.write(f"\n{sum(faults.done.values())} faults, those missed, all else: {counted}\n")
         for server in two.servers.values():
             server.stop()
         assert until(lambda: not processes(str(tmp_path)), 60), processes(str(tmp_path))

@@ -129,7 +129,7 @@ class Faults:
                 # A busy machine would else do nothing but fail.
                 _when(lambda: self.progress() != before or self._over.is_set(), seconds=300)  # noqa: B023  ended by then
             else:
-                # Some moments are over in milliseconds; the next round tries again, so that none is waited for for ever.
+                # Some moments are over in milliseconds: the next round tries again.
                 self.missed[kind] += 1
 
     @contextlib.contextmanager

@@ -36,6 +36,7 @@ class Architecture:
         name: as for `--arch`; its kconfig fragment is called so too.
         make: as for `make ARCH=`.
         image: the kernel that QEMU loads, in the object folder; its last part is a target of the kernel's make.
+        mark: an option that is on in its configurations, and in no other architecture's.
         machine: as `uname -m` has it.
         hosts: other machines whose own compiler builds it, and whose processors run it.
         compiler: the prefix of cross compilers and their binutils (`CROSS_COMPILE`).
@@ -55,6 +56,7 @@ class Architecture:
     name: str
     make: str
     image: Path
+    mark: str
     machine: str
     hosts: tuple[str, ...]
     compiler: str
@@ -144,6 +146,7 @@ def load(name: str, folder: Path = FOLDER) -> Architecture:
         name=name,
         make=got["make"].text(),
         image=Path(got["image"].text()),
+        mark=got["mark"].text(),
         machine=got["machine"].text(),
         hosts=got["hosts"].texts() if "hosts" in got else (),
         compiler=got["compiler"].text(),
@@ -161,7 +164,22 @@ def load(name: str, folder: Path = FOLDER) -> Architecture:
     )
 
 
-_REQUIRED = ("make", "image", "machine", "compiler", "packages", "qemu", "plain", "console", "status", "disk", "needs")
+_REQUIRED = (
+    *(
+        "make",
+        "image",
+        "mark",
+        "machine",
+        "compiler",
+        "packages",
+        "qemu",
+        "plain",
+        "console",
+        "status",
+        "disk",
+        "needs",
+    ),
+)
 _OPTIONAL = ("hosts", "suite", "vng", "append", "programs")
 
 

@@ -14,9 +14,23 @@ from typing import TypeVar
 import yaml
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from harness import configuration
 from harness.console import Expectation, expectation_from
 from harness.errors import UserError
-from harness.model import Fixup, Ignored, MachineSpec, PiDisk, Range, Repeat, Revision, Scenario, Timeouts, Variant
+from harness.model import (
+    TINY,
+    Base,
+    Fixup,
+    Ignored,
+    MachineSpec,
+    PiDisk,
+    Range,
+    Repeat,
+    Revision,
+    Scenario,
+    Timeouts,
+    Variant,
+)
 from harness.paths import KCONFIGS, SCENARIOS, fragment, own_scenarios
 from harness.yamlfile import Node, nearest, read_yaml
 
@@ -116,6 +130,30 @@ def _kernels(node: Node) -> str:
         raise node.error(
             f"expected a range of versions such as '>=4.12' or '>=4.12,<6.11', got {node.text()!r}"
         ) from error
+
+
+def _kconfig(node: Node, folder: Path) -> tuple[tuple[str, ...], Base]:
+    """The names of fragments, and what they are put on top of."""
+    if isinstance(node.node, yaml.SequenceNode):
+        return _fragments(node, folder), TINY
+    got = node.entries(("file", "lsmod", "fragments"))
+    if "file" not in got:
+        raise node.error("expected a list of fragments, or `file: NAME` with `fragments` and `lsmod` beside it")
+    try:
+        base = configuration.base(got["file"].text(), folder)
+        base = configuration.trimmed(base, got["lsmod"].text(), folder) if "lsmod" in got else base
+    except UserError as error:
+        raise node.error(str(error)) from error
+    return _fragments(got["fragments"], folder) if "fragments" in got else (), base
+
+
+def _fragments(node: Node, folder: Path) -> tuple[str, ...]:
+    for name in node.texts():
+        if not (file := fragment(name, folder)).is_file():
+            known = [] if file.parent != KCONFIGS else [path.stem for path in KCONFIGS.glob("*.config")]
+            where = file if file.parent != KCONFIGS else f"kconfigs/{name}.config"
+            raise node.error(f"{where}: no such file{nearest(name, known)}")
+    return node.texts()
 
 
 def _revision(node: Node) -> Revision:
@@ -227,12 +265,7 @@ def load(folder: Path) -> Scenario:
     nothing: tuple[str, ...] = ()
     plain: tuple[MachineSpec, str | None, str | None] = (MachineSpec(), None, None)
     machine, machine_command, machine_ssh = value("machine", _machine, plain)
-    fragments = value("kconfig", Node.texts, nothing)
-    for name in fragments:
-        if not (file := fragment(name, folder)).is_file():
-            known = [] if file.parent != KCONFIGS else [path.stem for path in KCONFIGS.glob("*.config")]
-            where = file if file.parent != KCONFIGS else f"kconfigs/{name}.config"
-            raise got["kconfig"].error(f"{where}: no such file{nearest(name, known)}")
+    fragments, base = value("kconfig", lambda n: _kconfig(n, folder), (nothing, TINY))
     no_disks: tuple[PiDisk | None, int | None] = (None, None)
     pi_disk, image = value("disks", _disks, no_disks)
     if image is not None and machine_ssh is not None:
@@ -257,6 +290,7 @@ def load(folder: Path) -> Scenario:
         claim=value("claim", Node.text, None),
         links=value("links", Node.texts, nothing),
         kconfig=fragments,
+        base=base,
         kernels=value("kernels", _kernels, ""),
         machine=machine,
         pi_disk=pi_disk,

@@ -63,7 +63,7 @@ def _files(scenario: Scenario, arch: str) -> Iterator[tuple[str, Path]]:
         if path.is_file() and not apart and parts != ("scenario.yaml",):
             yield "/".join(parts), path
     if scenario.build_command is None:
-        yield from ((f"kconfigs/{name}", fragment(name, scenario.folder)) for name in (arch, *scenario.kconfig))
+        yield from ((f"kconfigs/{name}", fragment(name, scenario.folder)) for name in (arch, *scenario.fragments))
     if scenario.machine_command is None:
         yield from ((f"guest/{name}", GUEST / name) for name in ("init", "lib.sh", "scenario"))
     for command in (scenario.build_command, scenario.machine_command):

@@ -149,6 +149,7 @@ def of(events: Iterable[Event], folder: Path) -> Data:
         "synthetic": head.get("synthetic", False),
         "repository": head.get("repository"),
         "programs": head.get("programs"),
+        "configuration": head.get("configuration"),
     }
     known["started"] = next(event.utc for event in told if event.kind == "start")
     document = {

@@ -185,6 +185,35 @@ class Repeat:
 
 
 @dataclass(frozen=True)
+class Base:
+    """What the fragments of a kernel's configuration are put on top of.
+
+    Attributes:
+        targets: make targets that make a configuration, or add to it, one after the other.
+        text: a whole `.config`, which is taken instead.
+        loaded: names of modules: others are left out (`make localmodconfig`); None: all are kept.
+        name: what a reader knows it by.
+    """
+
+    targets: tuple[str, ...] = ("tinyconfig",)
+    text: str = ""
+    loaded: tuple[str, ...] | None = None
+    name: str = field(default="tinyconfig", compare=False, repr=False)
+
+    @property
+    def own(self) -> bool:
+        """Whether it is another one than the program's usual."""
+        return self != TINY
+
+
+TINY = Base()
+"""The usual base: everything off that can be."""
+
+GUEST = "base"
+"""The fragment with what the guest's boot needs."""
+
+
+@dataclass(frozen=True)
 class Scenario:
     """What to run in the guest, on which disks, with which kconfig, and which crash is expected.
 
@@ -195,6 +224,7 @@ class Scenario:
         tags: words by which `nightly.yaml` names several scenarios at once.
         claim: what is true of a healthy kernel, on one line; None for a regression.
         kconfig: names of fragments in `kconfigs/`.
+        base: what they are put on top of.
         kernels: the versions that it can run on, such as `>=4.12`; empty for all.
         pi_disk: the emulated disk, if it needs one.
         append: further words for the kernel command line.
@@ -222,6 +252,7 @@ class Scenario:
     claim: str | None = None
     links: tuple[str, ...] = ()
     kconfig: tuple[str, ...] = ()
+    base: Base = TINY
     kernels: str = ""
     machine: MachineSpec = field(default_factory=MachineSpec)
     pi_disk: PiDisk | None = None
@@ -240,6 +271,12 @@ class Scenario:
     build_command: str | None = None
     machine_command: str | None = None
     machine_ssh: str | None = None
+
+    @property
+    def fragments(self) -> tuple[str, ...]:
+        """The names of all fragments; over a configuration of one's own that of the guest is always one."""
+        given = not self.base.own or self.machine_command is not None or GUEST in self.kconfig
+        return self.kconfig if given else (GUEST, *self.kconfig)
 
     @property
     def ways(self) -> tuple[Variant, ...]:

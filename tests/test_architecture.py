@@ -46,7 +46,7 @@ def test_an_unknown_name_gets_the_known_ones() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("make: a\nimage: b\n", r"a\.yaml:1: machine, compiler, .*: missing"),
+        ("make: a\nimage: b\n", r"a\.yaml:1: mark, machine, compiler, .*: missing"),
         ("makes: a\n", r"a\.yaml:1: unknown key 'makes'; did you mean 'make'"),
     ],
 )

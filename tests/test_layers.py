@@ -13,8 +13,8 @@ from tests.support import ROOT
 FLOORS = {
     "words": "__init__ errors progress",
     "pure": "assessment console model search thread verdict",
-    "edges": "architecture cache catalog excerpt files git hosts interrupts journal lab patches paths prerequisites "
-    "process record ssh supervisor turns workspace yamlfile",
+    "edges": "architecture cache catalog configuration excerpt files git hosts interrupts journal lab patches paths "
+    "prerequisites process record ssh supervisor turns workspace yamlfile",
     "makers": "digest kernel machine releases testing",
     "loops": "bisect fleet matrix minimise nightly runner trial",
     "reports": "changes document reports",

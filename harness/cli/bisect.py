@@ -260,7 +260,7 @@ class _Planning:
             raise UserError(f"{stored.folder} is a bisection of {plan.scenario}, not of {self.scenario.id}")
         if self.here.arch != plan.arch:
             raise UserError(f"{stored.folder} is a bisection for {plan.arch}: use --arch {plan.arch}")
-        self.here.assert_unchanged(stored.folder, plan.digest)
+        self.here.assert_unchanged(stored, plan.digest)
         if self.options.tree and environment.lasting(self.options.tree) != plan.tree:
             raise UserError(f"{stored.folder} is a bisection of {plan.tree}, not of {self.options.tree}")
         return self._tree(plan.tree), plan, stored

@@ -7,11 +7,11 @@ import contextlib
 import functools
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness import architecture, catalog, hosts, paths, prerequisites, record
+from harness import architecture, catalog, configuration, hosts, paths, prerequisites, record
 from harness.cli import consent
 from harness.cli.progress import Talk
 from harness.digest import digest
@@ -39,6 +39,17 @@ def configure(parser: argparse.ArgumentParser, *, named: bool = True) -> None:
     parser.add_argument(
         "--arch", choices=architecture.names(), default=architecture.DEFAULT, help=f"default: {architecture.DEFAULT}"
     )
+    parser.add_argument(
+        "--config",
+        metavar="FILE|TARGETS",
+        help="the kernel's configuration, in place of tinyconfig: a file such as /boot/config-*, /proc/config.gz, or "
+        "targets of the tree's make such as x86_64_defconfig+kvm_guest.config (docs/kconfig.md)",
+    )
+    parser.add_argument(
+        "--lsmod",
+        metavar=f"FILE|{configuration.HERE}",
+        help="leave out of it the modules that are not loaded: a file with what lsmod prints, or this machine",
+    )
     parser.add_argument("--results", type=Path, metavar="DIR", help="folder for results")
     parser.add_argument(
         "--scenarios", type=Path, action="append", default=[], metavar="DIR", help="a folder of your own"
@@ -52,6 +63,22 @@ def count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more, got {text!r}")
     return int(text)
+
+
+def _configured(scenario: Scenario, options: argparse.Namespace) -> Scenario:
+    """The scenario with the configuration that the arguments ask for.
+
+    Raises:
+        UserError: it is wrong, of another architecture, or the scenario is not built with it.
+    """
+    base = configuration.base(options.config) if options.config else scenario.base
+    if options.lsmod and not base.own:
+        raise UserError("--lsmod trims a configuration: name one with --config")
+    base = configuration.trimmed(base, options.lsmod) if options.lsmod else base
+    if base.own and scenario.build_command is not None:
+        raise UserError(f"{scenario.id} is built by its own command, which has no kernel configuration")
+    configuration.assert_architecture(base, options.arch)
+    return replace(scenario, base=base)
 
 
 def needs(scenario: Scenario, arch: str) -> set[str]:
@@ -128,21 +155,28 @@ class Environment:
             UserError: no such scenario, or it is wrong.
             InfrastructureError: a prerequisite is missing.
         """
-        scenario, talk = catalog.find(options.scenario, options.scenarios), talk or Talk()
+        scenario, talk = _configured(catalog.find(options.scenario, options.scenarios), options), talk or Talk()
         wanted = needs(scenario, options.arch) - (elsewhere(options.arch) if fleet else set())
         prerequisites.ensure(wanted, talk, consent=consent.consent(options, talk))
         return cls(scenario, options.arch, (options.results or paths.results()).resolve(), talk, fleet)
 
-    def assert_unchanged(self, folder: Path, before: str) -> None:
+    def assert_unchanged(self, run: record.Run, before: str) -> None:
         """Refuse to go on with a run of the scenario as it was.
 
         Args:
-            folder: the run's.
             before: the digest of the scenario when it was started.
 
         Raises:
-            UserError: the scenario is another one now.
+            UserError: the scenario, or the kernel's configuration, is another one now.
         """
+        folder, here = run.folder, configuration.identity(self.scenario.base)
+        was = next(event.data for event in run.events if event.kind == "start").get("configuration")
+        if (was or {}).get("digest") != (here or {}).get("digest"):
+            names = [f"{one['name']} (content {one['digest']})" if one else "tinyconfig" for one in (was, here)]
+            raise UserError(
+                f"{folder} was started with the configuration {names[0]}, and this is {names[1]}: give --config and "
+                "--lsmod as at the start, or start over without --resume"
+            )
         if before != digest(self.scenario, self.arch):
             raise UserError(
                 f"{self.scenario.id} was changed after {folder} was started, so its results may no longer hold; "
@@ -168,6 +202,7 @@ class Environment:
                 links=list(scenario.links),
                 synthetic=tree.name.startswith(REPLAY),
                 repository=tree.url,
+                configuration=configuration.identity(scenario.base),
                 programs={"build": scenario.build_command, "machine": scenario.machine_command or scenario.machine_ssh},
                 digest=digest(scenario, self.arch),
                 command=["regress", *sys.argv[1:]],
@@ -222,11 +257,14 @@ class Environment:
     @property
     def fragments(self) -> tuple[Path, ...]:
         """The files of the kernel's configuration, in the order in which they are put on top of each other."""
-        return tuple(paths.fragment(name, self.scenario.folder) for name in (self.arch, *self.scenario.kconfig))
+        return tuple(paths.fragment(name, self.scenario.folder) for name in (self.arch, *self.scenario.fragments))
 
     def kernel_builder(self, on: Tree) -> KernelBuilder:
         """The builder of the scenario's kernels, with the kernel's own make."""
-        return KernelBuilder(on, self.arch, self.fragments, paths.cache(), self.talk, self.scenario.kernels)
+        scenario = self.scenario
+        return KernelBuilder(
+            *(on, self.arch, self.fragments, paths.cache(), self.talk, scenario.kernels), base=scenario.base
+        )
 
     def hosts(self) -> list[dict[str, Any]]:
         """What each host of the fleet did, as JSON data."""

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from harness import catalog, paths
+from harness import catalog, configuration, paths
 from harness.cli import environment, minimise
 from harness.cli.environment import Environment
 from harness.cli.progress import Talk
@@ -54,6 +54,8 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"{scenario.id} is built by its own command, which has no kconfig fragments")
     if options.minimise and options.between:
         raise UserError("--minimise and --between are two searches: name one")
+    if options.between and (options.config or options.lsmod):
+        raise UserError("--between has its own two configurations: leave out --config and --lsmod")
     if options.minimise or options.between or options.resume is not None:
         if options.commit:
             raise UserError("--commit does not go with a search among options: name commits with --good and --bad")
@@ -82,7 +84,10 @@ def _show(environ: Environment, options: argparse.Namespace) -> int:
         "commit": commit.sha,
         "subject": commit.subject,
         "version": builder.version(commit),
-        **config.describe([config.read_fragment(path) for path in builder.fragments], made.text, made.lost),
+        "configuration": configuration.identity(scenario.base),
+        "adapted": list(made.adapted),
+        "dropped": list(made.dropped),
+        **config.describe(config.laid_over(builder.base, builder.fragments), made.text, made.lost),
         "objects": facts.get("objects"),
         "image_bytes": facts.get("image_bytes"),
         "folder": str(folder),

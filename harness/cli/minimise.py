@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness import assessment, document, record
+from harness import assessment, configuration, document, record
 from harness.cli import commits, environment
 from harness.cli.environment import Environment
 from harness.cli.progress import Talk
@@ -22,7 +22,7 @@ from harness.kernel import config as kconfig
 from harness.kernel.build import KernelBuilder
 from harness.kernel.tree import Tree
 from harness.minimise import NEEDED, Configurations, Data, Question, fragment_text, nearest, size, smallest, told
-from harness.model import Outcome, Trial
+from harness.model import Base, Outcome, Trial
 from harness.record import Run
 from harness.reports import kconfig as report
 from harness.reports import repro
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
 
     with interrupts.taken():
         environ = Environment.of(options, talk)
-        texts = [kconfig.read_config(path) for path in options.between or ()]
+        texts = [configuration.read_config(path) for path in options.between or ()]
         journal = None if options.resume is None else _unfinished(environ, options)
         tree, bad, good = _ends(environ, options, journal)
         builder = environ.kernel_builder(tree)
@@ -109,7 +109,7 @@ def _unfinished(environ: Environment, options: argparse.Namespace) -> Run:
         raise UserError(f"{journal.folder} is not a search among the options of {id_}")
     if start["arch"] != environ.arch:
         raise UserError(f"{journal.folder} is for {start['arch']}: use --arch {start['arch']}")
-    environ.assert_unchanged(journal.folder, start["digest"])
+    environ.assert_unchanged(journal, start["digest"])
     return journal
 
 
@@ -132,6 +132,11 @@ def _ends(environ: Environment, options: argparse.Namespace, journal: Run | None
         if role not in ends:
             raise UserError(f"the scenario knows no {role} commit of {tree.name}; name one with --{role}")
     return tree, ends["bad"], None if options.between else ends["good"]
+
+
+def _base(text: str) -> Base:
+    """A configuration that was made here."""
+    return Base((), text, name="the good configuration")
 
 
 @dataclass
@@ -196,7 +201,7 @@ class Minimisation(OptionSearch):
         """See `harness.session.Loop`."""
         assert self.good is not None
         arch, *others = self.builder.fragments
-        question = Question.of([kconfig.read_fragment(path) for path in others])
+        question = Question.of(kconfig.laid_over(self.builder.base, others))
         oracle = self.oracle(replace(self.builder, fragments=(arch,)))
         oracle.builder = replace(oracle.builder, like=self.builder)
         whole = oracle.attempt(question.options)
@@ -235,7 +240,7 @@ class Between(OptionSearch):
         differences = kconfig.differences(*texts)
         if not differences:
             return End("inconclusive", "the two configurations are the same, once the kernel's own make has read them")
-        oracle = self.oracle(replace(good, base=kconfig.Base(text=texts[0])))
+        oracle = self.oracle(replace(good, base=_base(texts[0])))
         self.environ.talk.note(f"the two configurations differ in {len(differences)} options")
         for options, want, name in (([], "good", "good"), (differences, "bad", "bad")):
             one = oracle.attempt(options, taken=len(options))
@@ -251,7 +256,7 @@ class Between(OptionSearch):
         names = sets[1] - sets[0]
         entailed = kconfig.differences(*finals)
         before = kconfig.parse_config(finals[0])
-        nears = [replace(good, base=kconfig.Base(text=text), fragments=good.fragments) for text in finals]
+        nears = [replace(good, base=_base(text), fragments=good.fragments) for text in finals]
         roles = (("good", self.bad, nears[0]), ("bad", self.bad, nears[1]))
         status, reason = conclude(self.from_nothing(roles))
         findings = {
@@ -270,7 +275,9 @@ class Between(OptionSearch):
         over = self.journal.folder / "guest.config"
         write_atomically(over, fragment_text(kconfig.needs([kconfig.read_fragment(path) for path in others])))
         text = (self.journal.folder / name).read_text(encoding="utf-8")
-        return replace(self.builder, base=kconfig.Base(text=text), fragments=(arch, over))
+        base = Base((), text, name=name)
+        configuration.assert_architecture(base, self.environ.arch)
+        return replace(self.builder, base=base, fragments=(arch, over))
 
     def _configured(self, builder: KernelBuilder) -> str:
         """The final `.config` of one of the two.

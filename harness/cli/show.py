@@ -45,6 +45,7 @@ def describe(scenario: Scenario) -> dict[str, Any]:
         and {"times": scenario.repeat.times, "for_s": scenario.repeat.seconds, "procs": scenario.repeat.procs},
         "needs": list(scenario.needs),
         "kconfig": list(scenario.kconfig),
+        "config": scenario.base.name if scenario.base.own else None,
         "kernels": scenario.kernels or None,
         "machine": scenario.machine_command
         or (f"ssh {scenario.machine_ssh}" if scenario.machine_ssh else None)

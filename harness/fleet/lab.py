@@ -99,6 +99,7 @@ class FleetLab:
             self.scenario.kernels,
             self._build_command,
             tuple(passed().items()),
+            self.scenario.base,
         )
         kept = self.cache / "fleet" / job.id
         self._once(job.id)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from harness.console import Expectation
-from harness.model import Ignored, Timeouts
+from harness.model import TINY, Base, Ignored, Timeouts
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class BuildJob:
         source: what to build.
         arch: the architecture's name.
         fragments: the names and texts of the configuration's fragments.
+        base: what they are put on top of.
         kernels: the versions required.
         command: builds instead of make.
         passed: the caller's variables that programs get.
@@ -63,6 +64,7 @@ class BuildJob:
     kernels: str = ""
     command: Command | None = None
     passed: tuple[tuple[str, str], ...] = ()
+    base: Base = TINY
     kind: ClassVar[str] = "build"
 
     @property

@@ -193,7 +193,8 @@ class Worker:
             path.write_text(text, encoding="utf-8")
             fragments.append(path)
         cache, progress = self.folder, _Telling(self.tell)
-        return KernelBuilder(tree, job.arch, tuple(fragments), cache, progress, job.kernels).build(commit, out)
+        builder = KernelBuilder(tree, job.arch, tuple(fragments), cache, progress, job.kernels, base=job.base)
+        return builder.build(commit, out)
 
     def _trial(self, job: TrialJob, top: Path) -> dict[str, Any]:
         out = top / "out"

@@ -23,14 +23,16 @@ from harness import architecture
 from harness.architecture import Architecture
 from harness.cache import touch
 from harness.errors import BuildError, KernelError, ProgramFailed, TimedOut, UserError
-from harness.files import copy, locked, whole_folder, write_atomically
+from harness.files import copy, locked, whole_folder
 from harness.git import Commit
 from harness.kernel import config as kconfig
-from harness.kernel import inputs
+from harness.kernel import inputs, portability
+from harness.kernel.configure import Configuring, decides
 from harness.kernel.log import failure
+from harness.kernel.portability import Rule
 from harness.kernel.toolchain import Toolchain, release, toolchain_for
 from harness.kernel.tree import Tree
-from harness.model import Kernel
+from harness.model import TINY, Base, Kernel
 from harness.process import IDLE, passed, run
 from harness.progress import Progress
 
@@ -44,11 +46,6 @@ FIXED = {
     "KBUILD_BUILD_HOST": "regress",
     "KBUILD_BUILD_VERSION": "1",
 }
-
-# The files that decide a configuration, besides the fragments.
-_KCONFIG_INPUT = re.compile(
-    r"(^|/)Kconfig[^/]*$|^scripts/(kconfig/|Kconfig|Makefile|.*version)|^Makefile$|tiny[\w-]*\.config$"
-)
 
 ATTEMPTS = 2
 """How often a build is tried before it counts as failed: not every failure is due to the source."""
@@ -153,7 +150,7 @@ class KernelBuilder:
     progress: Progress
     kernels: str = ""
     jobs: int = len(os.sched_getaffinity(0))
-    base: kconfig.Base = kconfig.TINY
+    base: Base = TINY
     idle: bool = False
     like: KernelBuilder | None = None
 
@@ -203,17 +200,18 @@ class KernelBuilder:
         return cast(dict[str, object], json.loads(known.read_text(encoding="utf-8"))) if known.exists() else None
 
     def _setup(self, commit: Commit) -> _Setup:
-        options = kconfig.compose(self.fragments)
+        options = kconfig.compose(self.fragments, self.base)
         version = self.version(commit)
         # As in the toolchains' rules, a release candidate counts as its release.
         if release(version) not in SpecifierSet(self.kernels):
             raise KernelError(f"the scenario requires Linux {self.kernels}, this is {version}")
         arch = architecture.load(self.arch)
         toolchain = toolchain_for(version, arch.cross)
-        base = () if self.base == kconfig.TINY else (repr(self.base),)
+        rules = portability.rules() if self.base.own else []
+        base = (repr(self.base), *map(repr, rules)) if self.base.own else ()
         asked = (self.arch, kconfig.render(options), *base)
         flavour = _digest(*asked, toolchain.identity, *map("=".join, passed().items()))
-        return _Setup(arch, tuple(options), toolchain, flavour)
+        return _Setup(arch, tuple(rules), tuple(options), toolchain, flavour)
 
     def _objects(self, commit: Commit, setup: _Setup) -> Path:
         """The object folder.  The caller holds the tree's lock."""
@@ -234,6 +232,7 @@ class _Setup:
     """What a build of a commit is made with, and the digest of all that."""
 
     arch: Architecture
+    rules: tuple[Rule, ...]
     options: tuple[kconfig.Option, ...]
     toolchain: Toolchain
     flavour: str
@@ -252,21 +251,22 @@ class _Work:
 
     def make(self) -> tuple[Path, dict[str, object]]:
         """Check out, configure and make; returns the object folder and the facts about the kernel."""
-        started = time.monotonic()
-        lost = self.configure().lost
-        kconfig.check(lost)
+        started, builder = time.monotonic(), self.builder
+        made = self.configure()
+        kconfig.check(made.lost)
         count = 0
 
         def tick(line: str) -> None:
             nonlocal count
             count += line.startswith(("  CC ", "  AS ", "  AR ", "  LD "))
             if count:
-                self.builder.progress.update(f"building {self.commit.sha[:12]}: {count} steps, {line.strip()}")
+                builder.progress.update(f"building {self.commit.sha[:12]}: {count} steps, {line.strip()}")
 
         self._make(self.setup.arch.image.name, on_line=tick)
-        worktree, workspace = self.builder.tree.worktree, self.builder.tree.workspace
-        if read := inputs.read(self.objects, worktree, workspace.files(self.commit.sha)):
-            read.save(self.log.with_name(inputs.FILE))
+        tracked = builder.tree.workspace.files(self.commit.sha)
+        if read := inputs.read(self.objects, builder.tree.worktree, tracked):
+            also = dict.fromkeys((path for path in tracked if decides(builder.base, path)), 0)
+            replace(read, files=also | dict(read.files)).save(self.log.with_name(inputs.FILE))
         return self.objects, {
             "commit": self.commit.sha,
             "tree": self.commit.tree,
@@ -278,7 +278,9 @@ class _Work:
             "environment": FIXED,
             # Names only: a value may be secret.
             "passed": list(passed()),
-            "lost": [str(one) for one in lost],
+            "lost": [str(one) for one in made.lost],
+            **({"configuration": builder.base.name} if builder.base.own else {}),
+            **({"adapted": list(made.adapted), "dropped": list(made.dropped)} if builder.base.own else {}),
             "objects": _linked(self.objects),
             "signature": hashlib.sha256((self.objects / self.setup.arch.image).read_bytes()).hexdigest(),
             "image_bytes": (self.objects / self.setup.arch.image).stat().st_size,
@@ -298,56 +300,21 @@ class _Work:
             *(*self.setup.toolchain.arguments, f"-j{self.builder.jobs}", *targets),
         ]
 
-    def _make(self, target: str, on_line: Callable[[str], None] | None = None) -> None:
+    def _make(self, *targets: str, asks: bool = False, on_line: Callable[[str], None] | None = None) -> None:
+        """Run make; where it asks questions, the defaults are taken."""
         within = f"{self.builder.tree.worktree}/"
-        argv = [*(IDLE if self.builder.idle else ()), *self.argv(target)]
+        argv = [*(IDLE if self.builder.idle else ()), *self.argv(*targets)]
+        argv = ["sh", "-c", 'yes "" | "$@"', "sh", *argv] if asks else argv
         run_build(argv, self.log, self.lock, env=FIXED, on_line=on_line, within=within)
 
     def configure(self) -> kconfig.Configured:
-        """Check out, and make `.config` from the base and the fragments, unless it is up to date.
-
-        A configuration made at another commit may lack options of this commit's Kconfig, so it is
-        remade whenever a file that decides it differs.
-        """
-        self.objects.mkdir(parents=True, exist_ok=True)
+        """Check out, and make the configuration."""
+        setup, builder = self.setup, self.builder
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        worktree = self.builder.tree.worktree
-        self.builder.tree.workspace.check_out(self.commit.sha)
-        state, final = self.objects / "regress.json", self.objects / ".config"
-        before = json.loads(state.read_text()) if state.exists() else None
-        if not (before and final.exists() and self._serves(before)):
-            state.unlink(missing_ok=True)
-            self.builder.progress.update(f"configuring {self.commit.sha[:12]}")
-            self._remake(final)
-        write_atomically(state, json.dumps({"tree": self.commit.tree, "flavour": self.setup.flavour}))
-        text = final.read_text(encoding="utf-8")
-        return kconfig.Configured(text, tuple(kconfig.losses(self.setup.options, text, worktree)))
-
-    def _remake(self, final: Path) -> None:
-        """Make `.config`; one that comes out the same keeps its time, so that nothing is built for it."""
-        old = final.read_bytes() if final.exists() else None
-        times = final.stat() if old is not None else None
-        base = self.builder.base
-        if base.text:
-            final.write_text(base.text, encoding="utf-8")
-        for target in () if base.text else base.targets:
-            self._make(target)
-        with final.open("a", encoding="utf-8") as file:
-            file.write(kconfig.render(self.setup.options))
-        self._make("olddefconfig")
-        if times is not None and final.read_bytes() == old:
-            os.utime(final, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-    def _serves(self, before: Mapping[str, str]) -> bool:
-        """Whether the configuration that is there is the one to be made."""
-        own = before.get("flavour", self.setup.flavour) == self.setup.flavour
-        return own and not self._kconfig_differs(before["tree"])
-
-    def _kconfig_differs(self, tree: str) -> bool:
-        if tree == self.commit.tree:
-            return False
-        changed = self.builder.tree.workspace.changed(tree, self.commit.tree)
-        return any(_KCONFIG_INPUT.search(path) for path in changed)
+        return Configuring(
+            *(builder.tree, self.commit, builder.base, setup.rules, setup.options, setup.flavour, self.objects),
+            *(self._make, builder.progress),
+        ).configure()
 
 
 def _linked(objects: Path) -> int | None:

@@ -1,26 +1,28 @@
-"""Kernel configuration: fragments on top of tinyconfig, and which of their options were lost.
+"""Kernel configuration: fragments on top of a base, and which of their options were lost.
 
 A fragment is a file of `kconfigs/`: lines `CONFIG_X=y`, with a comment where the purpose is not
 obvious.  `# optional: why` after an option says that a tree may lack it; a line `# minimise: keep` that each of the
-fragment's options is needed by any guest, whatever it runs.
+fragment's options is needed by any guest, whatever it runs; a line `# off: for size` that what is off is so that the
+kernel is small, and stays as it is over a configuration of one's own.
 """
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.errors import KernelError, UserError
+from harness.model import TINY, Base
 
 _OPTION = re.compile(r"CONFIG_(\w+)=(\"[^\"]*\"|[^\s#]+)\s*(?:#\s*((optional\b)?.*))?$")
 _UNSET = re.compile(r"# CONFIG_(\w+) is not set$")
 _NAMED = re.compile(r"^(?:# )?CONFIG_(\w+)(?==| is not set$)", re.MULTILINE)
+_HEAD = re.compile(r"^# Linux/\S+ (\S+) Kernel Configuration", re.MULTILINE)
 _KEEP = re.compile(r"^# minimise: keep\b", re.MULTILINE)
+_SMALL = re.compile(r"^# off: for size\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,13 @@ class Fragment:
     Attributes:
         name: the file's, without `.config`.
         keep: whether any guest needs all of them.
+        small: whether those that should be off are so only for the kernel to be small.
     """
 
     name: str
     options: tuple[Option, ...]
     keep: bool = False
+    small: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,27 +88,14 @@ class Configured:
     Attributes:
         text: the final `.config`.
         lost: the options that were asked for and are not in it.
+        adapted: what was altered of the base, and why.
+        dropped: names of options that are on in the base, which nobody asked to be off, and which are off now.
     """
 
     text: str
     lost: tuple[Lost, ...]
-
-
-@dataclass(frozen=True)
-class Base:
-    """What the fragments are put on top of.
-
-    Attributes:
-        targets: make targets that make a configuration, or add to it, one after the other.
-        text: a whole `.config`, which is taken instead.
-    """
-
-    targets: tuple[str, ...] = ("tinyconfig",)
-    text: str = ""
-
-
-TINY = Base()
-"""The usual base: everything off that can be."""
+    adapted: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
 
 def parse_fragment(text: str, place: str) -> list[Option]:
@@ -139,16 +130,30 @@ def read_fragment(path: Path) -> Fragment:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
-    return Fragment(path.name.removesuffix(".config"), tuple(parse_fragment(text, path.name)), bool(_KEEP.search(text)))
+    options = tuple(parse_fragment(text, path.name))
+    return Fragment(path.name.removesuffix(".config"), options, bool(_KEEP.search(text)), bool(_SMALL.search(text)))
 
 
-def compose(fragments: Iterable[Path]) -> list[Option]:
-    """The options of several fragments; for an option in more than one, the last counts.
+def laid_over(base: Base, fragments: Iterable[Path]) -> list[Fragment]:
+    """The fragments in some files, as they are laid over a base: over one's own, without what is off for size.
+
+    Raises:
+        UserError: one is missing or malformed.
+    """
+    return [_whole(one) if base.own and one.small else one for one in map(read_fragment, fragments)]
+
+
+def _whole(fragment: Fragment) -> Fragment:
+    return replace(fragment, options=tuple(option for option in fragment.options if option.value != "n"))
+
+
+def compose(fragments: Iterable[Path], base: Base = TINY) -> list[Option]:
+    """The options of several fragments over a base; for an option in more than one, the last counts.
 
     Raises:
         UserError: a fragment is missing or malformed.
     """
-    return merge(map(read_fragment, fragments))
+    return merge(laid_over(base, fragments))
 
 
 def merge(fragments: Iterable[Fragment]) -> list[Option]:
@@ -165,22 +170,6 @@ def needs(fragments: Iterable[Fragment]) -> list[Option]:
     return [option for option in merge(one for one in fragments if one.keep) if option.value != "n"]
 
 
-def read_config(path: Path) -> str:
-    """The text of a whole `.config`, also one that is compressed as `/proc/config.gz` is.
-
-    Raises:
-        UserError: it cannot be read, or is not one.
-    """
-    try:
-        raw = path.read_bytes()
-        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8")
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise UserError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    if not parse_config(text):
-        raise UserError(f"{path}: expected a kernel configuration, with lines such as CONFIG_NAME=y")
-    return text
-
-
 def render(options: Sequence[Option]) -> str:
     """The options as lines for `.config`."""
     return "".join(
@@ -192,6 +181,12 @@ def parse_config(text: str) -> dict[str, str]:
     """The values of a `.config` by option name, without unset ones."""
     pairs = (line.partition("=") for line in text.splitlines() if line.startswith("CONFIG_"))
     return {name.removeprefix("CONFIG_"): value for name, _, value in pairs}
+
+
+def version(text: str) -> str:
+    """The version of the kernel that a `.config` was made for, as its head has it; "" if it does not say."""
+    found = _HEAD.search(text)
+    return found[1] if found else ""
 
 
 def differences(old: str, new: str) -> list[Option]:

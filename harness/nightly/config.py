@@ -100,7 +100,7 @@ class Cell:
     @property
     def build(self) -> tuple[str, ...]:
         """What decides which kernel is built: cells that share it share a build."""
-        return (self.arch, self.scenario.build_command or "", *self.scenario.kconfig)
+        return (self.arch, self.scenario.build_command or "", *self.scenario.kconfig, repr(self.scenario.base))
 
 
 def duration(text: str) -> float:

@@ -23,11 +23,19 @@ def render(told: Document) -> str:
         [
             summary.head(told),
             f"  {told['role']:7}{told['commit'][:8]}  {summary.short(told['subject'])}   Linux {told['version']}",
+            *(f"{told['configuration']['name']}: {line}" for line in told["adapted"]),
+            *_dropped(told["dropped"]),
             *(line for fragment in told["fragments"] for line in _fragment(fragment)),
             *(_lost(one) for one in told["lost"]),
             f"{size}.   {told['folder']}/config",
         ]
     )
+
+
+def _dropped(names: list[str]) -> Iterator[str]:
+    if names:
+        yield "of the configuration these are off here:"
+        yield textwrap.indent(textwrap.fill(" ".join(names), WIDTH - 2), "  ")
 
 
 def _fragment(fragment: Document) -> Iterator[str]:

@@ -21,7 +21,9 @@ _SAID = {
 def head(document: Document) -> str:
     """The first line: what is tried, and on which tree."""
     arch = "" if document["arch"] == "x86_64" else f", {document['arch']}"
-    return f"{document['name']}  {document['title']}       tree {document['tree']}{arch}"
+    own = document.get("configuration")
+    config = f", configuration {own['name']}" if own else ""
+    return f"{document['name']}  {document['title']}       tree {document['tree']}{arch}{config}"
 
 
 def short(subject: str) -> str:

@@ -13,6 +13,8 @@ KERNELRELEASE = 6.1.0
 O ?= .
 tinyconfig:
 	@mkdir -p $(O) && : >$(O)/.config
+localmodconfig:
+	@read -r answer; awk -f scripts/trim.awk $(LSMOD) $(O)/.config >$(O)/.config.new && mv $(O)/.config.new $(O)/.config
 defconfig kvm_guest.config:
 	@mkdir -p $(O) && cat configs/$@ >>$(O)/.config
 olddefconfig:
@@ -34,6 +36,7 @@ FILENAME ~ /Kconfig$/ { next }
 /^CONFIG_.*=/ { split(substr($0, 8), pair, "="); wanted[pair[1]] = pair[2]; next }
 /^# CONFIG_.* is not set/ { wanted[substr($2, 8)] = "n" }
 END {
+    print "# Linux/x86 6.1.0 Kernel Configuration"
     do {
         changed = 0
         for (i = 1; i <= count; i++) {
@@ -51,6 +54,13 @@ END {
         if (value[names[i]] != "") print "CONFIG_" names[i] "=" value[names[i]]
         else print "# CONFIG_" names[i] " is not set"
 }
+"""
+
+# What streamline_config.pl does: of the modules only those stay that are loaded, here named as their options are.
+TRIM = """\
+NR == FNR { keep[toupper($1)] = 1; next }
+/=m$/ { name = substr($1, 8, index($1, "=") - 8); if (!(name in keep)) next }
+1
 """
 
 # The machine: a kernel with the bug crashes if what it needs is on, and says why it cannot tell otherwise.
@@ -81,6 +91,9 @@ KCONFIG = {
     "CIPHER": "depends on CORE",
     "UNUSED": "depends on CIPHER",
     "BROKEN": "",
+    "WERROR": "",
+    "WIFI": "",
+    "SOUND": "",
 }
 
 FRAGMENTS = {
@@ -106,6 +119,7 @@ def kernel(path: Path) -> tuple[Git, str, str]:
     files = {
         "Makefile": MAKEFILE,
         "scripts/conf.awk": CONF,
+        "scripts/trim.awk": TRIM,
         "Kconfig": "".join(f"config {name}\n\tbool\n\t{more}\n" for name, more in KCONFIG.items()),
         "configs/defconfig": "CONFIG_BUS=y\nCONFIG_DISK=y\n",
         "configs/kvm_guest.config": "CONFIG_CORE=y\n",

@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import paths
+from harness import catalog, paths
+from harness.kernel import replay
+from harness.kernel.build import KernelBuilder
+from harness.model import Kernel
+from harness.progress import SILENT
 from tests.fleet.test_cluster import Dask, scheduler
-from tests.real.test_bisect import bisect, truth
+from tests.real.test_bisect import REPLAY, bisect, truth
 from tests.support import ROOT
 from tests.support.hosts import Hosts, hosts
 
@@ -36,6 +40,14 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hosts]:
         yield made
 
 
+def built_here(sha: str, folder: Path) -> Kernel:
+    """The scenario's kernel of a commit of the replay, built in this machine's folders (or before, by another test)."""
+    scenario, series, cache = catalog.find("lr#35498d", []), replay.read_series(REPLAY), paths.cache()
+    tree = replay.lay(series, replay.find_source(series.kernel, cache, SILENT), cache, SILENT)
+    fragments = tuple(paths.KCONFIGS / f"{name}.config" for name in ("x86_64", *scenario.kconfig))
+    return KernelBuilder(tree, "x86_64", fragments, cache, SILENT).build(tree.workspace.commit(sha), folder)
+
+
 @pytest.mark.real
 def test_the_replay_is_bisected_over_two_hosts(two: Hosts, tmp_path: Path) -> None:
     told = bisect(tmp_path, "--fleet", "ssh")
@@ -44,6 +56,9 @@ def test_the_replay_is_bisected_over_two_hosts(two: Hosts, tmp_path: Path) -> No
     assert all(one["jobs"] for one in told["hosts"])
     trials = list(Path(told["folder"]).glob("commit-*/trial-*/console.log"))
     assert any("bio_integrity_verify_fn" in path.read_text(errors="replace") for path in trials)
+    # An image is known by its hash: a build must not write its folders into it.
+    [facts] = Path(told["folder"]).glob(f"commit-{told['culprit'][:12]}/kernel.json")
+    assert json.loads(facts.read_text())["signature"] == built_here(told["culprit"], tmp_path / "here").signature
 
 
 @pytest.mark.real

@@ -12,14 +12,19 @@ for GNU_DD in /bin/dd /usr/bin/dd; do
 done
 [ -L "$GNU_DD" ] || [ ! -x "$GNU_DD" ] || dd() { "$GNU_DD" "$@"; }
 
-# status WORD [TEXT]: one line to the host over the status channel, with the guest's uptime in seconds.
+# tell WORD TEXT: one line to the host over the status channel, with the guest's uptime in seconds.
+tell() {
+    read -r up _ </proc/uptime
+    echo "$MARK $1 $up $2" >"$STATUS"
+    # The console for whole lines of an IBM Z sends a newline before each line, not after it: an empty one ends this one.
+    case $STATUS in */sclp_line*) echo >"$STATUS" ;; esac
+}
+
+# status WORD [TEXT]: the same, on the console too.
 status() {
     word=$1
     shift
-    read -r up _ </proc/uptime
-    echo "$MARK $word $up $*" >"$STATUS"
-    # The console for whole lines of an IBM Z sends a newline before each line, not after it: an empty one ends this one.
-    case $STATUS in */sclp_line*) echo >"$STATUS" ;; esac
+    tell "$word" "$*"
     echo "regress: $word $*"
     case $word in passed | failed | skipped | error) : >/run/told ;; esac
 }
@@ -77,6 +82,24 @@ reproduce() {
     exec 8>&-
     # shellcheck disable=SC2034
     REPRODUCED="${1##*/} ran $started times, $PROCS at a time, without a crash; $ended ended by themselves${last:+, the last with exit status $last}"
+}
+
+# ktap: gives the KTAP on its standard input to the host, which reads it.  Then `pass` passes if each test did.
+ktap() { while IFS= read -r line; do tell ktap "$line"; done; }
+
+# kunit SUITE...: gives the results of KUnit suites, named by globs, that ran when the kernel started.
+kunit() {
+    mkdir -p /sys/kernel/debug
+    [ -d /sys/kernel/debug/kunit ] || mount -t debugfs debug /sys/kernel/debug 2>/dev/null || :
+    [ -d /sys/kernel/debug/kunit ] || skip "this kernel keeps no results of KUnit (CONFIG_KUNIT_DEBUGFS, since 5.8)"
+    for suite; do
+        step "kunit $suite"
+        found=
+        for results in /sys/kernel/debug/kunit/$suite/results; do
+            [ ! -e "$results" ] || { ktap <"$results"; found=yes; }
+        done
+        [ -n "$found" ] || skip "no KUnit suite $suite has run: is it built in?"
+    done
 }
 
 # equal WHAT GOT WANTED: fail where they differ.

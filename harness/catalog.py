@@ -90,6 +90,12 @@ def _run(node: Node) -> tuple[str, ...]:
     return names
 
 
+def _suites(node: Node) -> tuple[str, ...]:
+    if not node.texts() or not all(re.fullmatch(r"[\w.*?+-]+", name) for name in node.texts()):
+        raise node.error("expected a list of KUnit suites, such as [list_sort, 'ext4_*']")
+    return node.texts()
+
+
 def _repeat(node: Node, longest: float) -> Repeat:
     """How often, at most for as many seconds as leave the scenario time to end."""
     got = node.entries(("times", "for", "procs"))
@@ -202,16 +208,21 @@ def _fixup(node: Node, folder: Path) -> Fixup:
     )
 
 
-def _expect(node: Node) -> tuple[Expectation | None, bool]:
-    """The crash that means "bad", and whether the script's own `fail` does."""
-    got = node.entries(("crash", "failure"))
+def _expect(node: Node) -> tuple[Expectation | None, bool, tuple[str, ...]]:
+    """The crash that means "bad", whether the script's own `fail` does, and the tests that do if they fail."""
+    got = node.entries(("crash", "failure", "tests"))
     if not got:
-        raise node.error("expected `crash: {title: ...}`, `crash: {any: true}` or `failure: true`")
-    failure = got["failure"].choice("true", "false") == "true" if "failure" in got else "crash" not in got
+        raise node.error("expected `crash: {title: ...}`, `crash: {any: true}`, `tests: [NAME]` or `failure: true`")
+    tests = got["tests"].texts() if "tests" in got else ()
+    failure = bool(tests) or "crash" not in got
+    if "failure" in got:
+        failure = got["failure"].choice("true", "false") == "true"
+        if tests and not failure:
+            raise got["failure"].error("expected true, since `tests` are given: one that fails is a failure")
     if "crash" not in got:
-        return None, failure
+        return None, failure, tests
     try:
-        return expectation_from(got["crash"].plain()), failure
+        return expectation_from(got["crash"].plain()), failure, tests
     except ValueError as error:
         raise got["crash"].error(str(error)) from error
 
@@ -248,7 +259,8 @@ def load(folder: Path) -> Scenario:
     got = document.entries(
         (
             *("id", "aliases", "tags", "title", "claim", "links", "kconfig", "kernels", "machine", "disks", "append"),
-            *("variants", "needs", "run", "repeat", "expect", "ignore", "commits", "fixups", "mend", "replay", "build"),
+            *("variants", "needs", "run", "kunit", "repeat", "expect", "ignore", "commits", "fixups", "mend", "replay"),
+            "build",
         )
     )
     for key in ("id", "title"):
@@ -271,9 +283,10 @@ def load(folder: Path) -> Scenario:
     if image is not None and machine_ssh is not None:
         raise got["disks"].error("a disk image is QEMU's: a test machine (machine.ssh) has none")
     append = value("append", _append, nothing)
-    quiet: tuple[Expectation | None, bool] = (None, True)
-    expect, failure = value("expect", _expect, quiet)
-    usual: tuple[str, ...] = ("run.sh",)
+    quiet: tuple[Expectation | None, bool, tuple[str, ...]] = (None, True, ())
+    expect, failure, tests = value("expect", _expect, quiet)
+    kunit = value("kunit", _suites, nothing)
+    usual: tuple[str, ...] = () if kunit else ("run.sh",)
     scripts = value("run", _run, usual)
     for name in scripts if machine_command is None else ():
         if not (folder / name).is_file():
@@ -289,7 +302,7 @@ def load(folder: Path) -> Scenario:
         tags=value("tags", Node.texts, nothing),
         claim=value("claim", Node.text, None),
         links=value("links", Node.texts, nothing),
-        kconfig=fragments,
+        kconfig=fragments if not kunit or "kunit" in fragments else (*fragments, "kunit"),
         base=base,
         kernels=value("kernels", _kernels, ""),
         machine=machine,
@@ -302,6 +315,8 @@ def load(folder: Path) -> Scenario:
         repeat=value("repeat", lambda n: _repeat(n, longest), once),
         expect=expect,
         failure=failure,
+        tests=tests,
+        kunit=kunit,
         ignore=value("ignore", lambda n: tuple(_ignored(one) for one in n.items()), ()),
         commits=value("commits", lambda n: {k: _range(v) for k, v in n.entries().items()}, {}),
         fixups=value("fixups", lambda n: tuple(_fixup(one, folder) for one in n.items()), ()),

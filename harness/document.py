@@ -276,6 +276,7 @@ def _trial(data: Data) -> Data:
         "seconds": round(data["seconds"], 2),
         "phases": [{"name": name, "at": round(at, 2)} for name, at in data["phases"]],
         "crash": data["crash"],
+        **({"tests": data["tests"]} if data.get("tests") else {}),
         **({"excerpt": data["excerpt"]} if data.get("excerpt") else {}),
         **({"files": data["files"]} if data.get("files") else {}),
         "folder": data["folder"],

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import itertools
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from harness import architecture
+from harness import architecture, ktap
 from harness.model import Outcome, Trial
 
 BEFORE, AFTER = 10, 5
@@ -21,6 +23,9 @@ TAIL = 40
 
 WIDTH = 400
 """Characters of a line."""
+
+TESTS = 10_000
+"""Of the kernel's own tests of one trial."""
 
 TRIAL = ("console.log", "status.log", "qemu.command", "vng.command")
 KERNEL = ("config", "build.log", "kernel.json", "initramfs.cpio")
@@ -53,6 +58,13 @@ def of(trial: Trial) -> dict[str, Any] | None:
     told = [line.decode(errors="replace").rstrip("\r\n") for line in lines]
     told = [line if len(line) <= WIDTH else f"{line[: WIDTH - 3]}..." for line in told]
     return {"first": first, "lines": told, "crash": span} if told else None
+
+
+def tests(trial: Trial) -> list[dict[str, str]]:
+    """The kernel's own tests that a trial ran: `name`, `result` and `reason` of each (see `harness.ktap`)."""
+    with contextlib.suppress(OSError), (trial.folder / "status.log").open(encoding="utf-8", errors="replace") as status:
+        return [asdict(one) for one in ktap.subtests(ktap.lines_of(status))[:TESTS]]
+    return []
 
 
 def files(trial: Trial, top: Path) -> list[str]:

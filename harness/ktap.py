@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import islice
 
 from harness.model import Outcome
 
@@ -20,6 +21,11 @@ _RESULT = re.compile(r"(not )?ok\b(?: \d+)?(?: -)? ?(.*)")
 _DIRECTIVE = re.compile(r"(.*?)\s*# ?(SKIP|TODO|XFAIL|TIMEOUT|ERROR|exit=)\b:?\s*(.*)", re.IGNORECASE)
 _PLAN = re.compile(r"1\.\.(\d+)\b")
 _NESTED = re.compile(r"# (?=(?:    |# )*(?:K?TAP version |1\.\.\d|ok \d|not ok \d|Bail out!|# ))")
+_LINE = re.compile(r"regress: ktap(?: \d+\.\d+)? ?(.*)")
+
+MOST = 200_000
+"""Lines of results that are read; a report that is longer says nothing."""
+
 _SHOWN = 3
 """So many failures are named in a reason."""
 
@@ -77,6 +83,12 @@ def subtests(lines: Iterable[str]) -> tuple[Subtest, ...]:
         _fold(levels)
     top = levels[0]
     return tuple(_with_missing(top))
+
+
+def lines_of(status: Iterable[str]) -> Iterator[str]:
+    """The KTAP in a status log; see guest/README.md."""
+    found = (_LINE.match(line) for line in status)
+    return islice((one[1] for one in found if one), MOST)
 
 
 def outcome(tests: Sequence[Subtest], wanted: Sequence[str] = ()) -> tuple[Outcome, str]:

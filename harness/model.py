@@ -235,6 +235,8 @@ class Scenario:
         repeat: how often a C file or a program is run.
         expect: the crash that means "bad"; None if only the script's own result counts.
         failure: whether the script's own "failed" means "bad".
+        tests: globs of the kernel's own tests that count, where the script runs some; empty: all (see `harness.ktap`).
+        kunit: globs of the KUnit suites that it is about.
         ignore: crashes to ignore.
         commits: the known range in each tree, by tree name.
         fixups: changes that known broken stretches of history need.
@@ -264,6 +266,8 @@ class Scenario:
     repeat: Repeat | None = None
     expect: Expectation | None = None
     failure: bool = True
+    tests: tuple[str, ...] = ()
+    kunit: tuple[str, ...] = ()
     ignore: tuple[Ignored, ...] = ()
     commits: Mapping[str, Range] = field(default_factory=dict)
     fixups: tuple[Fixup, ...] = ()

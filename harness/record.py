@@ -121,6 +121,7 @@ class Run:
             "signature": trial.crash.signature if trial.crash else None,
             "crash": trial.crash.to_json() if trial.crash else None,
             "excerpt": excerpt.of(trial),
+            "tests": excerpt.tests(trial),
             "files": excerpt.files(trial, top),
             "folder": str(folder.relative_to(top) if folder.is_relative_to(top) else folder),
         }

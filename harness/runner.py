@@ -309,6 +309,7 @@ class Runner:
                 *(self.machine, boot, self.scenario.machine.timeouts, self.scenario.expect),
                 lambda t: self.progress.update(f"{name}: {t}"),
                 self.scenario.ignore,
+                self.scenario.tests,
             )
             if trial.outcome is not Outcome.INFRASTRUCTURE or attempt == ATTEMPTS:
                 return replace(trial, variant=way.name, conditions=self._conditions(guest, way))

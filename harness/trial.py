@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
+from harness import ktap
 from harness.console import Crash, Event, Expectation, Follower, match
 from harness.errors import InfrastructureError, KernelError
 from harness.machine import Machine
@@ -21,7 +22,7 @@ MOST_CUTS = 20
 """How many power cuts a scenario may ask for; one that asks for more counts as hung."""
 
 # The guest's status lines, as guest/README.md defines them: a mark, optionally the guest's uptime, and a text.
-_WORD = re.compile(r"regress: (up|step|cut|passed|failed|skipped|error)\b(?: \d+\.\d+)? ?(.*)")
+_WORD = re.compile(r"regress: (up|step|cut|ktap|passed|failed|skipped|error)\b(?: \d+\.\d+)? ?(.*)")
 _WINDOW = re.compile(r"(\d+(?:\.\d+)?) (\d+(?:\.\d+)?)")
 _WORDS = {
     "passed": Outcome.PASSED,
@@ -40,6 +41,7 @@ class Watch:
     Args:
         timeouts: when to give up.
         ignore: crashes to ignore.
+        tests: see `harness.model.Scenario`.
 
     Attributes:
         window: the times between which to cut the power, if the guest asked for that.
@@ -47,6 +49,7 @@ class Watch:
 
     timeouts: Timeouts
     ignore: tuple[Ignored, ...] = ()
+    tests: tuple[str, ...] = ()
     up: float | None = None
     last_byte: float = 0.0
     word: tuple[Outcome, str] | None = None
@@ -59,6 +62,7 @@ class Watch:
     window: tuple[float, float] | None = None
     _follower: Follower = field(default_factory=Follower)
     _line: bytes = b""
+    _ktap: list[str] = field(default_factory=list)
 
     def hear(self, console: bytes, status: bytes, now: float) -> None:
         """Process new output."""
@@ -85,6 +89,10 @@ class Watch:
         if found is None or self.word is not None:
             return
         mark, rest = found[1], found[2].strip()
+        if mark == "ktap":
+            if len(self._ktap) < ktap.MOST:
+                self._ktap.append(found[2])
+            return
         if mark == "up":
             self.up = now
         elif mark == "cut" and (window := _WINDOW.fullmatch(rest)):
@@ -150,6 +158,11 @@ class Watch:
             why = f", which is not the expected crash: {miss.reason}" if miss else ""
             return Outcome.CRASHED, f"{describe(crash)}{why}", crash
         if self.word is not None:
+            # What the tests say is read here; the script only says that they have run.
+            if len(self._ktap) == ktap.MOST:
+                return Outcome.ERROR, f"its tests gave {ktap.MOST:,} lines of results or more", None
+            if self.word[0] is Outcome.PASSED and (self._ktap or self.tests):
+                return *ktap.outcome(ktap.subtests(self._ktap), self.tests), None
             return *self.word, None
         if limit is not None:
             return *limit, None
@@ -174,6 +187,7 @@ def run_trial(
     expected: Expectation | None,
     tell: Callable[[str], None],
     ignore: tuple[Ignored, ...] = (),
+    tests: tuple[str, ...] = (),
 ) -> Trial:
     """Boot a kernel, watch it, and say how it ended.
 
@@ -188,6 +202,7 @@ def run_trial(
         expected: the crash that the scenario expects.
         tell: called with what the guest is doing.
         ignore: crashes to ignore.
+        tests: globs of the tests that count, where the script runs such; see `harness.ktap`.
 
     Returns:
         The trial; if the machine fails, its outcome is `INFRASTRUCTURE`, unless it was decided before.
@@ -202,7 +217,7 @@ def run_trial(
             tell("booting" if number == 1 else f"booting again after power cut {number - 1}")
             before = time.monotonic() - began
             again = boot if number == 1 else replace(boot, append=(*boot.append, f"BOOT={number}"))
-            watch, limit, cut = Watch(timeouts, ignore), None, None
+            watch, limit, cut = Watch(timeouts, ignore, tests), None, None
             try:
                 limit, cut = _watch(machine, again, watch, console, status, tell)
             except KernelError as error:

@@ -171,6 +171,7 @@ class FleetLab:
             timeouts=scenario.machine.timeouts,
             expected=scenario.expect,
             ignore=scenario.ignore,
+            tests=scenario.tests,
             passed=tuple(passed().items()),
         )
         work = self._work(job, f"trying {kernel.signature[:12]}", build)

@@ -107,6 +107,7 @@ class TrialJob:
     timeouts: Timeouts
     expected: Expectation | None
     ignore: tuple[Ignored, ...] = ()
+    tests: tuple[str, ...] = ()
     passed: tuple[tuple[str, str], ...] = ()
     kind: ClassVar[str] = "boot"
 

@@ -214,7 +214,7 @@ class Worker:
             initrd = self._blob(job.initrd) if job.initrd else top / "initramfs.cpio"
             boot = Boot(image, job.arch, initrd, job.append, job.memory, job.cpus, out, disk)
             tell = self.tell
-            trial = run_trial(self._machine(job, top), boot, job.timeouts, job.expected, tell, job.ignore)
+            trial = run_trial(self._machine(job, top), boot, job.timeouts, job.expected, tell, job.ignore, job.tests)
         if trial.outcome is Outcome.INFRASTRUCTURE:
             raise InfrastructureError(trial.reason)
         return {"kind": "trial", "trial": _told(trial)}

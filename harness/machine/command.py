@@ -17,6 +17,7 @@ from harness.model import Boot
 from harness.process import Job, started
 
 _WORD = re.compile(r"regress: (passed|failed|skipped|error|broken)\b\s*(.*)")
+_KTAP = re.compile(rb"^regress: ktap .*\n", re.MULTILINE)
 
 
 @dataclass
@@ -24,6 +25,7 @@ class _Running:
     job: Job
     selector: selectors.BaseSelector
     last: bytes = b""
+    rest: bytes = b""
     told: bool = False
     ended: bool = False
 
@@ -39,7 +41,10 @@ class _Running:
             return Chunk()
         if console := os.read(self.job.process.stdout.fileno(), 65536):
             self.last = (self.last + console)[-4096:]
-            return Chunk(console)
+            whole, newline, self.rest = (self.rest + console).rpartition(b"\n")
+            # A line without an end is the console's alone.
+            self.rest = self.rest[:4096]
+            return Chunk(console, b"".join(_KTAP.findall(whole + newline)))
         self.ended = True
         return self._word()
 
@@ -72,10 +77,12 @@ class CommandMachine:
         regress: error REASON       the test itself went wrong: nothing can be said about this kernel
         regress: broken REASON      the machine failed: it is tried again
 
-    Without such a line and without a crash on the console, exit status 0 means that the machine was lost, any other
-    that it failed.  The command finds what to boot in its environment: `REGRESS_IMAGE` (the kernel
-    image, or the checked-out tree where a command built it), `REGRESS_INITRD`, `REGRESS_APPEND`
-    (words for the kernel command line) and `REGRESS_FOLDER` (for what it wants to keep).
+    A line `regress: ktap LINE`, anywhere, is one of the results of tests (see `harness.ktap`).
+
+    Without a last line as above and without a crash on the console, exit status 0 means that the machine was lost, any
+    other that it failed.  The command finds what to boot in its environment: `REGRESS_IMAGE` (the kernel image, or the
+    checked-out tree where a command built it), `REGRESS_INITRD`, `REGRESS_APPEND` (words for the kernel command line)
+    and `REGRESS_FOLDER` (for what it wants to keep).
 
     Args:
         command: split as in a shell, without its special characters.

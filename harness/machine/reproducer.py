@@ -43,7 +43,9 @@ def stage(scenario: Scenario, arch: str, top: Path, progress: Progress) -> None:
             _compile(scenario.folder / name, program, arch, progress)
         program.chmod(0o755)
         lines.append(f"reproduce ./{shlex.quote(program.name)}")
-    if lines and lines[-1].startswith("reproduce "):
+    if scenario.kunit:
+        lines += [shlex.join(["kunit", *scenario.kunit]), 'pass "its KUnit suites have run"']
+    elif lines and lines[-1].startswith("reproduce "):
         # Only a crash is evidence: to have run without one is to pass.
         lines.append('pass "$REPRODUCED"')
     (top / "lib/regress/run").write_text("\n".join(lines) + "\n", encoding="utf-8")

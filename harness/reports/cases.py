@@ -70,8 +70,25 @@ def _commits(document: Document) -> Sequence[Case]:
             continue
         name, well = f"{answer['role']} {answer['commit'][:12]} {answer['subject']}", assessment.of_answer(answer)
         verdict = f"verdict {answer['verdict']}: " if well is False else ""
-        cases.append(_tried(document["scenario"], name, answer, f"{verdict}{answer['reason']}", well))
+        case = _tried(document["scenario"], name, answer, f"{verdict}{answer['reason']}", well)
+        cases += [case, *_tests(case)]
     return cases
+
+
+def _tests(case: Case) -> Sequence[Case]:
+    """The kernel's own tests of a case, in a suite of their own.  They fail only where the case does."""
+    told = next((one["tests"] for one in reversed(case.trials) if "tests" in one), ())
+    suite = f"{case.suite}: {case.name}"
+    return [Case(suite, safe.line(one["name"]), *_test(one, case.kind)) for one in told]
+
+
+def _test(one: Document, kind: str) -> tuple[str, str]:
+    reason = safe.line(one["reason"])
+    if one["result"] == "passed":
+        return PASS, reason
+    if one["result"] == "failed":
+        return FAILURE if kind == FAILURE else SKIPPED, f"failed: {reason}"
+    return SKIPPED, f"{one['result']}: {reason}"
 
 
 def _table(document: Document) -> Sequence[Case]:
@@ -90,7 +107,8 @@ def _table(document: Document) -> Sequence[Case]:
             reason = f"does not build: {answer['reason']}"
         else:
             reason = cell["in_doubt"] or f"verdict {answer['verdict']}: {answer['reason']}"
-        cases.append(_tried(cell["scenario"], name, answer, reason, well))
+        case = _tried(cell["scenario"], name, answer, reason, well)
+        cases += [case, *_tests(case)]
     return cases
 
 

@@ -19,7 +19,7 @@ def words(top: Path, script: str) -> list[str]:
     runs = own[own.index("status up") : own.index("sync\n")]
     # A file, unlike a serial port, forgets what was written before.
     text = (GUEST / "lib.sh").read_text().replace('>"$STATUS"', '>>"$STATUS"') + runs
-    for name in ("dev/ttyS1", "scenario", "run/", "lib/regress/run", "lib/regress/repeat"):
+    for name in ("dev/ttyS1", "scenario", "run/", "lib/regress/run", "lib/regress/repeat", "sys/kernel/debug"):
         text = re.sub(rf"(?<![\w.])/{name}", f"{top}/{name}", text)
     status = top / "dev/ttyS1"
     # For a reproducer it is unlinked; this file stays open.
@@ -111,3 +111,26 @@ def test_a_superblock_is_read_as_little_endian_on_every_machine(tmp_path: Path, 
     """
     told = words(tmp_path, f"{script}\ndm_integrity_open {tmp_path}/disk name target\n")[-1]
     assert told == f"passed create name --table 0 {value} target"
+
+
+def test_the_results_of_kunit_go_to_the_host_as_they_are(tmp_path: Path) -> None:
+    for suite, results in (("sort", "KTAP version 1\n1..1\n    ok 1 small\nok 1 sort\n"), ("other", "ok 1 other\n")):
+        (tmp_path / "sys/kernel/debug/kunit" / suite).mkdir(parents=True)
+        (tmp_path / "sys/kernel/debug/kunit" / suite / "results").write_text(results)
+    said = words(tmp_path, "kunit 's*'\npass done\n")
+    assert said[1:] == [
+        "step kunit s*",
+        *("ktap KTAP version 1", "ktap 1..1", "ktap     ok 1 small", "ktap ok 1 sort"),
+        "passed done",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("there", "word"),
+    [((), "this kernel keeps no results of KUnit"), (("other",), r"no KUnit suite sort has run: is it built in\?")],
+)
+def test_a_suite_that_is_not_there_is_no_suite_that_passed(tmp_path: Path, there: tuple[str, ...], word: str) -> None:
+    for suite in there:
+        (tmp_path / "sys/kernel/debug/kunit" / suite).mkdir(parents=True)
+    last = words(tmp_path, "mount() { :; }\nkunit sort\npass done\n")[-1]
+    assert re.match(f"skipped {word}", last)

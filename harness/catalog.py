@@ -19,7 +19,6 @@ from harness.console import Expectation, expectation_from
 from harness.errors import UserError
 from harness.model import (
     TINY,
-    Base,
     Fixup,
     Ignored,
     MachineSpec,
@@ -31,7 +30,7 @@ from harness.model import (
     Timeouts,
     Variant,
 )
-from harness.paths import KCONFIGS, SCENARIOS, fragment, own_scenarios
+from harness.paths import SCENARIOS, own_scenarios
 from harness.yamlfile import Node, nearest, read_yaml
 
 T = TypeVar("T")
@@ -138,27 +137,10 @@ def _kernels(node: Node) -> str:
         ) from error
 
 
-def _kconfig(node: Node, folder: Path) -> tuple[tuple[str, ...], Base]:
-    """The names of fragments, and what they are put on top of."""
-    if isinstance(node.node, yaml.SequenceNode):
-        return _fragments(node, folder), TINY
-    got = node.entries(("file", "lsmod", "fragments"))
-    if "file" not in got:
-        raise node.error("expected a list of fragments, or `file: NAME` with `fragments` and `lsmod` beside it")
-    try:
-        base = configuration.base(got["file"].text(), folder)
-        base = configuration.trimmed(base, got["lsmod"].text(), folder) if "lsmod" in got else base
-    except UserError as error:
-        raise node.error(str(error)) from error
-    return _fragments(got["fragments"], folder) if "fragments" in got else (), base
-
-
-def _fragments(node: Node, folder: Path) -> tuple[str, ...]:
-    for name in node.texts():
-        if not (file := fragment(name, folder)).is_file():
-            known = [] if file.parent != KCONFIGS else [path.stem for path in KCONFIGS.glob("*.config")]
-            where = file if file.parent != KCONFIGS else f"kconfigs/{name}.config"
-            raise node.error(f"{where}: no such file{nearest(name, known)}")
+def _modules(node: Node) -> tuple[str, ...]:
+    for member in node.items():
+        if not re.fullmatch(r"[\w-]+", member.text()):
+            raise member.error(f"expected the name of a module such as dm-crypt, got {member.text()!r}")
     return node.texts()
 
 
@@ -259,8 +241,20 @@ def load(folder: Path) -> Scenario:
     got = document.entries(
         (
             *("id", "aliases", "tags", "title", "claim", "links", "kconfig", "kernels", "machine", "disks", "append"),
-            *("variants", "needs", "run", "kunit", "repeat", "expect", "ignore", "commits", "fixups", "mend", "replay"),
-            "build",
+            *(
+                "variants",
+                "needs",
+                "modules",
+                "run",
+                "kunit",
+                "repeat",
+                "expect",
+                "ignore",
+                "commits",
+                "fixups",
+                "mend",
+            ),
+            *("replay", "build"),
         )
     )
     for key in ("id", "title"):
@@ -277,7 +271,8 @@ def load(folder: Path) -> Scenario:
     nothing: tuple[str, ...] = ()
     plain: tuple[MachineSpec, str | None, str | None] = (MachineSpec(), None, None)
     machine, machine_command, machine_ssh = value("machine", _machine, plain)
-    fragments, base = value("kconfig", lambda n: _kconfig(n, folder), (nothing, TINY))
+    modules = value("modules", _modules, nothing)
+    fragments, base = value("kconfig", lambda n: configuration.of(n, folder), (nothing, TINY))
     no_disks: tuple[PiDisk | None, int | None] = (None, None)
     pi_disk, image = value("disks", _disks, no_disks)
     if image is not None and machine_ssh is not None:
@@ -311,6 +306,7 @@ def load(folder: Path) -> Scenario:
         variants=value("variants", lambda n: _variants(n, Variant("", pi_disk, append)), ()),
         image=image,
         needs=value("needs", Node.texts, nothing),
+        modules=modules,
         run=scripts,
         repeat=value("repeat", lambda n: _repeat(n, longest), once),
         expect=expect,

@@ -6,13 +6,17 @@ import gzip
 import hashlib
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import yaml
+
 from harness import architecture
 from harness.errors import UserError
-from harness.model import Base
+from harness.model import TINY, Base
+from harness.paths import KCONFIGS, fragment
+from harness.yamlfile import Node, nearest
 
 HERE = "here"
 """The modules that this machine has loaded, in place of a file."""
@@ -91,6 +95,13 @@ def trimmed(untrimmed: Base, listed: str, folder: Path = Path()) -> Base:
     return replace(untrimmed, loaded=tuple(sorted(names)), name=f"{untrimmed.name} trimmed by {listed}")
 
 
+def keeping(base: Base, names: Iterable[str]) -> Base:
+    """A base in which these modules stay too, if it is trimmed at all."""
+    if base.loaded is None:
+        return base
+    return replace(base, loaded=tuple(sorted({*base.loaded, *(name.replace("-", "_") for name in names)})))
+
+
 def assert_architecture(base: Base, arch: str) -> None:
     """Refuse the configuration of another architecture, by the options that only one of them has.
 
@@ -113,3 +124,35 @@ def assert_architecture(base: Base, arch: str) -> None:
 def identity(base: Base) -> Mapping[str, str] | None:
     """The name of a base and a hash of its content; None for the usual one."""
     return {"name": base.name, "digest": hashlib.sha256(repr(base).encode()).hexdigest()[:16]} if base.own else None
+
+
+def of(node: Node, folder: Path) -> tuple[tuple[str, ...], Base]:
+    """The names of a scenario's fragments, and what they are put on top of.
+
+    Args:
+        node: `kconfig` in its `scenario.yaml`.
+        folder: the scenario's.
+
+    Raises:
+        UserError: it is wrong; the message names file, line and key.
+    """
+    if isinstance(node.node, yaml.SequenceNode):
+        return _fragments(node, folder), TINY
+    got = node.entries(("file", "lsmod", "fragments"))
+    if "file" not in got:
+        raise node.error("expected a list of fragments, or `file: NAME` with `fragments` and `lsmod` beside it")
+    try:
+        whole = base(got["file"].text(), folder)
+        whole = trimmed(whole, got["lsmod"].text(), folder) if "lsmod" in got else whole
+    except UserError as error:
+        raise node.error(str(error)) from error
+    return _fragments(got["fragments"], folder) if "fragments" in got else (), whole
+
+
+def _fragments(node: Node, folder: Path) -> tuple[str, ...]:
+    for name in node.texts():
+        if not (file := fragment(name, folder)).is_file():
+            known = [] if file.parent != KCONFIGS else [path.stem for path in KCONFIGS.glob("*.config")]
+            where = file if file.parent != KCONFIGS else f"kconfigs/{name}.config"
+            raise node.error(f"{where}: no such file{nearest(name, known)}")
+    return node.texts()

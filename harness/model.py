@@ -231,6 +231,7 @@ class Scenario:
         variants: several ways to boot it, instead of the one given by `pi_disk` and `append`.
         image: MiB of a disk that survives a power cut, if it needs one.
         needs: programs in the guest besides its shell.
+        modules: what is loaded before the script runs, where it is not built in.
         run: scripts, C files and programs, relative to `folder`, in order.
         repeat: how often a C file or a program is run.
         expect: the crash that means "bad"; None if only the script's own result counts.
@@ -262,6 +263,7 @@ class Scenario:
     variants: tuple[Variant, ...] = ()
     image: int | None = None
     needs: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
     run: tuple[str, ...] = ("run.sh",)
     repeat: Repeat | None = None
     expect: Expectation | None = None
@@ -283,6 +285,12 @@ class Scenario:
         return self.kconfig if given else (GUEST, *self.kconfig)
 
     @property
+    def disk_modules(self) -> tuple[str, ...]:
+        """The modules of the disks that it has, which a kernel may have built in."""
+        pi = any(way.pi_disk for way in self.ways)
+        return (*(("scsi_debug", "sd_mod") if pi else ()), *(("virtio_pci", "virtio_blk") if self.image else ()))
+
+    @property
     def ways(self) -> tuple[Variant, ...]:
         """The ways to boot it, one or more."""
         return self.variants or (Variant("", self.pi_disk, self.append),)
@@ -296,7 +304,7 @@ class Kernel:
         folder: holds the image, its config, build log and `kernel.json`.
         image: the file to boot.
         arch: the architecture's name.
-        signature: SHA-256 of the image.
+        signature: SHA-256 of the image, or of that and of its modules.
         compiler: the first line of its `--version`.
         built: False if it came from the cache.
         seconds: duration of the build.

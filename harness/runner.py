@@ -12,6 +12,7 @@ from typing import Protocol
 from harness.digest import conditions
 from harness.errors import BuildError, InfrastructureError, KernelError
 from harness.git import Commit
+from harness.kernel import modules
 from harness.kernel.build import Builder
 from harness.kernel.fixups import Fixed
 from harness.machine import Machine
@@ -198,12 +199,14 @@ class Runner:
             fixed: what to build instead.
 
         Raises:
-            KernelError: it does not build, or lacks what the scenario needs.
+            KernelError: it does not build, or lacks what the scenario needs, such as a module.
             InfrastructureError: the build failed because of the machine.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.progress.update(f"{subject.name}: building")
-        return self.builder.build(fixed.commit, folder)
+        kernel = self.builder.build(fixed.commit, folder)
+        modules.assert_there(self.scenario.modules, folder / modules.FILE)
+        return kernel
 
     def trials(
         self, kernel: Kernel, subject: Subject, folder: Path, runs: int, finished: Callable[[Trial], None]

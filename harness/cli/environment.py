@@ -19,7 +19,7 @@ from harness.errors import Unavailable, UserError
 from harness.fleet.fleet import Fleet
 from harness.fleet.lab import FleetLab
 from harness.interrupts import Interrupts
-from harness.kernel import replay
+from harness.kernel import modules, replay
 from harness.kernel.build import Builder, KernelBuilder
 from harness.kernel.command import CommandBuilder
 from harness.kernel.fixups import Fixups
@@ -75,6 +75,7 @@ def _configured(scenario: Scenario, options: argparse.Namespace) -> Scenario:
     if options.lsmod and not base.own:
         raise UserError("--lsmod trims a configuration: name one with --config")
     base = configuration.trimmed(base, options.lsmod) if options.lsmod else base
+    base = configuration.keeping(base, (*scenario.disk_modules, *scenario.modules))
     if base.own and scenario.build_command is not None:
         raise UserError(f"{scenario.id} is built by its own command, which has no kernel configuration")
     configuration.assert_architecture(base, options.arch)
@@ -85,6 +86,7 @@ def needs(scenario: Scenario, arch: str) -> set[str]:
     """What `regress doctor` has to find here, so that a scenario can be tried."""
     wanted = {"git"}
     wanted |= {"build", f"build {arch}"} if scenario.build_command is None else set()
+    wanted |= {"modules"} if scenario.base.own or scenario.modules else set()
     if scenario.machine_command is None:
         wanted |= {"ssh", "guest"} if scenario.machine_ssh else {"boot", f"boot {arch}", "guest"}
         wanted |= set() if architecture.load(arch).here else {"foreign"}
@@ -288,5 +290,6 @@ class Environment:
 
     def _guest(self, root: Path, folder: Path) -> GuestImage:
         if self.scenario.machine_command is None:
-            rootfs.initramfs(self.scenario, root, folder / "initramfs.cpio", self.arch, self.talk)
+            target, archive = folder / "initramfs.cpio", folder / modules.FILE
+            rootfs.initramfs(self.scenario, root, target, self.arch, self.talk, archive)
         return GuestImage(folder / "initramfs.cpio", ())

@@ -18,6 +18,7 @@ from harness.fleet.reply import HostFault, Reply
 from harness.fleet.request import BuildJob, Command, Source, TrialJob
 from harness.fleet.sources import pack
 from harness.git import Commit
+from harness.kernel import modules
 from harness.kernel.build import load
 from harness.kernel.tree import Tree
 from harness.model import Boot, Kernel, Scenario, Trial
@@ -151,8 +152,11 @@ class FleetLab:
     def trial(self, kernel: Kernel, boot: Boot, scenario: Scenario, variant: str) -> Trial:
         """Try a kernel once; see `harness.runner.Elsewhere`."""
         build = self._jobs.get(kernel.signature) if self._build_command else None
+        image = kernel.signature
         if build is None:
-            self._files[kernel.signature] = kernel.image
+            # Modules are part of the signature, and go in the root file system.
+            image = sha256(kernel.image) if (kernel.folder / modules.FILE).exists() else image
+            self._files[image] = kernel.image
         initrd = None
         if scenario.machine_command is None:
             initrd = sha256(boot.initrd)
@@ -160,7 +164,7 @@ class FleetLab:
         job = TrialJob(
             key=uuid.uuid4().hex,
             arch=self.arch,
-            image=None if build else kernel.signature,
+            image=None if build else image,
             build=build,
             initrd=initrd,
             append=boot.append,

@@ -18,8 +18,8 @@ from harness.errors import InfrastructureError
 from harness.files import sha256
 from harness.fleet.request import BuildJob, Job
 from harness.fleet.worker import SCHEMA, TRIAL_FILES
-from harness.kernel import inputs
-from harness.kernel.build import BESIDE
+from harness.kernel import modules
+from harness.kernel.build import BESIDE, BUILT_WITH
 from harness.model import Outcome, Trial
 from harness.record import crash_of
 
@@ -157,7 +157,7 @@ def _kernel_files(job: BuildJob) -> tuple[str, ...]:
 
 
 def _check_files(data: Mapping[str, Any], job: Job) -> None:
-    allowed = (*_kernel_files(job), inputs.FILE) if isinstance(job, BuildJob) else TRIAL_FILES
+    allowed = (*_kernel_files(job), *BUILT_WITH) if isinstance(job, BuildJob) else TRIAL_FILES
     _expect(isinstance(data["files"], dict), "files", data["files"])
     for name, digest in data["files"].items():
         _expect(name in allowed, f"files among {', '.join(allowed)}", name)
@@ -179,7 +179,8 @@ def _check_kernel(data: Mapping[str, Any], job: Job) -> None:
     else:
         files = _kernel_files(job)
         _expect(set(files) <= set(data["files"]), f"the files {', '.join(files)}", data["files"])
-        _expect(data["files"][files[0]] == data["signature"], "an image of that signature", data["signature"])
+        signature = modules.signature(data["files"][files[0]], data["files"].get(modules.FILE))
+        _expect(signature == data["signature"], "an image of that signature", data["signature"])
 
 
 def _check_trial(data: Mapping[str, Any], _job: Job) -> None:

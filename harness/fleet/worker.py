@@ -33,8 +33,7 @@ from harness.fleet.request import BuildJob, Command, Request, TrialJob
 from harness.fleet.sources import Sources
 from harness.fleet.store import MOST, Store, prune
 from harness.git import Commit
-from harness.kernel import inputs
-from harness.kernel.build import BESIDE, KernelBuilder
+from harness.kernel.build import BESIDE, BUILT_WITH, KernelBuilder
 from harness.kernel.command import CommandBuilder
 from harness.kernel.tree import Tree
 from harness.machine import Machine, accelerator
@@ -261,7 +260,7 @@ def _told(trial: Trial) -> dict[str, Any]:
 
 def _packed(out: Path, archive: Path, most: int) -> tuple[dict[str, str], Mapping[str, Any] | None]:
     """Pack up the files that go back."""
-    names = {*architecture.image_names(), *BESIDE, inputs.FILE, *TRIAL_FILES}
+    names = {*architecture.image_names(), *BESIDE, *BUILT_WITH, *TRIAL_FILES}
     files = [path for path in sorted(out.iterdir()) if path.name in names and path.is_file()]
     if not files:
         return {}, None

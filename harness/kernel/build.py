@@ -22,11 +22,11 @@ from packaging.specifiers import SpecifierSet
 from harness import architecture
 from harness.architecture import Architecture
 from harness.cache import touch
-from harness.errors import BuildError, KernelError, ProgramFailed, TimedOut, UserError
-from harness.files import copy, locked, whole_folder
+from harness.errors import BuildError, InfrastructureError, KernelError, ProgramFailed, TimedOut, UserError
+from harness.files import copy, locked, sha256, whole_folder
 from harness.git import Commit
 from harness.kernel import config as kconfig
-from harness.kernel import inputs, portability
+from harness.kernel import inputs, modules, portability
 from harness.kernel.configure import Configuring, decides
 from harness.kernel.log import failure
 from harness.kernel.portability import Rule
@@ -37,7 +37,10 @@ from harness.process import IDLE, passed, run
 from harness.progress import Progress
 
 BESIDE = ("config", "build.log", "kernel.json")
-"""The files of a kernel beside its image; what it read (`inputs.FILE`) is not known of all."""
+"""The files of a kernel beside its image."""
+
+BUILT_WITH = (inputs.FILE, modules.FILE)
+"""More of them: what it read, which is not known of all, and the modules of one that has any."""
 
 FIXED = {
     # What a build records of its environment in the image; fixed, so that the same source gives the same bytes.
@@ -262,7 +265,11 @@ class _Work:
             if count:
                 builder.progress.update(f"building {self.commit.sha[:12]}: {count} steps, {line.strip()}")
 
-        self._make(self.setup.arch.image.name, on_line=tick)
+        modular = modules.modular(made.text)
+        self._make(self.setup.arch.image.name, *(["modules"] if modular else []), on_line=tick)
+        if modular:
+            self._install(self.log.with_name(modules.FILE))
+        image = self.objects / self.setup.arch.image
         tracked = builder.tree.workspace.files(self.commit.sha)
         if read := inputs.read(self.objects, builder.tree.worktree, tracked):
             also = dict.fromkeys((path for path in tracked if decides(builder.base, path)), 0)
@@ -282,10 +289,25 @@ class _Work:
             **({"configuration": builder.base.name} if builder.base.own else {}),
             **({"adapted": list(made.adapted), "dropped": list(made.dropped)} if builder.base.own else {}),
             "objects": _linked(self.objects),
-            "signature": hashlib.sha256((self.objects / self.setup.arch.image).read_bytes()).hexdigest(),
-            "image_bytes": (self.objects / self.setup.arch.image).stat().st_size,
+            "signature": modules.signature(sha256(image), modules.digest(self.log.with_name(modules.FILE))),
+            "image_bytes": image.stat().st_size,
             "seconds": round(time.monotonic() - started, 2),
         }
+
+    def _install(self, archive: Path) -> None:
+        """Pack up the modules as `make modules_install` leaves them.
+
+        Raises:
+            InfrastructureError: depmod is not installed.
+        """
+        installed = self.objects / "regress.modules"
+        shutil.rmtree(installed, ignore_errors=True)
+        self.builder.progress.update(f"installing the modules of {self.commit.sha[:12]}")
+        self._make("modules_install", f"INSTALL_MOD_PATH={installed}", "INSTALL_MOD_STRIP=1")
+        if not list(installed.glob("lib/modules/*/modules.dep")):
+            raise InfrastructureError("depmod has not indexed the modules: install it (package kmod)")
+        modules.pack(installed, archive)
+        shutil.rmtree(installed)
 
     def argv(self, *targets: str) -> list[str]:
         """The make command for some targets."""
@@ -333,7 +355,7 @@ def _keep(made: tuple[Path, dict[str, object]], image: Path, kept: Path, folder:
     with whole_folder(kept) as new:
         shutil.copyfile(objects / image, new / image.name)
         shutil.copyfile(objects / ".config", new / "config")
-        for name in ("build.log", inputs.FILE):
+        for name in ("build.log", *BUILT_WITH):
             if (folder / name).exists():
                 shutil.copyfile(folder / name, new / name)
         (new / "kernel.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
@@ -346,7 +368,7 @@ def load(kept: Path, folder: Path) -> Kernel:
     facts = json.loads((kept / "kernel.json").read_text(encoding="utf-8"))
     folder.mkdir(parents=True, exist_ok=True)
     image = architecture.load(facts["arch"]).image.name
-    for name in (image, *BESIDE, *([inputs.FILE] if (kept / inputs.FILE).exists() else [])):
+    for name in (image, *BESIDE, *(name for name in BUILT_WITH if (kept / name).exists())):
         copy(kept / name, folder / name)
     return Kernel(
         folder=kept,

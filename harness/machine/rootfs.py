@@ -17,6 +17,7 @@ from pathlib import Path
 from harness.architecture import Architecture
 from harness.errors import InfrastructureError, UserError
 from harness.files import locked, whole_folder
+from harness.kernel import modules
 from harness.machine import reproducer
 from harness.model import Scenario
 from harness.paths import GUEST
@@ -24,7 +25,9 @@ from harness.process import run
 from harness.progress import SILENT, Progress
 
 BASE = ("busybox",)
-PACKAGES = ("busybox-static", "coreutils", "cryptsetup-bin", "dmsetup")
+LOADER = ("kmod",)
+"""Loads modules: as modprobe it knows what is built in, and takes parameters from the kernel command line."""
+PACKAGES = ("busybox-static", "coreutils", "cryptsetup-bin", "dmsetup", "kmod")
 """What a root file system of another architecture is made of."""
 
 _BIN = ("bin", "sbin", "usr/bin", "usr/sbin")
@@ -148,7 +151,14 @@ def _suite() -> str:
     return codename[1] if debian and codename else "bookworm"
 
 
-def initramfs(scenario: Scenario, root: Path, target: Path, arch: str = "x86_64", progress: Progress = SILENT) -> None:
+def initramfs(
+    scenario: Scenario,
+    root: Path,
+    target: Path,
+    arch: str = "x86_64",
+    progress: Progress = SILENT,
+    archive: Path | None = None,
+) -> None:
     """Write the guest's root file system for a scenario, as a cpio archive.
 
     The same programs and scripts give the same bytes.
@@ -158,7 +168,8 @@ def initramfs(scenario: Scenario, root: Path, target: Path, arch: str = "x86_64"
         root: where programs come from, `/` or an unpacked file system.
         target: the file to write.
         arch: the guest's architecture.
-        progress: is told what the compiler says of C files.
+        progress: is told what the compiler says of C files, and of firmware that modules ask for.
+        archive: the kernel's modules, of which those go in that the scenario loads.
 
     Raises:
         UserError: a program that the scenario needs is missing, or a C file does not compile.
@@ -179,18 +190,36 @@ def initramfs(scenario: Scenario, root: Path, target: Path, arch: str = "x86_64"
             "usr/bin",
         ):
             (stage / folder).mkdir(parents=True, exist_ok=True)
-        for path in closure(root, (*BASE, *scenario.needs)):
+        loaded = _modules(scenario, archive, stage, progress)
+        for path in closure(root, (*BASE, *(LOADER if loaded else ()), *scenario.needs)):
             place = stage / path.relative_to(root)
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, place)
         if not (stage / "bin/busybox").exists():
             (stage / "bin/busybox").symlink_to("/usr/bin/busybox")
+        if loaded:
+            (stage / "sbin/modprobe").symlink_to(f"/{_program(root, *LOADER).relative_to(root)}")
         shutil.copy(GUEST / "init", stage / "init")
         for name in ("lib.sh", "scenario"):
             shutil.copy(GUEST / name, stage / "lib/regress" / name)
         shutil.copytree(scenario.folder, stage / "scenario", ignore=shutil.ignore_patterns("replay", "proof", ".*"))
         reproducer.stage(scenario, arch, stage, progress)
         pack(stage, target)
+
+
+def _modules(scenario: Scenario, archive: Path | None, stage: Path, progress: Progress) -> bool:
+    """Put the modules that a scenario loads into the guest, with their list; returns whether there are any."""
+    wanted = (*scenario.disk_modules, *scenario.modules)
+    if archive is None or not archive.exists() or not wanted:
+        return False
+    index = modules.index(archive)
+    there = [name for name in wanted if name in scenario.modules or not index.missing([name])]
+    if not there:
+        return False
+    for told in modules.unpack(archive, there, stage):
+        progress.note(told)
+    (stage / "lib/regress/modules").write_text("".join(f"{name}\n" for name in there), encoding="utf-8")
+    return True
 
 
 def pack(stage: Path, target: Path) -> None:

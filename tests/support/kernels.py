@@ -19,6 +19,10 @@ defconfig kvm_guest.config:
 	@mkdir -p $(O) && cat configs/$@ >>$(O)/.config
 olddefconfig:
 	@awk -f scripts/conf.awk Kconfig $(O)/.config >$(O)/.config.new && mv $(O)/.config.new $(O)/.config
+modules:
+	@:
+modules_install:
+	@echo installing; sh scripts/install.sh $(INSTALL_MOD_PATH)/lib/modules/6.1.0 $(O)/.config
 bzImage:
 	@if grep -q CONFIG_BROKEN=y $(O)/.config; then echo "broken.c:1:1: error: BROKEN does not build" >&2; exit 1; fi
 	@echo "  CC      built.o"; mkdir -p $(O)/arch/x86/boot && cat $(O)/.config bug >$(O)/arch/x86/boot/bzImage
@@ -61,6 +65,17 @@ TRIM = """\
 NR == FNR { keep[toupper($1)] = 1; next }
 /=m$/ { name = substr($1, 8, index($1, "=") - 8); if (!(name in keep)) next }
 1
+"""
+
+# What modules_install and depmod do: a module is a source and its option's name.
+INSTALL = """\
+mkdir -p $1/kernel
+echo kernel/core.ko >$1/modules.builtin
+: >$1/modules.dep
+for name in $(sed -n 's/^CONFIG_\\(.*\\)=m$/\\1/p' $2 | tr A-Z a-z); do
+    { cat module.c; echo $name; } >$1/kernel/$name.ko
+    echo kernel/$name.ko: >>$1/modules.dep
+done
 """
 
 # The machine: a kernel with the bug crashes if what it needs is on, and says why it cannot tell otherwise.
@@ -120,6 +135,8 @@ def kernel(path: Path) -> tuple[Git, str, str]:
         "Makefile": MAKEFILE,
         "scripts/conf.awk": CONF,
         "scripts/trim.awk": TRIM,
+        "scripts/install.sh": INSTALL,
+        "module.c": "int module;\n",
         "Kconfig": "".join(f"config {name}\n\tbool\n\t{more}\n" for name, more in KCONFIG.items()),
         "configs/defconfig": "CONFIG_BUS=y\nCONFIG_DISK=y\n",
         "configs/kvm_guest.config": "CONFIG_CORE=y\n",

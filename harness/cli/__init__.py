@@ -25,6 +25,7 @@ COMMANDS = {
     "run": "try a scenario on its known commits and say whether the regression shows",
     "bisect": "find and verify the commit that introduced the regression, or fixed it",
     "audit": "check a culprit that somebody named: confirmed, refuted, or it cannot be told",
+    "reproduce": "try the scenarios that can reach a draft's crash, and say which of them show it",
     "step": "try the commit that git bisect checked out; for `git bisect run`",
     "try": "try patches on a scenario's bad commit; a table of patches by scenarios",
     "kconfig": "show what a scenario's kernel configuration is made of",
@@ -47,7 +48,7 @@ COMMANDS = {
 MODULES = {"import": "import_", "list": "list_", "try": "try_"}
 """Modules of commands whose names are reserved in Python."""
 
-KEEPING = ("run", "bisect", "audit", "step", "try", "kconfig", "nightly")
+KEEPING = ("run", "bisect", "audit", "reproduce", "step", "try", "kconfig", "nightly")
 """Commands during which nothing that they use goes from the cache, and after which it makes room."""
 
 STOP = 128

@@ -1,6 +1,8 @@
 """`regress import` of reproducers in C, alone and with a report: a scenario that can be run as it is."""
 
+import gzip
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -131,3 +133,36 @@ def test_the_document_names_it(regress: Regress, tmp_path: Path) -> None:
     (tmp_path / "repro.c").write_text(PROGRAM)
     done = regress("import", str(tmp_path / "repro.c"), "--json", "--output", str(tmp_path / "d"))
     assert json.loads(done.stdout)["reproducer"] == "repro.c"
+
+
+CONFIG = (
+    "#\n# Linux/x86_64 6.1.0 Kernel Configuration\n#\nCONFIG_KASAN=y\nCONFIG_NET=y\nCONFIG_CRYPTO_USER_API_HASH=m\n"
+)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_the_reported_configuration_goes_into_the_draft(regress: Regress, tmp_path: Path, compressed: bool) -> None:
+    (tmp_path / "mail").write_text(MAIL)
+    (tmp_path / "repro.c").write_text(PROGRAM.replace("0x26ul", "0x26ul /* __NR_io_uring_setup */"))
+    config = tmp_path / "config"
+    config.write_bytes(gzip.compress(CONFIG.encode()) if compressed else CONFIG.encode())
+    repro = ("--repro", str(tmp_path / "repro.c"))
+    draft = imported(regress, tmp_path, str(tmp_path / "mail"), *repro, "--config", str(config))
+    scenario = load(draft)
+    assert scenario.base.text == CONFIG
+    assert scenario.machine.memory == 2048
+    text = (draft / "scenario.yaml").read_text()
+    lacks = text.partition("does not have:\n")[2].partition("\n#\n")[0]
+    assert "CONFIG_IO_URING: it uses io_uring" in lacks
+    # What it has is not told of: the sanitizer, sockets, the ciphers of AF_ALG.
+    assert not {"KASAN", "NET", "CRYPTO"} & set(re.findall(r"[A-Z]+", lacks))
+
+
+def test_a_configuration_that_is_none_is_refused(regress: Regress, tmp_path: Path) -> None:
+    (tmp_path / "mail").write_text(MAIL)
+    done = regress(
+        "import", str(tmp_path / "mail"), "--config", str(tmp_path / "mail"), "--output", str(tmp_path / "d")
+    )
+    assert done.returncode == 2
+    assert "expected a kernel configuration" in done.stderr
+    assert not (tmp_path / "d").exists()

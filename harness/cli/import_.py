@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from harness import catalog, paths
+from harness import catalog, configuration, paths
 from harness.cli.progress import Talk
 from harness.errors import UserError
 from harness.files import whole_folder
@@ -33,6 +33,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="an mbox (optionally .gz, .xz or .bz2), a message, a saved thread page or a console log",
     )
     parser.add_argument("--repro", metavar="FILE", type=Path, help="a reproducer in C that goes with it: what is run")
+    parser.add_argument(
+        "--config", metavar="FILE", type=Path, help="the configuration of the reported kernel, which is built with it"
+    )
     parser.add_argument("--output", metavar="DIR", type=Path, help="folder for the draft; default: named after its id")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.add_argument("--tree", metavar="NAME|PATH|URL", help="repair damaged patches with the files of this tree")
@@ -40,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write a draft scenario into a new or empty folder."""
-    made = _draft(options.file, options.repro)
+    made = _draft(options.file, options.repro, options.config)
     if options.tree and any(patch.damaged for patch in made.patches):
         made = _repaired(made, options.tree)
     folder = (options.output or Path(made.id)).absolute()
@@ -61,18 +64,18 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _draft(path: Path, repro: Path | None) -> Draft:
+def _draft(path: Path, repro: Path | None, config: Path | None) -> Draft:
     """The draft of a file; a source in C is a reproducer, and its head says what it is."""
-    data = content(path)
+    data, reported = content(path), configuration.read_config(config) if config is not None else None
     if repro is not None:
         source = content(repro)
         if not reproducer.is_c(source):
             raise UserError(f"--repro {repro}: expected a C source with a main function")
-        return draft(read(data), path.name, source.decode(errors="replace"))
+        return draft(read(data), path.name, source.decode(errors="replace"), reported)
     if not reproducer.is_c(data):
-        return draft(read(data), path.name)
+        return draft(read(data), path.name, config=reported)
     text = data.decode(errors="replace")
-    return draft(read(reproducer.head(text).encode()), path.name, text)
+    return draft(read(reproducer.head(text).encode()), path.name, text, reported)
 
 
 def _document(made: Draft, folder: Path) -> dict[str, Any]:

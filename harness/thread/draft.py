@@ -23,6 +23,7 @@ class Draft:
         facts, crashes, patches: what was found.
         unsure: what a person has to look at, one sentence each.
         repro: a reproducer in C.
+        config: the text of the reported kernel's configuration.
     """
 
     source: str
@@ -35,14 +36,16 @@ class Draft:
     patches: tuple[Patch, ...]
     unsure: tuple[str, ...]
     repro: str | None = None
+    config: str | None = None
 
 
-def draft(thread: Thread, source: str, repro: str | None = None) -> Draft:
+def draft(thread: Thread, source: str, repro: str | None = None, config: str | None = None) -> Draft:
     """All that is found in a thread; pure.
 
     Args:
         source: the file's name, for people.
         repro: a reproducer in C that goes with it.
+        config: the text of the reported kernel's configuration.
     """
     facts = gather(thread.messages)
     shown = tuple(_crashes(thread.messages))
@@ -62,6 +65,7 @@ def draft(thread: Thread, source: str, repro: str | None = None) -> Draft:
         patches=tuple(patch for message in thread.messages for patch in patches(message)),
         unsure=tuple(_unsure(thread, facts, shown, title, any_crash=repro is not None)),
         repro=repro,
+        config=config,
     )
 
 

@@ -26,6 +26,9 @@ RUN = """\
 # guest/README.md has the calls, and what pass, fail and skip mean; the scenarios that ship are examples.
 skip "this draft does not yet do anything that could bring the crash about"
 """
+CONFIG = "reported.config"
+"""The configuration of the reported kernel, in a draft."""
+
 MOST = 4
 """Sayings that are shown of one commit or version."""
 
@@ -38,6 +41,7 @@ def files(draft: Draft, fragments: Iterable[str]) -> dict[str, bytes]:
     """
     made = {"scenario.yaml": scenario(draft, fragments).encode()}
     made |= {reproducer.NAME: draft.repro.encode()} if draft.repro is not None else {"run.sh": RUN.encode()}
+    made |= {CONFIG: draft.config.encode()} if draft.config is not None else {}
     for number, patch in enumerate(draft.patches, 1):
         made[patch.file_name(number)] = patch.render()
     return made
@@ -92,6 +96,9 @@ def _notes(notes: Sequence[str]) -> str:
 
 
 def _kconfig(draft: Draft, fragments: Iterable[str]) -> list[str]:
+    if draft.config is not None:
+        # Such a kernel is large: it takes more memory than the usual one, and longer to boot.
+        return [f"kconfig: {{file: {CONFIG}}}", "machine: {memory: 2G, boot_timeout: 600s, timeout: 300s}"]
     said = [draft.title, *(line for patch in draft.patches for line in patch.origin.lines)]
     text = " ".join([*said, *(claim.text for claim in draft.facts.claims)]).casefold()
     # A name of one word, such as `base`, is also a word like any other.
@@ -107,6 +114,9 @@ def _run(draft: Draft) -> list[str]:
     if draft.repro is None:
         return ["run: run.sh"]
     told = _comment("The kernel needs", reproducer.needs(draft.repro, _crash_title(draft)))
+    if draft.config is not None:
+        lacking = reproducer.lacking(draft.repro, _crash_title(draft), draft.config)
+        told = _comment(f"The kernel needs, and {CONFIG} does not have", lacking)
     # Two at a time for races, on the two processors that a machine has.
     return [*told, f"run: {reproducer.NAME}", "repeat: {for: 60s, procs: 2}"]
 

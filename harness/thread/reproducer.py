@@ -35,6 +35,7 @@ _NEEDS = (
     (r"__NR_socket\b|\bsocket\(", "CONFIG_NET and the protocols", "opens sockets"),
     (r"__NR_perf_event_open", "CONFIG_PERF_EVENTS", "opens performance counters"),
 )
+_NAMED = re.compile(r"\b(?:CONFIG_)?([A-Z][A-Z0-9_]+)(?![A-Z0-9_])")
 _TITLES = (
     ("KASAN", "kasan", "CONFIG_KASAN"),
     ("KMSAN", "", "CONFIG_KMSAN, which only clang builds"),
@@ -61,12 +62,36 @@ def needs(source: str, title: str) -> Iterator[str]:
     Args:
         title: the crash's.
     """
+    yield from (f"{option}: {why}" for option, why in _wanted(source, title))
+
+
+def lacking(source: str, title: str, config: str) -> Iterator[str]:
+    """What of that a configuration does not have.
+
+    Args:
+        title: the crash's.
+        config: the text of a whole `.config`.
+    """
+    on = {name for name, _ in re.findall(r"^CONFIG_(\w+)=([ym])$", config, re.MULTILINE)}
+    for option, why in _wanted(source, title):
+        names = _NAMED.findall(option)
+        # A name that ends in `_` stands for any of a kind.
+        gone = [
+            name
+            for name in names
+            if not any(one == name or (name.endswith("_") and one.startswith(name)) for one in on)
+        ]
+        if gone:
+            yield f"{', '.join(f'CONFIG_{name}' for name in gone)}: {why}"
+
+
+def _wanted(source: str, title: str) -> Iterator[tuple[str, str]]:
     for word, _, option in _TITLES:
         if word in title:
-            yield f"{option}: the crash is one that only {word} sees"
+            yield option, f"the crash is one that only {word} sees"
     for pattern, option, what in _NEEDS:
         if re.search(pattern, source):
-            yield f"{option}: it {what}"
+            yield option, f"it {what}"
 
 
 def fragments(title: str) -> list[str]:

@@ -23,7 +23,7 @@ def scenarios(tmp_path: Path) -> Path:
     """A draft and three scenarios of which one crashes as it says, one otherwise, and one not."""
     top = tmp_path / "scenarios"
     texts = {
-        "draft": TOY.format(id="draft", title="a crash when a stack is read")
+        "draft": TOY.format(id="draft", title="a crash when the toy reads a stack")
         + "expect: {crash: {title: '*in toy_read'}}\n",
         "quiet": TOY.format(id="quiet", title="nothing") + "claim: it is quiet\n",
         "other": TOY.format(id="other", title="a write") + "expect: {crash: {title: '*in toy_write'}}\n",
@@ -55,7 +55,7 @@ def test_the_one_that_crashes_as_expected_is_found(repo: Repo, scenarios: Path) 
     assert not by_name["other"]["shows"]
     assert "not the expected crash" in by_name["other"]["reason"]
     assert not by_name["quiet"]["shows"]
-    # The words of its title are those of the draft.
+    # The draft has its name.
     assert told["tried"][0]["scenario"] == "reads"
     assert (Path(by_name["reads"]["folder"]) / "result.json").exists()
 

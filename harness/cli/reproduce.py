@@ -67,6 +67,10 @@ def render(document: dict[str, Any]) -> str:
     return "\n".join([*lines, "No scenario shows the crash." if rows else "No scenario can reach the crash."])
 
 
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"[^\W_]+", text.lower()))
+
+
 @dataclass
 class Search:
     """Which scenarios can reach a draft's crash, most likely first.
@@ -127,12 +131,12 @@ class Search:
     def candidates(self) -> list[Scenario]:
         """The scenarios to try, with the draft's expectation."""
         able = [one for one in map(self._asked, self._others) if self._reaches(one)]
-        words = set(re.findall(r"\w+", (self.draft.folder / "scenario.yaml").read_text(encoding="utf-8").lower()))
+        own = {one.id: frozenset(one.kconfig) for one in self._others}
+        theirs, said = frozenset(self.draft.kconfig), _words((self.draft.folder / "scenario.yaml").read_text("utf-8"))
 
-        def likely(one: Scenario) -> tuple[int, int]:
-            shared = len({*one.kconfig} & {*self.draft.kconfig})
-            named = len({*re.findall(r"\w+", f"{one.id} {one.title} {one.claim or ''}".lower())} & words)
-            return -shared, -named
+        def likely(one: Scenario) -> tuple[float, float]:
+            alike = len(own[one.id] & theirs) / max(1, len(own[one.id] | theirs))
+            return -alike, -len(_words(one.id) & said) / len(_words(one.id))
 
         return sorted(able, key=likely)
 

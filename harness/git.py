@@ -242,6 +242,14 @@ class Git:
             found[new] = tuple(sha for sha in found if sha not in inner)
         return found
 
+    def last_until(self, new: str, moment: str) -> str | None:
+        """The newest commit of a first-parent history that was committed at a moment or before it; None if none was.
+
+        Args:
+            moment: such as `2026-11-01 23:59:59 +0000`.
+        """
+        return self.text("rev-list", "-1", "--first-parent", f"--before={moment}", new, "--") or None
+
     def merge_bases(self, one: str, other: str) -> list[str]:
         """The best common ancestors of two commits; none if their histories are unrelated."""
         done = self.run("merge-base", "--all", one, other, check=False)

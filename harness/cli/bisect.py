@@ -24,7 +24,7 @@ from harness.bisect import (
 )
 from harness.bisect.audit import Audit
 from harness.bisect.narrowing import narrowing
-from harness.cli import environment, fleets
+from harness.cli import dates, environment, fleets
 from harness.cli.environment import Environment
 from harness.cli.view import View
 from harness.digest import digest
@@ -80,10 +80,10 @@ def configure_range(parser: argparse.ArgumentParser) -> None:
     fleets.configure(parser)
     parser.add_argument("--tree", metavar="NAME|PATH|URL", help="the kernel tree; default: mainline, else the replay")
     parser.add_argument(
-        "--good", metavar="REV", action="append", default=[], help="a commit without the regression (repeatable)"
+        "--good", metavar="REV|DATE", action="append", default=[], help="a commit without the regression (repeatable)"
     )
     parser.add_argument(
-        "--bad", metavar="REV", action="append", default=[], help="a commit with the regression (repeatable)"
+        "--bad", metavar="REV|DATE", action="append", default=[], help="a commit with the regression (repeatable)"
     )
     parser.add_argument("--find-fix", action="store_true", help="the commit that fixed the regression")
     parser.add_argument(
@@ -267,7 +267,9 @@ class _Planning:
 
     def _tree(self, name: str | None) -> Tree:
         options, commits = self.options, dict(self.scenario.commits)
-        if options.good and options.bad:
+        if dates.any_of(options.good, options.bad):
+            commits = {}  # only the whole history has them for sure
+        elif options.good and options.bad:
             # The commits to request from a server.
             good, bad = ([Revision(one) for one in ends] for ends in (options.good, options.bad))
             wanted = Range(good[0], bad[0], also_good=(*good[1:], *bad[1:]))
@@ -284,6 +286,7 @@ class _Planning:
         if taken:
             bad, good = (taken.old, taken.new) if find_fix else (taken.new, taken.old)
         known = self.scenario.commits.get(tree.name)
+        bad, good = self._dated(tree, bad, good, known, find_fix=find_fix)
         known_good = known and (known.fixed if find_fix else known.good)
         bad_end = [Revision(name) for name in bad] or ([known.bad] if known and known.bad else [])
         good_end = [Revision(name) for name in good] or ([known_good] if known_good else [])
@@ -320,6 +323,20 @@ class _Planning:
         )
         _check_ends(tree, plan)
         return tree, plan, None
+
+    def _dated(
+        self, tree: Tree, bad: Sequence[str], good: Sequence[str], known: Range | None, *, find_fix: bool
+    ) -> tuple[list[str], list[str]]:
+        """The names of both ends without dates: those of the new end are of the tree's history, the others of its."""
+        note, head = self.here.talk.note, Revision("HEAD")
+        (new_option, new), (old_option, old) = ("--bad", bad), ("--good", good)
+        end = known and known.bad
+        if find_fix:
+            (new_option, new), (old_option, old) = (old_option, old), (new_option, new)
+            end = known and known.fixed
+        news = dates.commits(tree, new_option, new, lambda: end or head, note)
+        olds = dates.commits(tree, old_option, old, lambda: Revision(news[0]) if news else end or head, note)
+        return (olds, news) if find_fix else (news, olds)
 
 
 def _resolved(

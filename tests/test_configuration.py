@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from harness.kernel import portability
 from harness.kernel.build import KernelBuilder
 from harness.kernel.config import parse_config
 from harness.kernel.configure import decides
+from harness.kernel.toolchain import LLVM, installed
 from harness.kernel.tree import from_path
 from harness.model import TINY, Base
 from harness.progress import Silent
@@ -181,6 +183,29 @@ def test_the_content_is_part_of_the_kernels_identity(toy: tuple[Git, Path], own:
     other = builder(toy, tmp_path, base(str(own))).build(commit, tmp_path / "c")
     assert other.built
     assert other.signature != first.signature
+
+
+def test_a_configuration_for_clang_is_built_by_it(
+    toy: tuple[Git, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("clang", *LLVM):
+        (programs / name).write_text(
+            "#!/bin/sh\ncase $1 in --version) echo a made-up clang ;; *) echo 14.0.6 ;; esac\n"
+        )
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    installed.cache_clear()
+    own = Base((), f"{OWN}CONFIG_CC_IS_CLANG=y\n", name="own")
+    assert builder(toy, tmp_path, own).build(toy[0].commit("HEAD"), tmp_path / "a").compiler == "a made-up clang"
+    command = json.loads((tmp_path / "a" / "kernel.json").read_text())["command"]
+    assert "LLVM=1" in command
+    assert any(word in ("CC=clang", "CC=ccache clang") for word in command)
+    (toy[1] / "guest.config").write_text("CONFIG_CONSOLE=y\nCONFIG_CC_IS_CLANG=y  # optional: made up\n")
+    made = builder(toy, tmp_path, TINY).build(toy[0].commit("HEAD"), tmp_path / "b")
+    assert made.compiler == "a made-up clang"
+    installed.cache_clear()
 
 
 def test_targets_of_the_tree(toy: tuple[Git, Path], tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from harness.kernel import inputs, modules, portability
 from harness.kernel.configure import Configuring, decides
 from harness.kernel.log import failure
 from harness.kernel.portability import Rule
-from harness.kernel.toolchain import Toolchain, release, toolchain_for
+from harness.kernel.toolchain import CLANG, GCC, Toolchain, release, toolchain_for
 from harness.kernel.tree import Tree
 from harness.model import TINY, Base, Kernel
 from harness.process import IDLE, passed, run
@@ -49,6 +49,8 @@ FIXED = {
     "KBUILD_BUILD_HOST": "regress",
     "KBUILD_BUILD_VERSION": "1",
 }
+
+_FOR_CLANG = re.compile(r"^CONFIG_CC_IS_CLANG=y$", re.MULTILINE)
 
 ATTEMPTS = 2
 """How often a build is tried before it counts as failed: not every failure is due to the source."""
@@ -209,7 +211,8 @@ class KernelBuilder:
         if release(version) not in SpecifierSet(self.kernels):
             raise KernelError(f"the scenario requires Linux {self.kernels}, this is {version}")
         arch = architecture.load(self.arch)
-        toolchain = toolchain_for(version, arch.cross)
+        clang = any(o.name == "CC_IS_CLANG" and o.value == "y" for o in options) or _FOR_CLANG.search(self.base.text)
+        toolchain = toolchain_for(version, arch.cross, CLANG if clang else GCC)
         rules = portability.rules() if self.base.own else []
         base = (repr(self.base), *map(repr, rules)) if self.base.own else ()
         asked = (self.arch, kconfig.render(options), *base)

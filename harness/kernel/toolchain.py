@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,14 +19,20 @@ from harness.yamlfile import Node, read_yaml
 
 DATA = Path(__file__).with_name("toolchains.yaml")
 
+GCC, CLANG = FAMILIES = ("gcc", "clang")
+
+LLVM = ("ld.lld", "llvm-ar", "llvm-nm", "llvm-objcopy", "llvm-strip")
+"""What the kernel's make takes of LLVM besides clang (Documentation/kbuild/llvm.rst)."""
+
 
 @dataclass(frozen=True)
 class Compiler:
-    """An installed compiler: the command, its version such as `12.2.0`, and its own version line."""
+    """An installed compiler: the command, its version such as `12.2.0`, its own version line, and its family."""
 
     command: str
     version: str
     banner: str
+    family: str = GCC
 
 
 @dataclass(frozen=True)
@@ -39,9 +45,12 @@ class Rule:
     cc: tuple[str, ...]
     make: tuple[str, ...]
     because: str
+    family: str = GCC
 
     def applies(self, kernel: str, compiler: Compiler) -> bool:
         """Whether this rule applies to these two versions."""
+        if compiler.family != self.family:
+            return False
         return self.kernel.contains(kernel, prereleases=True) and self.compiler.contains(compiler.version)
 
 
@@ -84,16 +93,16 @@ def _specifiers(node: Node) -> SpecifierSet:
         raise node.error(f"expected a version range such as '>=5.18,<6.14', got {node.text()!r}") from error
 
 
-def rules(path: Path = DATA) -> tuple[tuple[str, ...], list[Rule]]:
-    """The compilers to look for, in order, and their rules.
+def rules(path: Path = DATA) -> tuple[Mapping[str, tuple[str, ...]], list[Rule]]:
+    """The compilers to look for, in order, by family; and their rules.
 
     Raises:
         harness.errors.UserError: the file is wrong; the message names the line.
     """
-    got = read_yaml(path).entries(("compilers", "rules"))
+    got = read_yaml(path).entries(("compilers", CLANG, "rules"))
     found = []
     for node in got["rules"].items():
-        rule = node.entries(("kernel", "compiler", "unsuitable", "cc", "make", "because"))
+        rule = node.entries(("kernel", "compiler", "family", "unsuitable", "cc", "make", "because"))
         for key in ("kernel", "compiler", "because"):
             if key not in rule:
                 raise node.error(f"{key!r} is missing")
@@ -105,14 +114,15 @@ def rules(path: Path = DATA) -> tuple[tuple[str, ...], list[Rule]]:
                 cc=rule["cc"].texts() if "cc" in rule else (),
                 make=rule["make"].texts() if "make" in rule else (),
                 because=rule["because"].text(),
+                family=rule["family"].choice(*FAMILIES) if "family" in rule else GCC,
             )
         )
-    return got["compilers"].texts(), found
+    return {GCC: got["compilers"].texts(), CLANG: got[CLANG].texts() if CLANG in got else ()}, found
 
 
 @cache
-def installed(commands: tuple[str, ...]) -> tuple[Compiler, ...]:
-    """The compilers that are installed, in the order given."""
+def installed(commands: tuple[str, ...], family: str = GCC) -> tuple[Compiler, ...]:
+    """The compilers of a family that are installed, in the order given."""
     found = []
     for command in commands:
         if shutil.which(command) is None:
@@ -120,7 +130,7 @@ def installed(commands: tuple[str, ...]) -> tuple[Compiler, ...]:
         version = run([command, "-dumpfullversion", "-dumpversion"], check=False).stdout.strip()
         banner = run([command, "--version"], check=False).stdout.partition("\n")[0]
         if re.match(r"\d", version):
-            found.append(Compiler(command, version, banner))
+            found.append(Compiler(command, version, banner, family))
     return tuple(found)
 
 
@@ -169,16 +179,25 @@ def choose(
     )
 
 
-def toolchain_for(kernel: str, cross: str = "") -> Toolchain:
+def toolchain_for(kernel: str, cross: str = "", family: str = GCC) -> Toolchain:
     """The toolchain for a kernel version on this machine.
 
     Args:
-        cross: the prefix of a cross compiler and its binutils; "" for the machine's own.
+        cross: the prefix of a cross compiler and its binutils; "" for the machine's own.  clang needs none.
+        family: `gcc` or `clang`.
 
     Raises:
         InfrastructureError: no installed compiler suits it.
     """
     commands, known = rules()
-    ld = f"{cross}ld"
+    if family == CLANG:
+        cross = ""
+        if lacking := [name for name in (*commands[CLANG], *LLVM) if shutil.which(name) is None]:
+            raise InfrastructureError(
+                f"the configuration is one for clang, and this machine lacks {', '.join(lacking)}: install clang, lld "
+                "and llvm, or take a configuration for gcc"
+            )
+    ld = LLVM[0] if family == CLANG else f"{cross}ld"
     linker = run([ld, "--version"], check=False).stdout.partition("\n")[0] if shutil.which(ld) else ""
-    return choose(kernel, installed(tuple(cross + command for command in commands)), known, linker, cross)
+    compilers = installed(tuple(cross + command for command in commands[family]), family)
+    return choose(kernel, compilers, known, linker, cross)

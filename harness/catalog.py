@@ -89,6 +89,13 @@ def _run(node: Node) -> tuple[str, ...]:
     return names
 
 
+def _id(node: Node) -> str:
+    """A name that is part of the names of folders."""
+    if not re.fullmatch(r"[A-Za-z0-9][\w.+@-]*", node.text()):
+        raise node.error(f"expected a name of letters, digits and . _ + @ -, got {node.text()!r}")
+    return node.text()
+
+
 def _suites(node: Node) -> tuple[str, ...]:
     if not node.texts() or not all(re.fullmatch(r"[\w.*?+-]+", name) for name in node.texts()):
         raise node.error("expected a list of KUnit suites, such as [list_sort, 'ext4_*']")
@@ -290,7 +297,7 @@ def load(folder: Path) -> Scenario:
     longest = machine.timeouts.scenario * PART
     once = Repeat(times=1, seconds=longest) if programs else None
     return Scenario(
-        id=got["id"].text(),
+        id=_id(got["id"]),
         title=got["title"].text(),
         folder=folder,
         aliases=value("aliases", Node.texts, nothing),

@@ -13,6 +13,9 @@ import yaml
 
 from harness.errors import UserError
 
+MOST = 4 << 20
+"""Bytes of a file."""
+
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """A hint for a misspelt word: `; did you mean 'x'?`, or the list of known ones."""
@@ -65,7 +68,10 @@ class Node:
         """A scalar as written."""
         if not isinstance(self.node, yaml.ScalarNode) or not self.node.value:
             raise self.error("expected a word or a number")
-        return str(self.node.value)
+        text = str(self.node.value)
+        if bad := next((one for one in text if not one.isprintable() and one not in "\n\t"), None):
+            raise self.error(f"expected printable text, got the character U+{ord(bad):04X}")
+        return text
 
     def texts(self) -> tuple[str, ...]:
         """A list of scalars."""
@@ -74,7 +80,10 @@ class Node:
     def plain(self) -> Any:
         """The value as plain Python data."""
         loader = yaml.SafeLoader("")
-        return loader.construct_document(self.node)
+        try:
+            return loader.construct_document(self.node)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise self.error(f"not a plain value: {getattr(error, 'problem', None) or error}") from error
 
     def choice(self, *words: str) -> str:
         """One of some words."""
@@ -84,19 +93,19 @@ class Node:
 
     def number(self, least: int) -> int:
         """A whole number."""
-        if not re.fullmatch(r"\d+", self.text()) or int(self.text()) < least:
+        if not re.fullmatch(r"\d{1,9}", self.text()) or int(self.text()) < least:
             raise self.error(f"expected a whole number, at least {least}, got {self.text()!r}")
         return int(self.text())
 
     def size(self) -> int:
         """A size with its unit, M or G, in MiB."""
-        if not (found := re.fullmatch(r"([1-9]\d*)([MG])", self.text())):
+        if not (found := re.fullmatch(r"([1-9]\d{0,6})([MG])", self.text())):
             raise self.error(f"expected a size such as 64M or 1G, got {self.text()!r}")
         return int(found[1]) * {"M": 1, "G": 1024}[found[2]]
 
     def duration(self) -> float:
         """A time with its unit, s or min, in seconds."""
-        if not (found := re.fullmatch(r"(\d+(?:\.\d+)?)(s|min)", self.text())) or not float(found[1]):
+        if not (found := re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)(s|min)", self.text())) or not float(found[1]):
             raise self.error(f"expected a time such as 120s or 2min, got {self.text()!r}")
         return float(found[1]) * {"s": 1, "min": 60}[found[2]]
 
@@ -108,7 +117,13 @@ def read_yaml(path: Path) -> Node:
         UserError: it cannot be read, is not YAML, or is empty.
     """
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        with path.open("rb") as file:
+            raw = file.read(MOST + 1)
+        if len(raw) > MOST:
+            raise UserError(f"{path}: more than {MOST >> 20} MiB, which no such file needs")
+        node = yaml.compose(raw.decode("utf-8"), Loader=yaml.SafeLoader)
+    except RecursionError as error:
+        raise UserError(f"{path}: nested too deeply") from error
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -148,6 +148,7 @@ def test_kernels_that_differ_in_a_module_are_not_the_same(toy: tuple[Git, Path],
     other, again = build(toy, tmp_path, "HEAD", "other")
     assert (folder / "bzImage").read_bytes() == (again / "bzImage").read_bytes()
     assert one != other
+    assert json.loads((folder / "kernel.json").read_text())["command"][-2:] == ["bzImage", "modules"]
     # From the cache they come with their modules too.
     assert build(toy, tmp_path, "HEAD~1", "cached")[0] == one
     assert (tmp_path / "cached" / FILE).read_bytes() == (folder / FILE).read_bytes()

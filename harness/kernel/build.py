@@ -269,7 +269,8 @@ class _Work:
                 builder.progress.update(f"building {self.commit.sha[:12]}: {count} steps, {line.strip()}")
 
         modular = modules.modular(made.text)
-        self._make(self.setup.arch.image.name, *(["modules"] if modular else []), on_line=tick)
+        targets = (self.setup.arch.image.name, *(("modules",) if modular else ()))
+        self._make(*targets, on_line=tick)
         if modular:
             self._install(self.log.with_name(modules.FILE))
         image = self.objects / self.setup.arch.image
@@ -284,7 +285,7 @@ class _Work:
             "arch": self.setup.arch.name,
             "compiler": self.setup.toolchain.compiler.banner,
             "toolchain": self.setup.toolchain.reason,
-            "command": self.argv(self.setup.arch.image.name),
+            "command": self.argv(*targets),
             "environment": FIXED,
             # Names only: a value may be secret.
             "passed": list(passed()),

@@ -1,14 +1,13 @@
 """How many commits of a range may alter the image, and whether the others truly do not.
 
-    python -m bench.relevance [--commits 433] [--pairs 200] [--clean 10] [--seed 1]
+    python -m bench.relevance [--rounds 8] [--clean 10] [--commits 433] [--pairs 200] [--seed 1]
 
-1. A history over the replay's source whose commits change the files that the subjects of as many real commits name
-   (`bench.subjects`): how many are left as suspects, and how many steps that saves.
+1. Changes made to hurt (`bench.relevance_hurts`), each built after its parent: where one is said not to matter, the
+   images must be the same.  Some of these again, built from nothing.
 2. Everything at once: each file that is said not to matter is changed; each such source is deleted; new sources come
-   beside all. The image must be the same, after a build from nothing.
-3. Pairs: commits that are said not to matter, each built on top of the first one; and changes made to hurt
-   (`bench.relevance_hurts`), each built after its parent. The images must be the same.
-4. Of those, some again with a build from nothing.
+   beside all.  The image must be the same, after a build from nothing too.
+3. A range whose commits change the files that the subjects of as many real commits name (`bench.subjects`): how many
+   are left as suspects, and how many steps that saves.  Some of the others, each built on top of the first one.
 
 It takes hours; killed, it goes on where it was.
 """
@@ -22,7 +21,7 @@ import re
 import shutil
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from bench.common import Errors, machine, replay_tree, scenario, table
@@ -220,31 +219,40 @@ class Pairs:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--commits", type=int, default=433)
-    parser.add_argument("--pairs", type=int, default=200, help="of commits about real subjects, built one by one")
+    parser.add_argument("--rounds", type=int, default=8, help="of changes made to hurt, of each kind one")
     parser.add_argument("--clean", type=int, default=10, help="builds from nothing of commits that were built before")
+    parser.add_argument("--commits", type=int, default=433, help="of the range about real subjects")
+    parser.add_argument("--pairs", type=int, default=200, help="of its commits, built one by one")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    chance = random.Random(options.seed)
     tree = laid()
-    base = tree.repository.text("rev-list", "--max-parents=0", "HEAD")
-    laboratory = Laboratory(tree, base)
-    read = laboratory.read(base)
+    laboratory = Laboratory(tree, tree.repository.text("rev-list", "--max-parents=0", "HEAD"))
+    read = laboratory.read(laboratory.base)
     print(machine(), "\n", flush=True)
-    counts = f"{len(read.files)} of {len(laboratory.git.files(base))} files are watched"
-    shas = laboratory.line(real(laboratory, options.commits, chance), f"real-{options.seed}")
-    suspects = laboratory.suspects(shas)
-    before, after = steps(shas, suspects, chance)
-    rows = [
-        ("commits", len(shas)),
-        ("suspects", len(suspects)),
-        ("times fewer", len(shas) / len(suspects)),
-        ("builds among all, without the ends", before),
-        ("builds among the suspects", after),
-    ]
-    print(f"{counts}\n\n{table(('range about real subjects', ''), rows)}\n", flush=True)
+    print(f"{len(read.files)} of {len(laboratory.git.files(laboratory.base))} files are watched\n", flush=True)
+    hurts(laboratory, options)
     everything(laboratory, Watch(read))
-    pairs(laboratory, [sha for sha in shas if sha not in suspects], options, chance)
+    about_real(laboratory, options)
+
+
+def hurts(laboratory: Laboratory, options: argparse.Namespace) -> None:
+    """Changes made to hurt, each built after its parent, and some of them from nothing."""
+    chance, base = random.Random(options.seed), laboratory.base
+    kinds = Hurts(laboratory.read(base), laboratory.git.files(base), laboratory.text, chance)
+    made = list(kinds.commits(options.rounds))
+    shas = laboratory.line(made, f"hurts-{options.seed}")
+    suspects = laboratory.suspects(shas)
+    found = Pairs()
+    for parent, sha, (what, _) in zip([base, *shas], shas, made, strict=False):
+        found.add(what, sha, (laboratory.image(parent), laboratory.image(sha)), suspect=sha in suspects)
+    rows = sorted(found.same.items(), key=lambda row: -row[1])
+    print(table(("said not to matter", "pairs with the same image"), rows), "\n", flush=True)
+    told = f"{sum(found.same.values())} pairs, refuted: {found.differ or 'none'}"
+    print(f"{told}; suspects: {dict(found.counted)}\n", flush=True)
+    idle = [sha for sha in shas if sha not in suspects]
+    again = chance.sample(idle, min(options.clean, len(idle)))
+    wrong = [sha for sha in again if laboratory.image(sha, clean=True) != laboratory.image(sha)]
+    print(f"{len(again)} of them built from nothing; another image: {wrong or 'none'}\n", flush=True)
 
 
 def everything(laboratory: Laboratory, watch: Watch) -> None:
@@ -263,34 +271,29 @@ def everything(laboratory: Laboratory, watch: Watch) -> None:
     print(table(("at once", "image", "after a build from nothing"), rows), "\n", flush=True)
 
 
-def pairs(laboratory: Laboratory, idle: Sequence[str], options: argparse.Namespace, chance: random.Random) -> None:
-    """Commits and their parents, one by one."""
-    git, base = laboratory.git, laboratory.base
-    found = Pairs()
-    image = laboratory.image(base)
-    picked = chance.sample(list(idle), min(options.pairs, len(idle)))
-    alone = []
-    for sha in picked:
-        # On top of the first commit: built one by one in order, the suspects between would take days.
-        paths_ = [change.path for _, some in git.changes([[sha]]) for change in some]
-        alone.append((sha, {path: git.run("show", f"{sha}:{path}").stdout for path in paths_}))
-    for one in alone:
-        [sha] = laboratory.line([one], "alone")
-        found.add("about a real subject", sha, (image, laboratory.image(sha)), suspect=False)
-    hurts = Hurts(laboratory.read(base), git.files(base), laboratory.text, chance)
-    made = list(hurts.commits())
-    shas = laboratory.line(made, f"hurts-{options.seed}")
+def about_real(laboratory: Laboratory, options: argparse.Namespace) -> None:
+    """A range about real subjects: how many are suspects, and pairs of the others."""
+    git, base, chance = laboratory.git, laboratory.base, random.Random(options.seed)
+    shas = laboratory.line(real(laboratory, options.commits, chance), f"real-{options.seed}")
     suspects = laboratory.suspects(shas)
-    parents: Mapping[str, str] = dict(zip(shas, [base, *shas], strict=False))
-    for (what, _), sha in zip(made, shas, strict=True):
-        images = laboratory.image(parents[sha]), laboratory.image(sha)
-        found.add(what, sha, images, suspect=sha in suspects)
-    rows = sorted(found.same.items(), key=lambda row: -row[1])
-    print(table(("said not to matter", "pairs with the same image"), rows), "\n", flush=True)
-    print(f"{sum(found.same.values())} pairs, refuted: {found.differ or 'none'}; suspects: {dict(found.counted)}\n")
-    again = chance.sample([sha for sha in shas if sha not in suspects], options.clean)
-    wrong = [sha for sha in again if laboratory.image(sha, clean=True) != laboratory.image(sha)]
-    print(f"{len(again)} builds from nothing, with another image: {wrong or 'none'}", flush=True)
+    before, after = steps(shas, suspects, chance)
+    rows = [
+        ("commits", len(shas)),
+        ("suspects", len(suspects)),
+        ("times fewer", len(shas) / len(suspects)),
+        ("builds among all, without the ends", before),
+        ("builds among the suspects", after),
+    ]
+    print(table(("range about real subjects", ""), rows), "\n", flush=True)
+    idle = [sha for sha in shas if sha not in suspects]
+    found = Pairs()
+    for one in chance.sample(idle, min(options.pairs, len(idle))):
+        # On top of the first commit: built one by one in order, the suspects between would take days.
+        paths_ = [change.path for _, some in git.changes([[one]]) for change in some]
+        files = {path: git.run("show", f"{one}:{path}").stdout for path in paths_}
+        [sha] = laboratory.line([(one, files)], "alone")
+        found.add("about a real subject", sha, (laboratory.image(base), laboratory.image(sha)), suspect=False)
+    print(f"{sum(found.same.values())} pairs of these, refuted: {found.differ or 'none'}", flush=True)
 
 
 if __name__ == "__main__":

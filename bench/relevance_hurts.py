@@ -16,9 +16,6 @@ from harness.kernel.inputs import MAKEFILE, Inputs
 Files = Mapping[str, str | None]
 """Texts by path; None for a file that goes, and `-> PATH` for a symbolic link."""
 
-TIMES = 8
-"""How often each kind is done, in different places."""
-
 
 def marked(path: str, text: str, number: int) -> str:
     """A file with something more that would be in the image."""
@@ -70,9 +67,9 @@ class Hurts:
         self.number += 1
         return marked(path, self.now.get(path) or (self.text(path) if path in self.files else ""), self.number)
 
-    def commits(self) -> Iterator[tuple[str, Files]]:
-        """Commits in order: what each is, and what it writes."""
-        for _ in range(TIMES):
+    def commits(self, rounds: int) -> Iterator[tuple[str, Files]]:
+        """Commits in order: what each is, and what it writes; each kind so many times, in different places."""
+        for _ in range(rounds):
             for what, files in self._some():
                 self.now.update(files)
                 yield what, files

@@ -1,7 +1,11 @@
 # make check: everything that has to hold.  It sets up what it needs, on a fresh Debian machine too.
 # The other targets are its parts, and the odd jobs.
 
-.PHONY: check setup lint test real proofs board architectures lock clean
+.PHONY: check setup lint test real proofs board architectures torture lock clean
+ifndef SEED
+SEED := $(shell date +%s)
+endif
+SCALE ?= 1
 # Not by the link, which another start may turn meanwhile; and held, so that it stays (see the launcher).
 PYTHON = flock -s .venv/requirements.lock $$(readlink -f .venv)/bin/python
 SHELL_FILES = regress .ci/run guest/init guest/lib.sh guest/scenario harness/ssh/far.sh harness/machine/lab.sh harness/fleet/setup.sh $(wildcard scenarios/*/*.sh bench/*.sh tests/real/*/run.sh)
@@ -38,6 +42,15 @@ board: setup
 # Builds and boots the main scenario and pi-disk on every other architecture (docs/architectures.md).
 architectures: setup
 	$(PYTHON) -m pytest tests/real/test_architectures.py
+
+# Breaks the program on purpose, for long (docs/reliability.md).
+torture: setup
+	@echo "make torture SEED=$(SEED) SCALE=$(SCALE)"
+	$(PYTHON) -m bench.hostile_histories --count $$((100 * $(SCALE))) --seed $(SEED) --jobs 2
+	$(PYTHON) -m bench.kill --kills $$((40 * $(SCALE))) --seed $(SEED)
+	REGRESS_FAULTS=$$((20 * $(SCALE))) REGRESS_SEED=$(SEED) $(PYTHON) -m pytest -s tests/fleet/test_faults.py
+	REGRESS_KILLS=$$((12 * $(SCALE))) $(PYTHON) -m pytest tests/nightly/test_three_weeks.py -k killed
+	REGRESS_EACH=1 $(PYTHON) -m pytest -n auto tests/edges/test_environment.py
 
 lock: setup
 	$(COMPILE) pyproject.toml -o requirements.lock

@@ -46,7 +46,7 @@ def test_faults_in_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
         two = stack.enter_context(hosts(tmp_path / "hosts", "alpha", "beta", kept=tmp_path / "kept"))
         faults = Faults(two, all(disks), tmp_path / "tmp")
         faults.wanted = int(os.environ["REGRESS_FAULTS"])
-        chance = faults.chance = random.Random(faults.wanted)
+        chance = faults.chance = random.Random(int(os.environ.get("REGRESS_SEED", faults.wanted)))
         stack.enter_context(faults.under_way())
         while sum(faults.done.values()) < faults.wanted:
             figures["bisections"] += 1

@@ -19,9 +19,13 @@ MOST = 4 << 20
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """A hint for a misspelt word: `; did you mean 'x'?`, or the list of known ones."""
-    known = sorted(words)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
+    return close(word, words) or f"; known: {', '.join(sorted(words))}"
+
+
+def close(word: str, words: Iterable[str]) -> str:
+    """The same where one is close, else nothing."""
+    found = difflib.get_close_matches(word, sorted(words), n=1, cutoff=0.5)
+    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 @dataclass(frozen=True)

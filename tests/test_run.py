@@ -168,7 +168,9 @@ def test_a_users_tree_is_only_read(history: History, regress: Regress, scenarios
         (["run", "toy", "--commit", "x", "--good", "y"], "--commit does not go with"),
         (["run", "toy", "--scenarios", "/nowhere"], "/nowhere: no such folder of scenarios"),
         (["run", "toy", "--tree", "TREE", "--commit", "HEAD", "--results", "/proc/x"], "--results /proc/x"),
-        (["rum"], "invalid choice: 'rum'"),
+        (["rum"], "unknown command 'rum'; did you mean 'run'?"),
+        (["run", "toy", "--comit", "HEAD"], "unknown: --comit; did you mean '--commit'?"),
+        ([], "regress bisect SCENARIO --good v6.1 --bad v6.2"),
     ],
 )
 def test_wrong_input_is_named(

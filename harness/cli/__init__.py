@@ -45,6 +45,19 @@ COMMANDS = {
     "doctor": "check what this machine has and lacks",
 }
 
+FIRST = """\
+Does this kernel show this regression, and which commit introduced it?
+
+  regress oops LOG                    the crashes in a console log
+  regress import MAIL                 a scenario to start from, out of a report
+  regress run 'lr#35498d'             the regression that comes with the program
+  regress bisect SCENARIO --good v6.1 --bad v6.2
+                                      the commit that introduced one
+  regress doctor                      what this machine has and lacks
+
+`regress --help` has all commands, `regress COMMAND --help` has what one takes."""
+"""What is said to those who only write `regress`."""
+
 MODULES = {"import": "import_", "list": "list_", "try": "try_"}
 """Modules of commands whose names are reserved in Python."""
 
@@ -80,6 +93,12 @@ def _parse(arguments: Sequence[str], named: str | None, options: argparse.Namesp
         prog="regress", description="Does this kernel show this regression, and which commit introduced it?"
     )
     parser.add_argument("--version", action="version", version=f"regress {VERSION}")
+    if not arguments:
+        raise UserError(FIRST)
+    if named is not None and named not in COMMANDS:
+        from harness.yamlfile import nearest
+
+        raise UserError(f"unknown command {named!r}{nearest(named, COMMANDS)}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
@@ -88,7 +107,13 @@ def _parse(arguments: Sequence[str], named: str | None, options: argparse.Namesp
             module = importlib.import_module(f"harness.cli.{MODULES.get(name, name)}")
             module.configure(command)
             command.set_defaults(run=module.run)
-    parser.parse_args(arguments, options)
+    _, unknown = parser.parse_known_args(arguments, options)
+    if unknown and named:
+        from harness.yamlfile import close
+
+        asked = commands.choices[named]
+        known = [name for action in asked._actions for name in action.option_strings]
+        asked.error(f"unknown: {', '.join(f'{word}{close(word, known)}' for word in unknown)}")
 
 
 def _guarded(arguments: Sequence[str], named: str | None, options: argparse.Namespace) -> int:

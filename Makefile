@@ -8,7 +8,7 @@ endif
 SCALE ?= 1
 # Not by the link, which another start may turn meanwhile; and held, so that it stays (see the launcher).
 PYTHON = flock -s .venv/requirements.lock $$(readlink -f .venv)/bin/python
-SHELL_FILES = regress .ci/run guest/init guest/lib.sh guest/scenario harness/ssh/far.sh harness/machine/lab.sh harness/fleet/setup.sh $(wildcard scenarios/*/*.sh bench/*.sh tests/real/*/run.sh)
+SHELL_FILES = regress .ci/run guest/init guest/lib.sh guest/root guest/scenario harness/ssh/far.sh harness/machine/lab.sh harness/fleet/setup.sh $(wildcard scenarios/*/*.sh bench/*.sh tests/real/*/run.sh tests/real/roots/*/run.sh)
 COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-index-url \
 	  --custom-compile-command "make lock"
 

@@ -5,13 +5,6 @@
 STATUS=${REGRESS_STATUS:-/dev/ttyS1}
 MARK=regress${REGRESS_WORD:+-$REGRESS_WORD}:
 
-# busybox's dd goes through the page cache without a word where its buffer does not suit direct I/O.  GNU's, where a
-# scenario needs `dd`, has one that does; the shell would still prefer its own.
-for GNU_DD in /bin/dd /usr/bin/dd; do
-    [ -x "$GNU_DD" ] && [ ! -L "$GNU_DD" ] && break
-done
-[ -L "$GNU_DD" ] || [ ! -x "$GNU_DD" ] || dd() { "$GNU_DD" "$@"; }
-
 # tell WORD TEXT: one line to the host over the status channel, with the guest's uptime in seconds.
 tell() {
     read -r up _ </proc/uptime
@@ -27,6 +20,19 @@ status() {
     tell "$word" "$*"
     echo "regress: $word $*"
     case $word in passed | failed | skipped | error) : >/run/told ;; esac
+}
+
+# load_modules: those that the scenario names, once.  One that is not loaded is a matter of the kernel, not of the script.
+load_modules() {
+    [ -e /lib/regress/modules ] || return 0
+    status step "load modules"
+    while read -r module; do
+        /sbin/modprobe "$module" >/run/modprobe 2>&1 || {
+            status skipped "modprobe $module: $(tail -n 1 /run/modprobe)"
+            return 1
+        }
+    done </lib/regress/modules
+    rm /lib/regress/modules
 }
 
 # step NAME: what comes next, for the host's timeline.
@@ -61,7 +67,7 @@ reproduce() {
     while :; do
         while [ $((started - ended)) -lt "$PROCS" ] && [ "$started" -lt "${TIMES:-1000000000}" ]; do
             # A session of its own, so that it can be ended with all that it starts.
-            setsid sh -c 'echo 1000 >/proc/self/oom_score_adj; "$@"; echo $? >&8' - "$@" </dev/null >/dev/null 2>&1 7>&- &
+            "${BUSYBOX:-/bin/busybox}" setsid sh -c 'echo 1000 >/proc/self/oom_score_adj; "$@"; echo $? >&8' - "$@" </dev/null >/dev/null 2>&1 7>&- &
             groups="$groups $!" started=$((started + 1))
         done
         # shellcheck disable=SC3045

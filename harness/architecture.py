@@ -28,6 +28,10 @@ APPEND = (
 """Words for the command line of every kernel that QEMU boots."""
 
 
+ROOT = "regress-root"
+"""The name under which the guest finds its root file system (guest/root)."""
+
+
 @dataclass(frozen=True)
 class Architecture:
     """An architecture, its tools and its emulated machine.
@@ -114,8 +118,26 @@ class Architecture:
         What QEMU has written is in the host's page cache, so it survives a power cut, which kills only QEMU; it is
         killed with SIGKILL, so that it writes nothing more.
         """
-        drive = f"file={str(image).replace(',', ',,')},if=none,id=image,format=raw,cache=writeback"
+        drive = f"file={_value(image)},if=none,id=image,format=raw,cache=writeback"
         return ["-drive", drive, "-device", f"{self.disk},drive=image"]
+
+    def root(self, root: Path | str, form: str | None) -> list[str]:
+        """QEMU's options for a root file system that the guest only reads, and knows by the name `regress-root`.
+
+        Args:
+            root: an image, whose changes QEMU keeps to itself and drops at its end; or a folder of this machine's.
+            form: the image's, see `harness.diskimage.form`; None for a folder.
+        """
+        if form is None:
+            share = f"local,id=root,path={_value(root)},security_model=none,readonly=on,multidevs=remap"
+            return ["-fsdev", share, "-device", f"virtio-9p-pci,fsdev=root,mount_tag={ROOT}"]
+        drive = f"file={_value(root)},if=none,id=root,format={form},snapshot=on"
+        return ["-drive", drive, "-device", f"{self.disk},drive=root,serial={ROOT}"]
+
+
+def _value(path: Path | str) -> str:
+    """A path in an option of QEMU's, which commas split."""
+    return str(path).replace(",", ",,")
 
 
 def names() -> tuple[str, ...]:

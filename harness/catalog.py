@@ -14,7 +14,7 @@ from typing import TypeVar
 import yaml
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from harness import configuration
+from harness import configuration, diskimage
 from harness.console import Expectation, expectation_from
 from harness.errors import UserError
 from harness.model import (
@@ -31,6 +31,7 @@ from harness.model import (
     Variant,
 )
 from harness.paths import SCENARIOS, own_scenarios
+from harness.roots import RootKind
 from harness.yamlfile import Node, nearest, read_yaml
 
 T = TypeVar("T")
@@ -250,6 +251,8 @@ def load(folder: Path) -> Scenario:
             *("id", "aliases", "tags", "title", "claim", "links", "kconfig", "kernels", "machine", "disks", "append"),
             *(
                 "variants",
+                "rootfs",
+                "packages",
                 "needs",
                 "modules",
                 "run",
@@ -284,6 +287,9 @@ def load(folder: Path) -> Scenario:
     pi_disk, image = value("disks", _disks, no_disks)
     if image is not None and machine_ssh is not None:
         raise got["disks"].error("a disk image is QEMU's: a test machine (machine.ssh) has none")
+    rootfs = diskimage.wanted(got, folder)
+    if rootfs.kind is not RootKind.INITRAMFS and (machine_command or machine_ssh):
+        raise got["rootfs"].error("this is for QEMU: a command or a test machine (machine.command, .ssh) has its own")
     append = value("append", _append, nothing)
     quiet: tuple[Expectation | None, bool, tuple[str, ...]] = (None, True, ())
     expect, failure, tests = value("expect", _expect, quiet)
@@ -312,6 +318,7 @@ def load(folder: Path) -> Scenario:
         append=append,
         variants=value("variants", lambda n: _variants(n, Variant("", pi_disk, append)), ()),
         image=image,
+        rootfs=rootfs,
         needs=value("needs", Node.texts, nothing),
         modules=modules,
         run=scripts,

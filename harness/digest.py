@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness import VERSION, architecture, hosts
-from harness.files import sha256
+from harness.files import sha256, sha256_again
 from harness.model import Scenario, Variant
 from harness.paths import GUEST, fragment, hosts_config
 from harness.process import passed
+from harness.roots import RootKind
 
 _APART = ("replay", "proof")
 """Folders of a scenario that have no part in a trial."""
@@ -23,12 +24,16 @@ def digest(scenario: Scenario, arch: str) -> str:
 
     It covers `scenario.yaml` (except for title, tags, links and commits), the files of the scenario's
     folder, files that its commands name by absolute path, the kernel's configuration and command line, the machine, the
-    guest's own scripts, the root file system and words of a test machine, and the environment variables passed by name.
+    guest's own scripts, the user's own root file system, that and the words of a test machine, and the environment
+    variables passed by name.
     """
-    said = replace(scenario, folder=Path(), replay=None, title="", tags=(), links=(), commits={})
+    rootfs = replace(scenario.rootfs, image=None)
+    said = replace(scenario, folder=Path(), rootfs=rootfs, replay=None, title="", tags=(), links=(), commits={})
     whole = hashlib.sha256(repr((said, architecture.load(arch), architecture.APPEND, passed())).encode())
     if scenario.machine_ssh and (lab := hosts.find(scenario.machine_ssh, hosts_config()).lab):
         whole.update(repr((lab.own_root, lab.append)).encode())
+    if scenario.rootfs.image is not None and scenario.rootfs.image.is_file():
+        whole.update(sha256_again(scenario.rootfs.image).encode())
     for name, path in sorted(_files(scenario, arch)):
         with path.open("rb") as file:
             whole.update(f"\0{name}\0".encode() + hashlib.file_digest(file, "sha256").digest())
@@ -42,13 +47,13 @@ def conditions(scenario: Scenario, variant: Variant, arch: str, initrd: Path, ma
         scenario: as it is tried, with all crashes that are ignored.
         variant: the way in which it is booted.
         arch: the architecture.
-        initrd: the guest's root file system.
+        initrd: what the guest starts with; it has the digest of an image that the guest goes over to.
         machine: see `harness.machine.Machine.identity`.
 
     Returns:
-        "" if the machine is unknown.
+        "" if the machine is unknown, or what this machine's own root file system holds.
     """
-    if not machine:
+    if not machine or scenario.rootfs.kind is RootKind.HOST:
         return ""
     # Memory, processors and time limits are in the scenario.  What a crash is, is up to the program's version.
     told = (VERSION, digest(scenario, arch), variant, machine, sha256(initrd))
@@ -65,7 +70,7 @@ def _files(scenario: Scenario, arch: str) -> Iterator[tuple[str, Path]]:
     if scenario.build_command is None:
         yield from ((f"kconfigs/{name}", fragment(name, scenario.folder)) for name in (arch, *scenario.fragments))
     if scenario.machine_command is None:
-        yield from ((f"guest/{name}", GUEST / name) for name in ("init", "lib.sh", "scenario"))
+        yield from ((f"guest/{name}", GUEST / name) for name in ("init", "lib.sh", "root", "scenario"))
     for command in (scenario.build_command, scenario.machine_command):
         yield from ((f"command/{number}", path) for number, path in named_files(shlex.split(command or "")))
 

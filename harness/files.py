@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -84,6 +85,17 @@ def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_again(path: Path) -> str:
+    """The same, of a large file that is asked for often: read once, unless it has changed."""
+    now = path.stat()
+    return _known(path, now.st_ino, now.st_size, now.st_mtime_ns)
+
+
+@functools.cache
+def _known(path: Path, *_: int) -> str:
+    return sha256(path)
 
 
 def copy(source: Path, target: Path) -> None:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from harness.console import Crash, Expectation
+from harness.roots import RootFs
 
 
 class Outcome(StrEnum):
@@ -230,6 +231,7 @@ class Scenario:
         append: further words for the kernel command line.
         variants: several ways to boot it, instead of the one given by `pi_disk` and `append`.
         image: MiB of a disk that survives a power cut, if it needs one.
+        rootfs: what the guest runs in.
         needs: programs in the guest besides its shell.
         modules: what is loaded before the script runs, where it is not built in.
         run: scripts, C files and programs, relative to `folder`, in order.
@@ -262,6 +264,7 @@ class Scenario:
     append: tuple[str, ...] = ()
     variants: tuple[Variant, ...] = ()
     image: int | None = None
+    rootfs: RootFs = field(default_factory=RootFs)
     needs: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     run: tuple[str, ...] = ("run.sh",)
@@ -280,9 +283,12 @@ class Scenario:
 
     @property
     def fragments(self) -> tuple[str, ...]:
-        """The names of all fragments; over a configuration of one's own that of the guest is always one."""
+        """The names of all fragments, with those that the root file system needs.
+
+        Over a configuration of one's own that of the guest is always one.
+        """
         given = not self.base.own or self.machine_command is not None or GUEST in self.kconfig
-        return self.kconfig if given else (GUEST, *self.kconfig)
+        return tuple(dict.fromkeys((*(() if given else (GUEST,)), *self.kconfig, *self.rootfs.fragments)))
 
     @property
     def disk_modules(self) -> tuple[str, ...]:
@@ -326,12 +332,14 @@ class Boot:
     Attributes:
         image: the kernel image.
         arch: the architecture's name.
-        initrd: the guest's root file system, a cpio archive.
+        initrd: what the guest starts with, a cpio archive.
         append: words for the kernel command line.
         memory: in MiB.
         cpus: their number.
         folder: where the machine leaves its command line and other files.
         disk: an image to attach as a disk, which keeps what was written to it after a power cut.
+        root: the root file system that the guest goes over to, which is not written to: an image, or a folder of this
+            machine's; None if it stays in the initramfs.
     """
 
     image: Path
@@ -342,6 +350,7 @@ class Boot:
     cpus: int
     folder: Path
     disk: Path | None = None
+    root: Path | None = None
 
 
 @dataclass(frozen=True)

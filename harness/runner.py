@@ -86,10 +86,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class GuestImage:
-    """What a kernel boots with in every variant: the root file system and words for the command line."""
+    """What a kernel boots with in every variant; see `harness.model.Boot`."""
 
     initrd: Path
     append: tuple[str, ...]
+    root: Path | None = None
 
 
 def conclude(answers: Sequence[Answer], *, claim: bool = False) -> tuple[RunStatus, str]:
@@ -296,7 +297,7 @@ class Runner:
         folder.mkdir()
         disk = folder / "disk.img" if self.scenario.image else None
         append = (*guest.append, *way.words)
-        return Boot(kernel.image, self.arch, guest.initrd, append, spec.memory, spec.cpus, folder, disk)
+        return Boot(kernel.image, self.arch, guest.initrd, append, spec.memory, spec.cpus, folder, disk, guest.root)
 
     def _trial(self, kernel: Kernel, guest: GuestImage, way: Variant, top: Path, subject: Subject) -> Trial:
         assert self.machine is not None

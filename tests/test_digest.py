@@ -59,12 +59,12 @@ def test_what_is_passed_by_name_counts(folder: Path, monkeypatch: pytest.MonkeyP
     assert digest(load(folder), "x86_64") != before
 
 
-@pytest.mark.parametrize("name", ["init", "lib.sh", "scenario"])
+@pytest.mark.parametrize("name", ["init", "lib.sh", "root", "scenario"])
 def test_the_guests_own_scripts_count(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     before = digest(load(folder), "x86_64")
     guest = tmp_path / "guest"
     guest.mkdir()
-    for file in ("init", "lib.sh", "scenario"):
+    for file in ("init", "lib.sh", "root", "scenario"):
         (guest / file).write_bytes((GUEST / file).read_bytes())
     monkeypatch.setattr("harness.digest.GUEST", guest)
     assert digest(load(folder), "x86_64") == before

@@ -24,10 +24,11 @@ from harness.kernel.build import Builder, KernelBuilder
 from harness.kernel.command import CommandBuilder
 from harness.kernel.fixups import Fixups
 from harness.kernel.tree import REPLAY, Tree, as_fetched, find
-from harness.machine import Machine, accelerator, rootfs
+from harness.machine import Machine, accelerator, debian, rootfs
 from harness.machine.command import CommandMachine
 from harness.machine.vng import Vng
 from harness.model import Range, Scenario
+from harness.roots import RootKind
 from harness.runner import GuestImage, Runner
 
 
@@ -90,6 +91,7 @@ def needs(scenario: Scenario, arch: str) -> set[str]:
     if scenario.machine_command is None:
         wanted |= {"ssh", "guest"} if scenario.machine_ssh else {"boot", f"boot {arch}", "guest"}
         wanted |= set() if architecture.load(arch).here else {"foreign"}
+        wanted |= {"debian"} if scenario.rootfs.kind is RootKind.DEBIAN else set()
     return wanted
 
 
@@ -242,7 +244,8 @@ class Environment:
         """
         with contextlib.ExitStack() as stack:
             fragments = self.fragments
-            guest = functools.partial(self._guest, self._root())
+            root = rootfs.root(self.scenario.rootfs, architecture.load(self.arch), paths.cache(), self.talk)
+            guest = functools.partial(self._guest, self._programs(), root)
             fix_up = Fixups(on, self.scenario.fixups, self.scenario.folder).apply
             if self.fleet is not None:
                 lab = FleetLab(self.fleet, on, self.scenario, self.arch, fragments, paths.cache())
@@ -272,11 +275,11 @@ class Environment:
         """What each host of the fleet did, as JSON data."""
         return self.fleet.summary() if self.fleet is not None else []
 
-    def _root(self) -> Path:
+    def _programs(self) -> Path:
         """Where the guest's programs come from.  Made before any build, as it may be unavailable."""
         arch = architecture.load(self.arch)
         foreign = not arch.here and self.scenario.machine_command is None
-        return rootfs.foreign_root(arch, paths.cache(), self.talk) if foreign else Path("/")
+        return debian.unpacked(arch, paths.cache(), self.talk) if foreign else Path("/")
 
     def _machine(self) -> Machine:
         if self.scenario.machine_command is not None:
@@ -288,8 +291,12 @@ class Environment:
             return SshMachine(host, paths.cache(), self.talk)
         return Vng(accelerator.probe(architecture.load(self.arch), paths.cache(), self.talk).name)
 
-    def _guest(self, root: Path, folder: Path) -> GuestImage:
+    def _guest(self, programs: Path, root: Path | None, folder: Path) -> GuestImage:
         if self.scenario.machine_command is None:
             target, archive = folder / "initramfs.cpio", folder / modules.FILE
-            rootfs.initramfs(self.scenario, root, target, self.arch, self.talk, archive)
-        return GuestImage(folder / "initramfs.cpio", ())
+            rootfs.initramfs(self.scenario, programs, target, self.arch, self.talk, archive, root)
+            if root is not None and root.is_file():
+                link = folder / "root.img"
+                link.unlink(missing_ok=True)
+                link.symlink_to(root)
+        return GuestImage(folder / "initramfs.cpio", (), root)

@@ -60,6 +60,8 @@ def describe(scenario: Scenario) -> dict[str, Any]:
         },
         "disk": _disk(scenario.pi_disk),
         "image_mib": scenario.image,
+        "rootfs": str(scenario.rootfs.image or scenario.rootfs.kind),
+        "packages": list(scenario.rootfs.packages),
         "append": list(scenario.append),
         "variants": {way.name: {"disk": _disk(way.pi_disk), "append": list(way.append)} for way in scenario.variants},
         "expects": " or ".join(

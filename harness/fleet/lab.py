@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.digest import named_files
 from harness.errors import BuildError, KernelError, UserError
-from harness.files import sha256, whole_folder
+from harness.files import sha256, sha256_again, whole_folder
 from harness.fleet import reply as replies
 from harness.fleet.fleet import Fleet, Work
 from harness.fleet.reply import HostFault, Reply
@@ -23,6 +23,7 @@ from harness.kernel.build import load
 from harness.kernel.tree import Tree
 from harness.model import Boot, Kernel, Scenario, Trial
 from harness.process import passed
+from harness.roots import RootKind
 from harness.turns import Turns
 
 SYSTEM = ("/usr/", "/bin/", "/sbin/", "/etc/")
@@ -58,6 +59,11 @@ class FleetLab:
             raise UserError(
                 f"{self.scenario.id} runs on the test machine {self.scenario.machine_ssh} (machine.ssh), which there "
                 "is once: leave --fleet out, or say --fleet local"
+            )
+        if self.scenario.rootfs.kind is RootKind.HOST:
+            raise UserError(
+                f"{self.scenario.id} runs in this machine's own root file system (rootfs: host), which no other host "
+                "has: leave --fleet out, say --fleet local, or ask for rootfs: debian"
             )
         self._form = self.tree.workspace.text("rev-parse", "--show-object-format")
         self._build_command = self._command(self.scenario.build_command)
@@ -161,6 +167,10 @@ class FleetLab:
         if scenario.machine_command is None:
             initrd = sha256(boot.initrd)
             self._files[initrd] = boot.initrd
+        root = None
+        if boot.root is not None:
+            root = sha256_again(boot.root)
+            self._files[root] = boot.root
         job = TrialJob(
             key=uuid.uuid4().hex,
             arch=self.arch,
@@ -177,6 +187,7 @@ class FleetLab:
             ignore=scenario.ignore,
             tests=scenario.tests,
             passed=tuple(passed().items()),
+            root=root,
         )
         work = self._work(job, f"trying {kernel.signature[:12]}", build)
         prefer = self._built_on.get(build.id, []) if build else []

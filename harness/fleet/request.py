@@ -86,12 +86,13 @@ class TrialJob:
         key: unlike that of any other trial: each is a draw of its own.
         image: the digest of the image; None for a tree that a command builds.
         build: how the kernel is built, if it is such a tree.
-        initrd: the digest of the guest's root file system; None if the machine's command brings its own.
+        initrd: the digest of what the guest starts with; None if the machine's command brings its own.
         append: words for the kernel command line.
         memory: in MiB.
         cpus: their number.
         disk: MiB of a disk that survives a power cut; None without one.
         command: boots instead of QEMU.
+        root: the digest of the image that the guest goes over to; None if it stays in the initramfs.
     """
 
     key: str
@@ -109,6 +110,7 @@ class TrialJob:
     ignore: tuple[Ignored, ...] = ()
     tests: tuple[str, ...] = ()
     passed: tuple[tuple[str, str], ...] = ()
+    root: str | None = None
     kind: ClassVar[str] = "boot"
 
     @property
@@ -121,7 +123,7 @@ class TrialJob:
         """The digests of the files that it needs."""
         own = tuple(digest for _, digest, _ in self.command.files) if self.command else ()
         built = self.build.blobs if self.build else ()
-        return tuple(filter(None, (self.image, self.initrd, *own, *built)))
+        return tuple(filter(None, (self.image, self.initrd, self.root, *own, *built)))
 
     @property
     def source(self) -> Source | None:

@@ -211,7 +211,8 @@ class Worker:
                 with disk.open("xb") as file:
                     file.truncate((job.disk or 0) << 20)
             initrd = self._blob(job.initrd) if job.initrd else top / "initramfs.cpio"
-            boot = Boot(image, job.arch, initrd, job.append, job.memory, job.cpus, out, disk)
+            root = self._blob(job.root) if job.root else None
+            boot = Boot(image, job.arch, initrd, job.append, job.memory, job.cpus, out, disk, root)
             tell = self.tell
             trial = run_trial(self._machine(job, top), boot, job.timeouts, job.expected, tell, job.ignore, job.tests)
         if trial.outcome is Outcome.INFRASTRUCTURE:

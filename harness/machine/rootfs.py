@@ -1,12 +1,12 @@
-"""The guest's root file system: an initramfs with a few programs, their libraries and the scenario.
+"""What a guest starts with, and goes over to.
 
-Nothing else is in it, and the guest sees nothing else of the host.
+It starts with an initramfs of a few programs, their libraries and the scenario: nothing else is in it, and the guest
+sees nothing else of the host.  Where the scenario asks for another root file system, guest/root goes over to that.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import re
 import shutil
@@ -14,21 +14,21 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from harness import diskimage
 from harness.architecture import Architecture
 from harness.errors import InfrastructureError, UserError
-from harness.files import locked, whole_folder
+from harness.files import sha256_again
 from harness.kernel import modules
-from harness.machine import reproducer
+from harness.machine import debian, reproducer
 from harness.model import Scenario
 from harness.paths import GUEST
 from harness.process import run
 from harness.progress import SILENT, Progress
+from harness.roots import RootFs, RootKind
 
 BASE = ("busybox",)
 LOADER = ("kmod",)
 """Loads modules: as modprobe it knows what is built in, and takes parameters from the kernel command line."""
-PACKAGES = ("busybox-static", "coreutils", "cryptsetup-bin", "dmsetup", "kmod")
-"""What a root file system of another architecture is made of."""
 
 _BIN = ("bin", "sbin", "usr/bin", "usr/sbin")
 _LIB = ("lib", "lib64", "usr/lib", "usr/lib64", "lib32", "usr/lib32")
@@ -38,7 +38,7 @@ def _program(root: Path, name: str) -> Path:
     for folder in _BIN:
         if (path := root / folder / name).is_file():
             return path
-    where = "this machine" if root == Path("/") else f"the guest's packages ({', '.join(PACKAGES)})"
+    where = "this machine" if root == Path("/") else f"the guest's packages ({', '.join(debian.PACKAGES)})"
     raise UserError(f"the scenario needs {name}, which is not on {where}")
 
 
@@ -87,68 +87,36 @@ def closure(root: Path, programs: Iterable[str]) -> Iterator[Path]:
         pending += [(_library(root, name, elf), elf) for name in needed]
 
 
-def foreign_root(arch: Architecture, cache: Path, progress: Progress) -> Path:
-    """A root file system with programs of another architecture, unpacked once from Debian packages, then kept.
+def root(wanted: RootFs, arch: Architecture, cache: Path, progress: Progress) -> Path | None:
+    """The root file system that a guest goes over to, made if need be.
+
+    Args:
+        cache: what is made is kept there.
+        progress: is told what is made, and what the guest will see of this machine.
+
+    Returns:
+        An image, or a folder of this machine's; None if the guest stays in the initramfs.
 
     Raises:
-        ProgramMissing: mmdebstrap is not installed.
-        ProgramFailed: the packages are unavailable.
+        UserError: there is none such for the architecture, no such package, or the user's image is none.
+        InfrastructureError: it cannot be made.
     """
-    suite = arch.suite or _suite()
-    key = hashlib.sha256(" ".join((suite, *PACKAGES)).encode()).hexdigest()[:8]
-    root = cache / "rootfs" / f"{arch.name}-{key}"
-    with locked(root.with_suffix(".lock"), progress):
-        if not root.exists():
-            progress.note(f"making a root file system of {arch.name} packages")
-            with whole_folder(root) as new:
-                tarball = new.parent / f"{new.name}.tar"
-                try:
-                    # Only unpack: nothing of the foreign architecture runs, and no root is needed.
-                    run(
-                        [
-                            *("mmdebstrap", "--mode=auto", "--variant=extract", f"--architectures={arch.packages}"),
-                            *(f"--include={','.join(PACKAGES)}", suite, str(tarball), *_mirror(suite)),
-                        ],
-                        on_line=progress.update,
-                    )
-                    run(["tar", "--exclude=./dev/*", "-xf", str(tarball), "-C", str(new)])
-                    keep_links_inside(new)
-                finally:
-                    tarball.unlink(missing_ok=True)
-    return root
-
-
-def keep_links_inside(root: Path) -> None:
-    """Keep the links of a root file system within it, and make those to `/usr` that no package has (Debian 13 on)."""
-    for link in (path for path in root.rglob("*") if path.is_symlink() and path.readlink().is_absolute()):
-        target = root / str(link.readlink()).lstrip("/")
-        link.unlink()
-        link.symlink_to(os.path.relpath(target, link.parent))
-    for name in ("bin", "sbin", "lib", "lib64"):
-        if (root / "usr" / name).is_dir() and not (root / name).exists():
-            (root / name).symlink_to(f"usr/{name}")
-
-
-def _mirror(suite: str) -> list[str]:
-    """The mirror that this machine's own apt uses for a release, or for its own; without one, mmdebstrap picks one.
-
-    mmdebstrap's choice would include the security archive, which the guest does not need.
-    """
-    if shutil.which("apt-get") is None:
-        return []
-    which = ("Created-By: Packages", "Origin: Debian", "Label: Debian")
-    of_suite, of_any = (
-        run(["apt-get", "indextargets", "--format", "$(REPO_URI)", *which, *more], check=False).stdout.split()
-        for more in ([f"Codename: {suite}"], [])
-    )
-    return (of_suite or of_any)[:1]
-
-
-def _suite() -> str:
-    release = Path("/etc/os-release").read_text(encoding="utf-8") if Path("/etc/os-release").exists() else ""
-    debian = re.search(r"^ID=debian$", release, re.MULTILINE)
-    codename = re.search(r"^VERSION_CODENAME=(\w+)$", release, re.MULTILINE)
-    return codename[1] if debian and codename else "bookworm"
+    match wanted.kind:
+        case RootKind.INITRAMFS:
+            return None
+        case RootKind.DEBIAN:
+            return debian.image(arch, wanted.packages, cache, progress)
+        case RootKind.HOST:
+            if not arch.here:
+                raise UserError(
+                    f"rootfs: host: this machine's programs do not run on {arch.name}; ask for `rootfs: debian`"
+                )
+            progress.note("rootfs: host: the guest can read every file here that you can, keys too; it writes to none")
+            return Path("/")
+        case RootKind.IMAGE:
+            assert wanted.image is not None
+            diskimage.assert_root(wanted.image)
+            return wanted.image
 
 
 def initramfs(
@@ -158,10 +126,11 @@ def initramfs(
     arch: str = "x86_64",
     progress: Progress = SILENT,
     archive: Path | None = None,
+    over: Path | None = None,
 ) -> None:
-    """Write the guest's root file system for a scenario, as a cpio archive.
+    """Write what the guest of a scenario starts with, as a cpio archive.
 
-    The same programs and scripts give the same bytes.
+    The same programs and scripts give the same bytes, as long as the root file system is the same that it goes over to.
 
     Args:
         scenario: its `needs` and its folder go in.
@@ -170,6 +139,7 @@ def initramfs(
         arch: the guest's architecture.
         progress: is told what the compiler says of C files, and of firmware that modules ask for.
         archive: the kernel's modules, of which those go in that the scenario loads.
+        over: the root file system that the guest goes over to, see `root`; it has the scenario's `needs` then.
 
     Raises:
         UserError: a program that the scenario needs is missing, or a C file does not compile.
@@ -191,7 +161,7 @@ def initramfs(
         ):
             (stage / folder).mkdir(parents=True, exist_ok=True)
         loaded = _modules(scenario, archive, stage, progress)
-        for path in closure(root, (*BASE, *(LOADER if loaded else ()), *scenario.needs)):
+        for path in closure(root, (*BASE, *(LOADER if loaded else ()), *(() if over else scenario.needs))):
             place = stage / path.relative_to(root)
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, place)
@@ -200,10 +170,14 @@ def initramfs(
         if loaded:
             (stage / "sbin/modprobe").symlink_to(f"/{_program(root, *LOADER).relative_to(root)}")
         shutil.copy(GUEST / "init", stage / "init")
-        for name in ("lib.sh", "scenario"):
+        for name in ("lib.sh", "root", "scenario"):
             shutil.copy(GUEST / name, stage / "lib/regress" / name)
         shutil.copytree(scenario.folder, stage / "scenario", ignore=shutil.ignore_patterns("replay", "proof", ".*"))
         reproducer.stage(scenario, arch, stage, progress)
+        if over is not None:
+            said = "share" if over.is_dir() else f"disk {sha256_again(over)}"
+            (stage / "lib/regress/rootfs").write_text(f"{said}\n", encoding="utf-8")
+            (stage / "lib/regress/needs").write_text(f"{' '.join(scenario.needs)}\n", encoding="utf-8")
         pack(stage, target)
 
 

@@ -1,7 +1,7 @@
 """virtme-ng sets up the machine; the guest's root file system is our own initramfs.
 
-With an initramfs that has its own `/init`, the kernel never looks at a root file system, so neither 9p nor virtio is
-needed in the kernel, and nothing of the host is exported.
+With an initramfs that has its own `/init`, the kernel never looks at a root file system: that init goes over to another
+one where a scenario asks for it.  Nothing of the host is exported unless that is what it asks for.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness import architecture
+from harness import architecture, diskimage
 from harness.architecture import Architecture
 from harness.errors import InfrastructureError, ProgramMissing
 from harness.machine import Chunk, Guest
@@ -93,7 +93,12 @@ def qemu_command(machine: Sequence[str], boot: Boot, status: Path | str) -> list
         *("-kernel", str(boot.image), "-initrd", str(boot.initrd), "-append", " ".join((*arch.append, *boot.append))),
         *("-no-reboot", *arch.channel(status)),
         *(arch.drive(boot.disk) if boot.disk is not None else []),
+        *(_root(arch, boot.root) if boot.root is not None else []),
     ]
+
+
+def _root(arch: Architecture, root: Path) -> list[str]:
+    return arch.root(root, None if root.is_dir() else diskimage.form(root))
 
 
 @functools.cache

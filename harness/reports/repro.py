@@ -1,12 +1,16 @@
-"""`repro.sh`: boots a result's image with plain QEMU, with nothing of this program's but the files beside it."""
+"""`repro.sh`: boots a result's image with plain QEMU, with nothing of this program's but the files beside it.
+
+One of them, the image of a root file system, is a link.
+"""
 
 from __future__ import annotations
 
 import shlex
 from pathlib import Path
 
-from harness import architecture
+from harness import architecture, diskimage
 from harness.model import Scenario
+from harness.roots import RootKind
 
 _SCRIPT = """\
 #!/bin/sh
@@ -30,6 +34,13 @@ _USAGE = """
 _DISK = """
 # The scenario wants its power cut: end QEMU at any moment, then start this again with BOOT=2, 3, ... in front."""
 
+_HOST = """
+# The guest can read all files of this machine that you can."""
+
+_ROOT = """\
+[ -e root.img ] || { echo "root.img: its image is gone: run the scenario again" >&2; exit 3; }
+"""
+
 
 def write(folder: Path, scenario: Scenario, name: str) -> None:
     """Write `repro.sh` into a commit's folder, beside the kernel and `initramfs.cpio`.
@@ -50,6 +61,13 @@ def write(folder: Path, scenario: Scenario, name: str) -> None:
         prepare += f"[ -e disk.img ] || truncate -s {scenario.image}M disk.img\n"
         words += "${BOOT:+ BOOT=$BOOT}"
         disk = f"{shlex.join(arch.drive('disk.img'))} "
+    match scenario.rootfs.kind:
+        case RootKind.HOST:
+            usage += _HOST
+            disk += f"{shlex.join(arch.root('/', None))} "
+        case RootKind.DEBIAN | RootKind.IMAGE:
+            prepare += _ROOT
+            disk += f"{shlex.join(arch.root('root.img', diskimage.form(folder / 'root.img')))} "
     text = _SCRIPT.format(
         usage=usage,
         prepare=prepare,

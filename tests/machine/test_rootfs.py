@@ -6,7 +6,8 @@ import pytest
 
 from harness.catalog import load
 from harness.errors import UserError
-from harness.machine.rootfs import closure, initramfs, keep_links_inside
+from harness.machine.debian import keep_links_inside
+from harness.machine.rootfs import closure, initramfs
 from harness.model import Scenario
 from harness.paths import SCENARIOS
 

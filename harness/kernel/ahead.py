@@ -27,8 +27,8 @@ from harness.process import started
 def spare(cores: int, guest: int) -> int:
     """How many jobs a build may have beside a guest; 0 for no build.
 
-    A core is left for what QEMU does besides the guest's processors: with fewer, even an idle build slows a guest
-    that is emulated (docs/benchmarks.md).
+    A core is left for what QEMU does besides the guest's processors: with fewer, even an idle build may slow a guest
+    that is emulated (`python -m bench.ahead`).
 
     Args:
         cores: of this machine.

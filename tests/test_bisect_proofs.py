@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.bisect import BisectStatus
 from harness.bisect.interaction import MOST_BOOTS
+from harness.bisect.verification import QUIET_RUNS
 from harness.console import Expectation
-from harness.git import Git
-from tests.support.toy import Toy, descendants, lay
+from harness.git import Commit, Git
+from harness.model import Kernel
+from tests.support.toy import Images, Toy, descendants, lay
 
 LINE = {"a": "", "b": "a", "c": "b", "d": "c", "e": "d", "f": "e", "g": "f", "h": "g"}
 
@@ -295,3 +298,27 @@ def test_the_log_calls_no_commit_good_that_was_quiet_once(tmp_path: Path) -> Non
     names = {line.split()[-1] for line in log.splitlines() if line.startswith("git bisect good")}
     assert not {known.names[name] for name in bad} & names
     assert known.names["d"] in names
+
+
+# ---- the revert
+
+
+@pytest.mark.parametrize(("same", "boots"), [(True, 1), (False, QUIET_RUNS)])
+def test_a_revert_that_is_the_parents_image_is_booted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same: bool, boots: int
+) -> None:
+    """Its image was quiet often enough as the parent's; without that it is tried as often."""
+    known = toy(tmp_path, LINE, crashing(LINE, "f"), images={name: f"image of {name}" for name in LINE})
+    build = Images.build
+
+    def reverted(self: Images, commit: Commit, folder: Path) -> Kernel:
+        kernel = build(self, commit, folder)
+        return kernel if commit.sha in self.images or not same else replace(kernel, signature="image of e")
+
+    monkeypatch.setattr(Images, "build", reverted)
+    result = known.bisect("a", "h")
+    assert known.culprit(result) == "f"
+    assert result.checks["revert_on_bad"] == "good"
+    [revert] = (step for step in result.steps if step.role == "revert")
+    assert revert.trials == boots
+    assert known.boots["e"] >= QUIET_RUNS

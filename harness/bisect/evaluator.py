@@ -17,7 +17,7 @@ from harness.kernel import inputs
 from harness.kernel.ahead import Ahead
 from harness.kernel.inputs import Inputs
 from harness.kernel.tree import Tree
-from harness.model import Ignored, Judgement, Outcome, Trial
+from harness.model import Ignored, Judgement, Kernel, Outcome, Trial
 from harness.record import Built
 from harness.runner import Runner, Subject
 
@@ -69,21 +69,11 @@ class Evaluator:
         Raises:
             InfrastructureError: nothing can be said of the commit.
         """
-        commit, evidence_log = self.commit(sha), self.evidence_log
-        subject = Subject(role, commit)
-        folder = self._folder(sha)
-        fixed = self.runner.fix_up(commit)
-        known, began = evidence_log.same_image(sha), time.monotonic()
-        try:
-            kernel = self.runner.kernel(subject, folder, fixed)
-        except KernelError as error:
-            evidence_log.kernel(sha, Built(None, round(time.monotonic() - began, 2), True, fixed.by))
-            evidence_log.trial(sha, role, Trial(Outcome.BUILD_FAILED, str(error), 0.0, folder))
+        evidence_log = self.evidence_log
+        subject, folder, known = Subject(role, self.commit(sha)), self._folder(sha), evidence_log.same_image(sha)
+        kernel = self._build(sha, role)
+        if kernel is None:
             return
-        seconds, made = evidence_log.run.built_ahead().get(sha, (0.0, False))
-        evidence_log.kernel(
-            sha, Built(kernel.signature, round(kernel.seconds + seconds, 2), kernel.built or made, fixed.by)
-        )
         if not fresh and not known and not evidence_log.of(sha) and evidence_log.same_image(sha):
             return
         if not fresh and self._take(sha, role, runs, folder):
@@ -98,6 +88,27 @@ class Evaluator:
             if not seen.untold:
                 break
             untold, missing = (1 if seen.quiet else untold + 1), missing - seen.quiet
+
+    def _build(self, sha: str, role: str) -> Kernel | None:
+        """The kernel of a commit; None if it does not build, which is its outcome then."""
+        evidence_log, commit, folder = self.evidence_log, self.commit(sha), self._folder(sha)
+        fixed, began = self.runner.fix_up(commit), time.monotonic()
+        try:
+            kernel = self.runner.kernel(Subject(role, commit), folder, fixed)
+        except KernelError as error:
+            evidence_log.kernel(sha, Built(None, round(time.monotonic() - began, 2), True, fixed.by))
+            evidence_log.trial(sha, role, Trial(Outcome.BUILD_FAILED, str(error), 0.0, folder))
+            return None
+        seconds, made = evidence_log.run.built_ahead().get(sha, (0.0, False))
+        evidence_log.kernel(
+            sha, Built(kernel.signature, round(kernel.seconds + seconds, 2), kernel.built or made, fixed.by)
+        )
+        return kernel
+
+    def same_as(self, sha: str, role: str, other: str) -> bool:
+        """Whether a commit, which is built for it, has the image of another one that was tried."""
+        log = self.evidence_log
+        return log.share and self._build(sha, role) is not None and other in log.same_image(sha)
 
     def _folder(self, sha: str) -> Path:
         return self.evidence_log.run.folder / f"commit-{sha[:12]}"

@@ -44,6 +44,7 @@ def describe(scenario: Scenario) -> dict[str, Any]:
         "repeat": scenario.repeat
         and {"times": scenario.repeat.times, "for_s": scenario.repeat.seconds, "procs": scenario.repeat.procs},
         "needs": list(scenario.needs),
+        "modules": list(scenario.modules),
         "kconfig": list(scenario.kconfig),
         "config": scenario.base.name if scenario.base.own else None,
         "kernels": scenario.kernels or None,

@@ -1,7 +1,7 @@
 # make check: everything that has to hold.  It sets up what it needs, on a fresh Debian machine too.
 # The other targets are its parts, and the odd jobs.
 
-.PHONY: check setup lint test real proofs board architectures torture lock clean
+.PHONY: check setup lint test real proofs board architectures torture kernels lock clean
 ifndef SEED
 SEED := $(shell date +%s)
 endif
@@ -29,7 +29,7 @@ test: setup
 
 # Builds and boots real kernels.
 real: setup
-	$(PYTHON) -m pytest --durations=25 -m "real and not proof and not board and not architecture"
+	$(PYTHON) -m pytest --durations=25 -m "real and not proof and not board and not architecture and not kernels"
 
 # Builds a kernel with a fault for each scenario, under which it has to fail.
 proofs: setup
@@ -51,6 +51,10 @@ torture: setup
 	REGRESS_FAULTS=$$((20 * $(SCALE))) REGRESS_SEED=$(SEED) $(PYTHON) -m pytest -s tests/fleet/test_faults.py
 	REGRESS_KILLS=$$((12 * $(SCALE))) $(PYTHON) -m pytest tests/nightly/test_three_weeks.py -k killed
 	REGRESS_EACH=1 $(PYTHON) -m pytest -n auto tests/edges/test_environment.py
+
+# Builds a kernel of Debian's configuration, trimmed (docs/kconfig.md).
+kernels: setup
+	$(PYTHON) -m pytest -m kernels
 
 lock: setup
 	$(COMPILE) pyproject.toml -o requirements.lock

@@ -1,4 +1,4 @@
-"""Kernels with modules, booted, and crashed in what modprobe loaded."""
+"""Kernels with modules, booted, and crashed in what modprobe loaded; also with Debian's configuration."""
 
 import json
 import subprocess
@@ -33,8 +33,9 @@ def run(tmp_path: Path, name: str) -> tuple[Path, dict[str, Any], dict[str, Any]
 
 
 @pytest.mark.real
-def test_a_kernel_with_modules_that_modprobe_loads(tmp_path: Path) -> None:
-    kernel, bad, _ = run(tmp_path, "modules")
+@pytest.mark.parametrize("name", ["modules", pytest.param("debian", marks=pytest.mark.kernels)])
+def test_a_kernel_with_modules_that_modprobe_loads(tmp_path: Path, name: str) -> None:
+    kernel, bad, _ = run(tmp_path, name)
     # The crash is in the core, and the console names the modules that were there.
     assert {"dm_crypt", "dm_integrity", "scsi_debug"} <= set(bad["trials"][0]["crash"]["modules"])
     with tarfile.open(kernel / "modules.tar") as tar:

@@ -8,11 +8,15 @@ endif
 SCALE ?= 1
 # Not by the link, which another start may turn meanwhile; and held, so that it stays (see the launcher).
 PYTHON = flock -s .venv/requirements.lock $$(readlink -f .venv)/bin/python
+# Without the flags of this make, which are none of the tests'.
+PYTEST = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(PYTHON) -m pytest
 SHELL_FILES = regress .ci/run guest/init guest/lib.sh guest/root guest/scenario harness/ssh/far.sh harness/machine/lab.sh harness/fleet/setup.sh $(wildcard scenarios/*/*.sh bench/*.sh tests/real/*/run.sh tests/real/roots/*/run.sh)
 COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-index-url \
 	  --custom-compile-command "make lock"
 
-check: lint test real
+# What boots kernels waits much of its time, so the other tests run beside it.
+check: lint
+	$(MAKE) -j 2 test real
 
 # The launcher makes the environment; with REGRESS_DEV, the development tools are in it.
 setup:
@@ -25,36 +29,36 @@ lint: setup
 	shellcheck -x $(SHELL_FILES)
 
 test: setup
-	$(PYTHON) -m pytest -n auto --dist worksteal -m "not real"
+	$(PYTEST) -n auto --dist worksteal -m "not real"
 
 # Builds and boots real kernels.
 real: setup
-	$(PYTHON) -m pytest --durations=25 -m "real and not proof and not board and not architecture and not kernels"
+	$(PYTEST) --durations=25 -m "real and not proof and not board and not architecture and not kernels"
 
 # Builds a kernel with a fault for each scenario, under which it has to fail.
 proofs: setup
-	$(PYTHON) -m pytest -m proof
+	$(PYTEST) -m proof
 
 # Tries kernels on a test machine over SSH, which QEMU plays.
 board: setup
-	$(PYTHON) -m pytest -m board
+	$(PYTEST) -m board
 
 # Builds and boots the main scenario and pi-disk on every other architecture (docs/architectures.md).
 architectures: setup
-	$(PYTHON) -m pytest tests/real/test_architectures.py
+	$(PYTEST) tests/real/test_architectures.py
 
 # Breaks the program on purpose, for long (docs/reliability.md).
 torture: setup
 	@echo "make torture SEED=$(SEED) SCALE=$(SCALE)"
 	$(PYTHON) -m bench.hostile_histories --count $$((100 * $(SCALE))) --seed $(SEED) --jobs 2
 	$(PYTHON) -m bench.kill --kills $$((40 * $(SCALE))) --seed $(SEED)
-	REGRESS_FAULTS=$$((20 * $(SCALE))) REGRESS_SEED=$(SEED) $(PYTHON) -m pytest -s tests/fleet/test_faults.py
-	REGRESS_KILLS=$$((12 * $(SCALE))) $(PYTHON) -m pytest tests/nightly/test_three_weeks.py -k killed
-	REGRESS_EACH=1 $(PYTHON) -m pytest -n auto tests/edges/test_environment.py
+	REGRESS_FAULTS=$$((20 * $(SCALE))) REGRESS_SEED=$(SEED) $(PYTEST) -s tests/fleet/test_faults.py
+	REGRESS_KILLS=$$((12 * $(SCALE))) $(PYTEST) tests/nightly/test_three_weeks.py -k killed
+	REGRESS_EACH=1 $(PYTEST) -n auto tests/edges/test_environment.py
 
 # Builds a kernel of Debian's configuration, trimmed (docs/kconfig.md).
 kernels: setup
-	$(PYTHON) -m pytest -m kernels
+	$(PYTEST) -m kernels
 
 lock: setup
 	$(COMPILE) pyproject.toml -o requirements.lock

@@ -243,7 +243,8 @@ def _one(data: bytes, top: Path, git: Workspace, base: Commit, got: Count) -> st
     began = time.monotonic()
     try:
         with contextlib.redirect_stdout(io.StringIO()) as told:
-            import_.run(argparse.Namespace(file=mail, repro=None, output=folder, tree=None, json=False))
+            asked = dict.fromkeys(("repro", "config", "tree"))
+            import_.run(argparse.Namespace(file=mail, output=folder, json=False, **asked))
     except UserError as error:
         got.refused += 1
         return None if "damaged gzip" in str(error) else f"refused: {error}"

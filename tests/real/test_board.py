@@ -56,6 +56,8 @@ def trials(board: QemuBoard, results: Path, scenario: str, commit: str) -> list[
 def test_a_kernel_on_a_test_machine(
     board: QemuBoard, tmp_path: Path, scenario: str, commit: str, outcome: str, reason: str
 ) -> None:
+    # The same machine, as one whose kernels boot their own root file system.
+    board.hosts(root="own" if scenario.startswith("board-own") else "")
     [trial] = trials(board, tmp_path, scenario, commit)
     assert trial["outcome"] == outcome, trial["reason"]
     assert any(word in trial["reason"] for word in reason.split("|")), trial["reason"]

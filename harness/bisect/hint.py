@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from harness.bisect.evaluator import Evaluator
 from harness.bisect.plan import Economy
 from harness.console import Crash
-from harness.console.blame import DISPATCH, serves
+from harness.console.blame import points
+from harness.git import Git
 from harness.search import History
 
 MOST_FUNCTIONS = 12
@@ -30,7 +31,7 @@ def functions(crash: Crash) -> list[str]:
     """
     own = [frame.function for frame in crash.frames if frame.named and not frame.trace]
     names = [name.partition(".")[0] for name in (crash.function, *own, crash.workqueue) if name]
-    kept = (name for name in names if re.fullmatch(r"\w+", name) and not serves(name) and not DISPATCH.fullmatch(name))
+    kept = (name for name in names if re.fullmatch(r"\w+", name) and points(name))
     return list(dict.fromkeys(kept))[:MOST_FUNCTIONS]
 
 
@@ -52,6 +53,15 @@ def definitions(names: Sequence[str], lines: Iterable[tuple[str, str]]) -> dict[
         if name in found and not line.rstrip().endswith(";") and path not in found[name]:
             found[name].append(path)
     return {name: paths for name, paths in found.items() if 1 <= len(paths) <= MOST_FILES}
+
+
+def defining(git: Git, names: Sequence[str], revision: str, paths: Sequence[str] | str) -> dict[str, list[str]]:
+    """The files of a commit that define functions, by name; see `definitions`.
+
+    Args:
+        paths: where to look; see `harness.git.Git.grep`.
+    """
+    return definitions(names, git.grep(rf"^([A-Za-z_][^=;(]*[ *])?({'|'.join(names)})\(", revision, paths))
 
 
 @dataclass
@@ -87,11 +97,10 @@ class Pointer:
             return []
         evaluator, git = self.evaluator, self.evaluator.git
         evaluator.runner.progress.update("looking up what the crash points to")
-        pattern = rf"^([A-Za-z_][^=;(]*[ *])?({'|'.join(names)})\("
         crashing, quiet = history.crashing[0], history.quiet[0]
         # What the range does not change brought nothing; to look into all files of a kernel would take minutes.
         changed = [path for path in git.changed(quiet, crashing, there=True) if path.endswith(".c")]
-        found = definitions(names, git.grep(pattern, crashing, changed))
+        found = defining(git, names, crashing, changed)
         files = list(dict.fromkeys(path for paths in found.values() for path in paths))
         # The top of a tree is no folder of anybody's.
         folders = [place for place in dict.fromkeys(map(posixpath.dirname, files)) if place]

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from harness import catalog, paths
-from harness.bisect.hint import definitions
+from harness.bisect.hint import defining
 from harness.cli import commits, environment, fleets
 from harness.cli.environment import Environment
 from harness.cli.progress import Talk
@@ -114,10 +114,7 @@ class Search:
         if not names or self._plain:
             return {}
         self.talk.update("looking for the functions of the crash")
-        lines = self.tree.workspace.grep(
-            rf"^([A-Za-z_][^=;(]*[ *])?({'|'.join(map(re.escape, names))})\(", self.commit.sha, "*.c"
-        )
-        return definitions(names, lines)
+        return defining(self.tree.workspace, names, self.commit.sha, "*.c")
 
     @cached_property
     def needed(self) -> list[str]:

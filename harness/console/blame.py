@@ -145,6 +145,11 @@ def serves(name: str) -> bool:
     return plain in helpers() or CERTAIN.fullmatch(plain) is not None or _DOUBT.fullmatch(plain) is not None
 
 
+def points(name: str) -> bool:
+    """Whether a function of a trace tells where to look: it neither serves others nor hands out work."""
+    return not serves(name) and not DISPATCH.fullmatch(name)
+
+
 def reports(name: str) -> bool:
     """Whether a function reports or checks: it is never what somebody looks for."""
     return _REPORTS.fullmatch(name) is not None

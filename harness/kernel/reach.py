@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from harness.console import Expectation
-from harness.console.blame import DISPATCH, serves
+from harness.console.blame import points
 
 _LINE = re.compile(r"^([\w.-]+?)-(?:\$\(CONFIG_(\w+)\)|(?:y|m|objs))\s*[:+]?=(.*)$", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z_]\w*")
@@ -26,7 +26,7 @@ def functions(expected: Expectation) -> list[str]:
     place = (expected.title or "").rpartition(" in ")[2].partition("/")[0].strip()
     signature = (expected.signature or "").partition(":")[2].split("<")
     named = (place, *signature, expected.workqueue or "", expected.frames or "")
-    whole = (name for name in named if _NAME.fullmatch(name) and not serves(name) and not DISPATCH.fullmatch(name))
+    whole = (name for name in named if _NAME.fullmatch(name) and points(name))
     return list(dict.fromkeys(whole))
 
 

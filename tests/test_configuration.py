@@ -23,7 +23,7 @@ from harness.kernel.toolchain import LLVM, installed
 from harness.kernel.tree import from_path
 from harness.model import TINY, Base
 from harness.progress import Silent
-from tests.support import kernels
+from tests.support import Noting, kernels
 
 OWN = """\
 # Linux/x86 6.18.0 Kernel Configuration
@@ -35,16 +35,6 @@ CONFIG_WIFI=m
 CONFIG_SOUND=m
 CONFIG_NEWER=y
 """
-
-
-class Noting(Silent):
-    """Progress that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.told.append(text)
 
 
 @pytest.fixture
@@ -163,12 +153,12 @@ def test_what_is_laid_over_and_what_is_told_once(toy: tuple[Git, Path], own: Pat
     assert {name: got.get(name) for name in ("NOISE", "WIFI", "CONSOLE", "TARGET", "WERROR")} == {
         "NOISE": "y", "WIFI": "m", "CONSOLE": "y", "TARGET": "y", "WERROR": None
     }  # fmt: skip
-    assert [line for line in noting.told if "WERROR is off: a compiler that is newer" in line]
-    [lost] = [line for line in noting.told if "options are off here" in line]
+    assert [line for line in noting.notes if "WERROR is off: a compiler that is newer" in line]
+    [lost] = [line for line in noting.notes if "options are off here" in line]
     assert "2 of its options are off here (it is of Linux 6.18.0, this is 6.1.0): CONFIG_X86_64, CONFIG_NEWER" in lost
-    told = len(noting.told)
+    told = len(noting.notes)
     assert making.build(toy[0].commit("HEAD~1"), tmp_path / "two").built
-    assert len(noting.told) == told
+    assert len(noting.notes) == told
     facts = json.loads((tmp_path / "two" / "kernel.json").read_text())
     assert facts["dropped"] == ["X86_64", "NEWER"]
     assert "WERROR" in facts["adapted"][0]

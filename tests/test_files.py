@@ -5,14 +5,7 @@ import pytest
 
 from harness.files import copy, locked, whole_folder, write_atomically
 from harness.progress import Silent
-
-
-class Heard(Silent):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
+from tests.support import Noting
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -58,7 +51,7 @@ def test_whoever_waits_for_a_lock_says_for_whom(tmp_path: Path) -> None:
     other.start()
     assert held.wait(20)
 
-    class Leaves(Heard):
+    class Leaves(Noting):
         def note(self, text: str) -> None:
             super().note(text)
             leave.set()

@@ -23,7 +23,7 @@ from harness.model import Base, PiDisk, Scenario
 from harness.paths import SCENARIOS
 from harness.progress import Silent
 from tests.machine.test_rootfs import listing
-from tests.support import kernels
+from tests.support import Noting, kernels
 
 DEP = """\
 kernel/drivers/md/dm-crypt.ko: kernel/drivers/md/dm-mod.ko kernel/crypto/xts.ko
@@ -35,16 +35,6 @@ kernel/drivers/net/wifi.ko:
 SOFT = "# Soft dependencies\nsoftdep xts pre: ecb gone\n"
 BUILT_IN = "kernel/fs/ext4/ext4.ko\nkernel/drivers/block/virtio_blk.ko\n"
 INDEX = Index.of(DEP, BUILT_IN, SOFT)
-
-
-class Noting(Silent):
-    """Progress that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.told.append(text)
 
 
 @pytest.fixture
@@ -103,7 +93,7 @@ def test_the_guest_gets_what_the_scenario_loads_and_what_that_needs(archive: Pat
     names = listing(tmp_path / "a.cpio")
     assert {"lib/modules/6.1.0/kernel/crypto/ecb.ko", "lib/modules/6.1.0/modules.dep", "sbin/modprobe"} <= set(names)
     assert any(name.endswith("bin/kmod") for name in names)
-    assert noting.told == ["module wifi may ask for firmware that the guest does not have: wifi/a.bin, wifi/b.bin"]
+    assert noting.notes == ["module wifi may ask for firmware that the guest does not have: wifi/a.bin, wifi/b.bin"]
     listed = subprocess.run(
         ["cpio", "--extract", "--quiet", "--to-stdout", f"--file={tmp_path / 'a.cpio'}", "lib/regress/modules"],
         capture_output=True, text=True, check=True,

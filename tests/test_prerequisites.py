@@ -12,20 +12,9 @@ from harness.cli import consent
 from harness.cli.progress import Talk
 from harness.errors import InfrastructureError, UserError
 from harness.prerequisites import Prerequisite
-from harness.progress import Progress
+from tests.support import Noting
 
 DEBIAN, FEDORA, SUSE = 'ID=debian\nVERSION_ID="12"\n', "ID=fedora\n", 'ID="opensuse-leap"\nID_LIKE="suse opensuse"\n'
-
-
-class Notes(Progress):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def update(self, text: str) -> None:
-        pass
 
 
 def absent(name: str = "no-such-program", *, optional: bool = False) -> Prerequisite:
@@ -77,12 +66,12 @@ def test_a_mistake_in_the_data_names_its_line(tmp_path: Path) -> None:
 
 def test_what_is_there_is_not_missed() -> None:
     here = Prerequisite("sh", "trying", frozenset({"boot"}), optional=False, packages={})
-    prerequisites.ensure({"boot"}, Notes(), [here])
-    prerequisites.ensure({"build"}, Notes(), [absent()])
+    prerequisites.ensure({"boot"}, Noting(), [here])
+    prerequisites.ensure({"build"}, Noting(), [absent()])
 
 
 def test_optional_things_stop_nothing() -> None:
-    prerequisites.ensure({"boot"}, Notes(), [absent(optional=True)])
+    prerequisites.ensure({"boot"}, Noting(), [absent(optional=True)])
 
 
 @pytest.mark.parametrize(("text", "command"), [(FEDORA, "dnf install -y package-d"), (DEBIAN, "apt-get install")])
@@ -91,7 +80,7 @@ def test_where_nothing_may_be_installed_the_one_command_is_told(
 ) -> None:
     monkeypatch.setenv("REGRESS_NO_INSTALL", "1")
     system.write_text(text)
-    notes = Notes()
+    notes = Noting()
     with pytest.raises(InfrastructureError, match=command):
         prerequisites.ensure({"boot"}, notes, [absent()], system)
     assert notes.notes == ["needed: no-such-program (trying)"]
@@ -99,7 +88,7 @@ def test_where_nothing_may_be_installed_the_one_command_is_told(
 
 def test_an_unknown_system_is_told_what_is_missing(system: Path) -> None:
     with pytest.raises(InfrastructureError, match="install by hand: no-such-program"):
-        prerequisites.ensure({"boot"}, Notes(), [absent()], system)
+        prerequisites.ensure({"boot"}, Noting(), [absent()], system)
 
 
 @pytest.fixture
@@ -136,7 +125,7 @@ update) : >{lists} ;;
 install) [ -e {lists} ] || exit 100; printf '#!/bin/sh\\n' >{programs}/brought; chmod +x {programs}/brought ;;
 esac""",
     )
-    notes = Notes()
+    notes = Noting()
     prerequisites.ensure({"boot"}, notes, [absent("brought")], system)
     assert [line.split()[0] for line in log.read_text().splitlines()] == ["install", "update", "install"]
     assert any("package-a" in note for note in notes.notes)
@@ -148,9 +137,9 @@ def test_what_is_useful_is_installed_where_that_is_asked_for(
     """Though nothing that is required is missing; what cannot be had is told, and stops nothing."""
     monkeypatch.setenv("REGRESS_INSTALL", "1")
     shim(programs, "apt-get", f'echo "$*" >>{tmp_path / "log"}; [ $1 = update ]')
-    prerequisites.ensure({"boot"}, Notes(), [absent(optional=True)], system)
+    prerequisites.ensure({"boot"}, Noting(), [absent(optional=True)], system)
     assert not (tmp_path / "log").exists()
-    notes = Notes()
+    notes = Noting()
     prerequisites.ensure({"boot"}, notes, [absent(optional=True)], system, useful=True)
     assert "package-a" in (tmp_path / "log").read_text()
     assert any("no-such-program could not be installed" in note for note in notes.notes)
@@ -161,7 +150,7 @@ def test_an_installation_that_brings_nothing_is_no_success(
 ) -> None:
     monkeypatch.setenv("REGRESS_INSTALL", "1")
     with pytest.raises(InfrastructureError, match="still missing after the installation: no-such-program"):
-        prerequisites.ensure({"boot"}, Notes(), [absent()], system)
+        prerequisites.ensure({"boot"}, Noting(), [absent()], system)
 
 
 def test_a_user_is_asked_before_anything_is_installed(
@@ -181,14 +170,14 @@ def test_a_user_is_asked_before_anything_is_installed(
     known = [absent(), Prerequisite("no-such-extra", "trying", frozenset({"boot"}), True, {"apt": "package-b"})]
     told = r"run:\n  sudo apt-get install .* package-a\n\(or use --install or REGRESS"
     with pytest.raises(InfrastructureError, match=told):
-        prerequisites.ensure({"boot"}, Notes(), known, system)
+        prerequisites.ensure({"boot"}, Noting(), known, system)
     assert not (tmp_path / "sudo").exists()
     with pytest.raises(InfrastructureError, match="prerequisites are missing"):
-        prerequisites.ensure({"boot"}, Notes(), known, system, answer(False))
+        prerequisites.ensure({"boot"}, Noting(), known, system, answer(False))
     assert questions == ["sudo apt-get install -y --no-install-recommends package-a package-b"]
     assert not (tmp_path / "log").exists()
     with pytest.raises(InfrastructureError, match="still missing"):
-        prerequisites.ensure({"boot"}, Notes(), known, system, answer(True))
+        prerequisites.ensure({"boot"}, Noting(), known, system, answer(True))
     assert (tmp_path / "log").exists()
 
 
@@ -202,11 +191,11 @@ def test_what_the_environment_says_is_not_asked(
 
     monkeypatch.setenv("REGRESS_NO_INSTALL", "1")
     with pytest.raises(InfrastructureError, match="prerequisites are missing"):
-        prerequisites.ensure({"boot"}, Notes(), [absent()], system, nobody)
+        prerequisites.ensure({"boot"}, Noting(), [absent()], system, nobody)
     monkeypatch.delenv("REGRESS_NO_INSTALL")
     monkeypatch.setenv("REGRESS_INSTALL", "1")
     with pytest.raises(InfrastructureError, match="still missing"):
-        prerequisites.ensure({"boot"}, Notes(), [absent()], system, nobody)
+        prerequisites.ensure({"boot"}, Noting(), [absent()], system, nobody)
     assert (tmp_path / "log").exists()
 
 

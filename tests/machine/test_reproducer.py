@@ -9,20 +9,10 @@ from harness.catalog import load
 from harness.errors import UserError
 from harness.machine.reproducer import stage
 from harness.model import Repeat
-from harness.progress import Silent
+from tests.support import Noting
 
 HEAD = "id: toy\ntitle: t\n"
 MAIN = "#include <pthread.h>\nint main(void) { return 3; }\n"
-
-
-class Notes(Silent):
-    """Keeps what is told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.told.append(text)
 
 
 def made(tmp_path: Path, yaml: str, files: dict[str, str]) -> Path:
@@ -36,13 +26,13 @@ def made(tmp_path: Path, yaml: str, files: dict[str, str]) -> Path:
 
 def staged(tmp_path: Path, folder: Path) -> tuple[Path, list[str]]:
     """A root file system with it, and what the compiler warned of."""
-    top, notes = tmp_path / "top", Notes()
+    top, notes = tmp_path / "top", Noting()
     (top / "lib/regress").mkdir(parents=True)
     (top / "scenario").mkdir()
     for path in folder.iterdir():
         (top / "scenario" / path.name).write_bytes(path.read_bytes())
     stage(load(folder), "x86_64", top, notes)
-    return top, notes.told
+    return top, notes.notes
 
 
 def test_a_script_is_sourced_as_ever(tmp_path: Path) -> None:

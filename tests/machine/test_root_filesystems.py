@@ -22,20 +22,9 @@ from harness.model import Boot, Scenario, Timeouts, Variant
 from harness.progress import SILENT
 from harness.reports import repro
 from harness.roots import RootFs, RootKind
+from tests.support import Noting
 
 HOST, DEBIAN = RootFs(RootKind.HOST), RootFs(RootKind.DEBIAN)
-
-
-class Heard:
-    """Progress that is remembered."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def update(self, text: str) -> None: ...
 
 
 def scenario(folder: Path, text: str) -> Scenario:
@@ -122,7 +111,7 @@ def test_images_are_known_by_their_first_bytes(tmp_path: Path) -> None:
 def test_the_hosts_files_are_shown_to_its_own_programs_alone_and_not_without_a_word(tmp_path: Path) -> None:
     here = next(load(name) for name in architecture.names() if load(name).here)
     other = next(load(name) for name in architecture.names() if not load(name).here)
-    heard = Heard()
+    heard = Noting()
     assert rootfs.root(HOST, here, tmp_path, heard) == Path("/")
     assert "the guest can read every file here that you can" in heard.notes[0]
     with pytest.raises(UserError, match=f"programs do not run on {other.name}; ask for `rootfs: debian`"):
@@ -164,7 +153,7 @@ def test_debian_is_made_once_for_each_set_of_packages(packers: Path) -> None:
 
 def test_what_cannot_run_here_is_unpacked_only(packers: Path) -> None:
     other = next(name for name in architecture.names() if not load(name).native)
-    heard = Heard()
+    heard = Noting()
     debian.image(load(other), ["fio"], packers / "cache", heard)
     said = (packers / "said").read_text()
     assert "--variant=extract" in said

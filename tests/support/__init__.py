@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.progress import Silent
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 """The checkout."""
 
@@ -19,6 +21,17 @@ IDENTITY = {
     "GIT_COMMITTER_EMAIL": "c@example.org",
     "GIT_CONFIG_GLOBAL": os.devnull,
 }
+
+
+class Noting(Silent):
+    """Progress that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        """See `harness.progress.Progress.note`."""
+        self.notes.append(text)
 
 
 @dataclass

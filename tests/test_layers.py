@@ -13,7 +13,7 @@ from tests.support import ROOT
 FLOORS = {
     "words": "__init__ errors progress",
     "pure": "assessment console ktap model roots search thread verdict",
-    "edges": "architecture cache catalog configuration diskimage excerpt files git hosts interrupts journal lab "
+    "edges": "architecture cache catalog configuration diskimage excerpt files git hosts interrupts journal keys lab "
     "patches paths prerequisites process record ssh supervisor turns workspace yamlfile",
     "makers": "digest kernel machine releases testing",
     "loops": "bisect fleet matrix minimise nightly runner trial",

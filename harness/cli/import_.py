@@ -188,4 +188,6 @@ def _tell(made: Draft, folder: Path) -> None:
     for doubt in made.unsure:
         print(f"  unsure   {doubt}")
     todo = "next, write its run.sh" if made.repro is None else f"run it: regress run {folder} --commit REV"
+    if made.repro is None and made.crashes:
+        todo += f", or see whether a scenario shows it: regress reproduce {folder} --commit REV"
     print(f"A draft: {folder}/ with {len(made.facts.claims)} claims as comments; {todo}")

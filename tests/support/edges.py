@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support import IDENTITY, ROOT, Called
+from tests.support import IDENTITY, ROOT, Called, processes
 
 REGRESS = str(ROOT / "regress")
 HANGS = 60.0
@@ -340,6 +340,7 @@ def daemons(folder: Path) -> Iterator[str]:
     try:
         yield f"echo $$ >>{pids}"
     finally:
-        for pid in pids.read_text().split():
+        # Those that have ended may have lent their numbers to others.
+        for pid in set(map(int, pids.read_text().split())).intersection(processes(str(folder))):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)

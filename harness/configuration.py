@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import re
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from harness import architecture
+from harness.compressed import text_in
 from harness.errors import UserError
 from harness.model import TINY, Base
 from harness.paths import KCONFIGS, fragment
@@ -20,6 +19,9 @@ from harness.yamlfile import Node, nearest
 
 HERE = "here"
 """The modules that this machine has loaded, in place of a file."""
+
+LONGEST = 16 << 20
+"""Bytes that a configuration may have."""
 
 _OPTION = re.compile(r"^CONFIG_(\w+)=(.+)$", re.MULTILINE)
 _HEAD = re.compile(r"^# Linux/(\S+) \S+", re.MULTILINE)
@@ -35,9 +37,8 @@ def read_config(path: Path) -> str:
         UserError: it cannot be read, or is not one.
     """
     try:
-        raw = path.read_bytes()
-        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8")
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+        text = text_in(path.read_bytes(), LONGEST).decode("utf-8")
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     if not _OPTION.search(text):
         raise UserError(f"{path}: expected a kernel configuration, with lines such as CONFIG_NAME=y")

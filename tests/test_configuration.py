@@ -75,12 +75,14 @@ def test_a_file_compressed_or_not_or_targets(own: Path, tmp_path: Path) -> None:
         ("defconfig+", "no such file"),
         ("/boot/none-config", "no such file"),
         ("empty", "empty: expected a kernel configuration"),
-        ("broken.gz", "broken.gz: "),
+        ("broken.gz", "broken.gz: damaged gzip"),
+        ("bomb.gz", "bomb.gz: longer than 16 MiB"),
     ],
 )
 def test_what_is_no_configuration_is_told(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "empty").write_text("hello\n")
     (tmp_path / "broken.gz").write_bytes(gzip.compress(OWN.encode())[:40])
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(b"CONFIG_A=y\n" * (2 << 20), 1))
     with pytest.raises(UserError, match=message):
         base(name, tmp_path)
 

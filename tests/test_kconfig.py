@@ -66,6 +66,9 @@ def test_the_last_fragment_counts(tmp_path: Path) -> None:
     assert {o.name: o.value for o in options} == {"B": "y", "A": "n"}
     with pytest.raises(UserError, match="No such file"):
         compose([tmp_path / "c.config"])
+    (tmp_path / "c.config").write_bytes(b"CONFIG_A=y  # caf\xe9\n")
+    with pytest.raises(UserError, match=r"c\.config: expected text in UTF-8"):
+        compose([tmp_path / "c.config"])
 
 
 def test_lost_options_say_what_was_missing() -> None:

@@ -11,12 +11,12 @@ from typing import Any
 
 from harness import catalog, configuration, paths
 from harness.cli.progress import Talk
+from harness.compressed import DAMAGED, LONGEST_MAGIC, format_of, uncompressed
 from harness.errors import UserError
 from harness.files import whole_folder
 from harness.kernel.tree import find
 from harness.patches import repaired
 from harness.thread import reproducer
-from harness.thread.compressed import DAMAGED, LONGEST_MAGIC, format_of, uncompressed
 from harness.thread.draft import Draft, draft
 from harness.thread.message import printable
 from harness.thread.prose import Said

@@ -16,10 +16,10 @@ from io import BufferedReader
 from itertools import chain
 from pathlib import Path
 
+from harness.compressed import DAMAGED, uncompressed
 from harness.console import Crash, Follower, find_crashes
 from harness.console.crash import TAINT, Frame
 from harness.errors import UserError
-from harness.thread.compressed import DAMAGED, uncompressed
 from harness.thread.crashes import crashes as shown_in
 from harness.thread.read import LONGEST, is_thread, read
 

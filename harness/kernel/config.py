@@ -128,8 +128,8 @@ def read_fragment(path: Path) -> Fragment:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: {getattr(error, 'strerror', None) or 'expected text in UTF-8'}") from error
     options = tuple(parse_fragment(text, path.name))
     return Fragment(path.name.removesuffix(".config"), options, bool(_KEEP.search(text)), bool(_SMALL.search(text)))
 

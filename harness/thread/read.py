@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from harness.compressed import format_of, text_in
 from harness.thread import page
-from harness.thread.compressed import format_of, text_in
 from harness.thread.message import Attachment, Message, printable
 from harness.thread.transport import Text, from_html, lines_of, text_of
 

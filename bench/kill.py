@@ -21,16 +21,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.common import machine, table
-from bench.kill_shapes import SHAPES, lay
+from bench.kill_shapes import SHAPES, Shape, lay
 
 ROOT = Path(__file__).resolve().parent.parent
-STUCK = 120.0
-"""Seconds after which a bisection that nobody disturbs is stuck."""
-
 LEFT = 10.0
 """Seconds that what a killed bisection had started has to be gone in."""
 
@@ -53,22 +50,27 @@ class Target:
         results: where results go.
     """
 
+    stuck = 120.0
+    """Seconds after which a bisection that nobody disturbs is stuck."""
+
     def __init__(self, name: str, top: Path, results: Path) -> None:
-        self.shape, self.top, self.results = SHAPES[name](), top, results
+        self.top, self.results = top, results
         self.tree, self.name = top / "tree", name
         self.counts, self.faults = Counter[str](), list[str]()
         self.rows: set[Row] = set()
         self.first: Counter[tuple[str, str]] | None = None
-        self._lay()
+        self.shape, self.shas = self.lay()
 
-    def _lay(self) -> None:
+    def lay(self) -> tuple[Shape, Mapping[int, str]]:
+        """Make what is bisected: the shape, and the hashes of its commits."""
         folder = self.top / "scenarios" / "kill"
         folder.mkdir(parents=True)
         (folder / "scenario.yaml").write_text(SCENARIO.format(top=self.top), encoding="utf-8")
         boot = f'echo "$REGRESS_FOLDER" >>{self.top}/boots\nexec sh console.sh\n'
         (self.top / "boot.sh").write_text(boot, encoding="utf-8")
         (self.top / "boots").touch()
-        self.shas = lay(self.shape, self.tree)
+        shape = SHAPES[self.name]()
+        return shape, lay(shape, self.tree)
 
     def start(self, resume: Path | None = None) -> subprocess.Popen[str]:
         """A bisection in a process of its own: a new one, or the one in a folder."""
@@ -141,7 +143,7 @@ class Target:
     def ended(self, process: subprocess.Popen[str]) -> bool:
         """Wait for the end of a bisection that nobody disturbs; whether there was one."""
         try:
-            out, err = process.communicate(timeout=STUCK)
+            out, err = process.communicate(timeout=self.stuck)
         except subprocess.TimeoutExpired:
             self.fault("stuck", str(self.last()))
             process.kill()
@@ -217,7 +219,7 @@ def fill(target: Target, process: subprocess.Popen[str], chance: random.Random) 
         while file.write(bytes(4096)):
             pass
     try:
-        out, err = process.communicate(timeout=STUCK)
+        out, err = process.communicate(timeout=target.stuck)
         process.stdout = process.stderr = None
         if target.finished(process.returncode, out, err):
             target.counts["over all the same"] += 1
@@ -236,7 +238,7 @@ def second(target: Target, process: subprocess.Popen[str], chance: random.Random
     if folder and not (result and result.exists() and '"culprit": "' in result.read_text(encoding="utf-8")):
         other = target.start(folder)
         try:
-            out, err = other.communicate(timeout=STUCK)
+            out, err = other.communicate(timeout=target.stuck)
         except subprocess.TimeoutExpired:
             target.fault("stuck", "the second of two at once")
             other.kill()
@@ -269,7 +271,7 @@ def disturbed(target: Target, kills: int, kinds: dict[str, Disturb], chance: ran
             done[kind] += 1
         if process.stdout is not None:
             try:
-                out, err = process.communicate(timeout=STUCK)
+                out, err = process.communicate(timeout=target.stuck)
             except subprocess.TimeoutExpired:
                 target.fault("stuck", kind)
                 process.kill()
@@ -347,16 +349,23 @@ def main() -> None:
                 target.fault("boots beyond trials and kills", f"{begun} begun, {booted} finished")
             target.counts |= Counter({"finished trials": len(target.rows), "boots begun": begun})
             counts[name], faults = target.counts, faults + target.faults
+    print(f"{machine()}\n\n    python -m bench.kill --kills {options.kills} --seed {options.seed}\n")
+    sys.exit(report(names, counts, kills, faults))
+
+
+def report(
+    names: Sequence[str], counts: Mapping[str, Counter[str]], kills: Mapping[str, Counter[str]], faults: Sequence[str]
+) -> int:
+    """Print what was counted, by shape; the exit status."""
     where = ("in the search", "in the verification", "before a trial ended")
     keys = ["bisections", *where, "finished trials", "boots begun", *FAULTS]
     rows = [("kills", *(kills[name].total() for name in names))]
     rows += [(f"... {kind}", *(kills[name][kind] for name in names)) for kind in KINDS]
     rows += [(key, *(counts[name][key] for name in names)) for key in keys]
-    print(f"{machine()}\n\n    python -m bench.kill --kills {options.kills} --seed {options.seed}\n")
     print(table(("what", *names), rows))
     for fault in faults:
         print(fault, file=sys.stderr)
-    sys.exit(1 if faults else 0)
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

@@ -6,28 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from harness import paths
 from harness.git import Git
-from harness.kernel import replay
-from harness.progress import Silent
 from tests.support import ROOT
-
-REPLAY = ROOT / "scenarios" / "lr-35498d" / "replay"
-
-
-def subject(number: int) -> str:
-    """The subject line of a patch of the replay."""
-    [path] = REPLAY.glob(f"{number:04}-*.patch")
-    header = path.read_text(encoding="utf-8").partition("\n\n")[0]
-    line = header.partition("\nSubject: ")[2].replace("\n ", " ").splitlines()[0]
-    return line.partition("] ")[2]
-
-
-def truth(key: str) -> str:
-    """The subject of the commit that is to be found."""
-    return subject(int(yaml.safe_load((REPLAY / "truth.yaml").read_text(encoding="utf-8"))[key]))
+from tests.support.replayed import tree, truth
 
 
 def bisect(results: Path, *args: str) -> dict[str, Any]:
@@ -61,11 +43,9 @@ def test_the_culprit_is_found_on_the_replay(tmp_path: Path) -> None:
 @pytest.mark.real
 def test_git_bisect_run_with_step_finds_it_too(tmp_path: Path) -> None:
     """In a clone of the replay's tree, as a user has one: git halves, `regress step` answers."""
-    series, cache = replay.read_series(REPLAY), paths.cache()
-    tree = replay.lay(series, replay.find_source(series.kernel, cache, Silent()), cache, Silent()).worktree
     clone = Git(tmp_path / "linux")
     clone.path.mkdir()
-    clone.run("clone", "--quiet", "--shared", "--no-checkout", str(tree), ".")
+    clone.run("clone", "--quiet", "--shared", "--no-checkout", str(tree().worktree), ".")
     good, bad = (clone.text("rev-parse", f"replay-{end}") for end in ("good", "bad"))
     clone.run("bisect", "start", "--no-checkout", bad, good)
     argv = ("step", "lr#35498d", "--results", str(tmp_path / "results"))

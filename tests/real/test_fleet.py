@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from harness import catalog, paths
-from harness.kernel import replay
 from harness.kernel.build import KernelBuilder
 from harness.model import Kernel
 from harness.progress import SILENT
 from tests.fleet.test_cluster import Dask, scheduler
-from tests.real.test_bisect import REPLAY, bisect, truth
+from tests.real.test_bisect import bisect
 from tests.support import ROOT
 from tests.support.hosts import Hosts, hosts
+from tests.support.replayed import tree, truth
 
 __all__ = ["scheduler"]
 
@@ -42,10 +42,9 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hosts]:
 
 def built_here(sha: str, folder: Path) -> Kernel:
     """The scenario's kernel of a commit of the replay, built in this machine's folders (or before, by another test)."""
-    scenario, series, cache = catalog.find("lr#35498d", []), replay.read_series(REPLAY), paths.cache()
-    tree = replay.lay(series, replay.find_source(series.kernel, cache, SILENT), cache, SILENT)
+    scenario, laid = catalog.find("lr#35498d", []), tree()
     fragments = tuple(paths.KCONFIGS / f"{name}.config" for name in ("x86_64", *scenario.kconfig))
-    return KernelBuilder(tree, "x86_64", fragments, cache, SILENT).build(tree.workspace.commit(sha), folder)
+    return KernelBuilder(laid, "x86_64", fragments, paths.cache(), SILENT).build(laid.workspace.commit(sha), folder)
 
 
 @pytest.mark.real

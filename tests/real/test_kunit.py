@@ -9,12 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import paths
 from harness.git import Git
-from harness.kernel import replay
-from harness.progress import Silent
-from tests.real.test_bisect import REPLAY
 from tests.support import ROOT
+from tests.support.replayed import tree
 
 SCENARIO = Path(__file__).with_name("kunit")
 BREAKS = 4
@@ -23,11 +20,9 @@ BREAKS = 4
 
 def history(top: Path) -> tuple[Git, list[str]]:
     """Seven commits over the replay's tree that change `lib/list_sort.c`, without a checkout."""
-    series, cache = replay.read_series(REPLAY), paths.cache()
-    tree = replay.lay(series, replay.find_source(series.kernel, cache, Silent()), cache, Silent()).worktree
     git = Git(top)
     top.mkdir()
-    git.run("clone", "--quiet", "--shared", "--no-checkout", str(tree), ".")
+    git.run("clone", "--quiet", "--shared", "--no-checkout", str(tree().worktree), ".")
     git.run("read-tree", "replay-good")
     text = git.run("cat-file", "blob", "replay-good:lib/list_sort.c").stdout
     right = "if (cmp(priv, a, b) <= 0) {"

@@ -11,18 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from harness import catalog, paths
+from harness import catalog
 from harness.cli import nightly
 from harness.cli.nightly import Conducted
 from harness.cli.progress import Talk
 from harness.git import Git
-from harness.kernel import replay
 from harness.nightly import config
 from harness.nightly.config import Config
-from harness.progress import Silent
-from tests.support import IDENTITY, ROOT
+from tests.support import IDENTITY
+from tests.support.replayed import tree
 
-REPLAY = ROOT / "scenarios" / "lr-35498d" / "replay"
 CULPRIT = "block: complete every protected read from the workqueue"
 
 
@@ -30,11 +28,9 @@ class Days:
     """linux-next, made anew each day: mainline, and two trees that are merged; the second day's block has the bug."""
 
     def __init__(self, path: Path) -> None:
-        series, cache = replay.read_series(REPLAY), paths.cache()
-        laid = replay.lay(series, replay.find_source(series.kernel, cache, Silent()), cache, Silent())
         self.git = Git(path)
         path.mkdir()
-        self.git.run("clone", "--quiet", "--shared", "--bare", str(laid.worktree), ".")
+        self.git.run("clone", "--quiet", "--shared", "--bare", str(tree().worktree), ".")
         self.good, self.bad = (self.git.commit(f"replay-{end}").tree for end in ("good", "bad"))
 
     def _commit(self, tree: str, subject: str, *parents: str) -> str:

@@ -1,7 +1,5 @@
 """The main job with real parts: the replay is laid, three kernels are built and booted, the regression shows."""
 
-import email
-import email.policy
 import json
 import subprocess
 from pathlib import Path
@@ -11,11 +9,9 @@ import pytest
 import yaml
 
 from tests.support import ROOT
+from tests.support.replayed import REPLAY, subject
 
-REPLAY = ROOT / "scenarios" / "lr-35498d" / "replay"
 
-
-@pytest.mark.real
 def shown(results: Path, *args: str, status: int = 0) -> dict[str, Any]:
     """What `regress run` says of the regression, which has to show."""
     done = subprocess.run(
@@ -32,9 +28,7 @@ def shown(results: Path, *args: str, status: int = 0) -> dict[str, Any]:
 
 def revision(number: int) -> str:
     """The commit of the replay that a patch became."""
-    [patch] = REPLAY.glob(f"{number:04}-*.patch")
-    mail = email.message_from_bytes(patch.read_bytes(), policy=email.policy.default)
-    return f"replay^{{/^{mail['Subject'].partition('] ')[2]}}}"
+    return f"replay^{{/^{subject(number)}}}"
 
 
 @pytest.mark.real

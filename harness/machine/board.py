@@ -115,14 +115,17 @@ class Board:
         """Run a verb to its end, however long it takes, line by line; returns its exit status."""
         return self.remote.run(f"{_SUDO}{_line(verb, *words)}", on_line=on_line, check=False, what=verb).returncode
 
-    def state(self) -> State:
+    def state(self, timeout: float = 60.0) -> State:
         """What it runs.
+
+        Args:
+            timeout: seconds for the answer.
 
         Raises:
             Unreachable, LinkBroke: it is not there.
         """
         told: dict[str, str] = {}
-        for line in self.call("state", root=False, timeout=60).splitlines():
+        for line in self.call("state", root=False, timeout=timeout).splitlines():
             key, _, value = line.partition("=")
             told.setdefault(key, value)
         try:

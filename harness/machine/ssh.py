@@ -36,6 +36,9 @@ APPEND = (
 GOES_DOWN = 150.0
 """Seconds for the machine to leave its usual kernel."""
 
+LOOK = 20.0
+"""Seconds for the machine to say what it runs."""
+
 NOT_OURS = ("BOOT_IMAGE=", "initrd=", "console=", "quiet", "splash", "panic=", "oops=")
 """Words of the usual command line that a kernel under test does not get along with its root file system."""
 
@@ -127,8 +130,10 @@ class _Running:
         eyes = Board(self.board.host, self.board.cache)
         while not self._stop.wait(PAUSE) and not self.returned.is_set():
             try:
-                state = eyes.state()
+                state = eyes.state(LOOK)
                 if state.boot == self.start.boot:
+                    # It goes down any moment, and nobody will say to this connection that it has.
+                    eyes.remote.close()
                     continue
                 self.gone.set()
                 if not state.under_test:

@@ -15,10 +15,10 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from harness import VERSION
-from harness.cli import streams
+from harness.cli import examples, shared, streams
 from harness.errors import InfrastructureError, RegressError, UserError
 
 COMMANDS = {
@@ -88,32 +88,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     return int(options.verdict) if status == 0 and hasattr(options, "verdict") else max(STOP, status)
 
 
-def _parse(arguments: Sequence[str], named: str | None, options: argparse.Namespace) -> None:
-    parser = argparse.ArgumentParser(
+def parser(names: Container[str] = COMMANDS) -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
+    """The parser, and those of the commands.
+
+    Args:
+        names: the commands whose arguments it knows: each costs its imports.
+    """
+    top = argparse.ArgumentParser(
         prog="regress", description="Does this kernel show this regression, and which commit introduced it?"
     )
-    parser.add_argument("--version", action="version", version=f"regress {VERSION}")
+    top.add_argument("--version", action="version", version=f"regress {VERSION}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if name in names:
+            for title in shared.GROUPS:
+                command.add_argument_group(title)
+            module = importlib.import_module(f"harness.cli.{MODULES.get(name, name)}")
+            module.configure(command)
+            command.epilog = examples.told(name)
+            command.set_defaults(run=module.run)
+    return top, commands.choices
+
+
+def _parse(arguments: Sequence[str], named: str | None, options: argparse.Namespace) -> None:
     if not arguments:
         raise UserError(FIRST)
     if named is not None and named not in COMMANDS:
         from harness.yamlfile import nearest
 
         raise UserError(f"unknown command {named!r}{nearest(named, COMMANDS)}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, text in COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-        if name == named:
-            # Import only the given command, so that a start costs only what it needs.
-            module = importlib.import_module(f"harness.cli.{MODULES.get(name, name)}")
-            module.configure(command)
-            command.set_defaults(run=module.run)
-    _, unknown = parser.parse_known_args(arguments, options)
+    top, commands = parser([named] if named else [])
+    _, unknown = top.parse_known_args(arguments, options)
     if unknown and named:
         from harness.yamlfile import close
 
-        asked = commands.choices[named]
-        known = [name for action in asked._actions for name in action.option_strings]
-        asked.error(f"unknown: {', '.join(f'{word}{close(word, known)}' for word in unknown)}")
+        known = [name for action in commands[named]._actions for name in action.option_strings]
+        commands[named].error(f"unknown: {', '.join(f'{word}{close(word, known)}' for word in unknown)}")
 
 
 def _guarded(arguments: Sequence[str], named: str | None, options: argparse.Namespace) -> int:

@@ -24,7 +24,7 @@ from harness.bisect import (
 )
 from harness.bisect.audit import Audit
 from harness.bisect.narrowing import narrowing
-from harness.cli import dates, environment, fleets
+from harness.cli import dates, environment, fleets, shared
 from harness.cli.environment import Environment
 from harness.cli.view import View
 from harness.digest import digest
@@ -50,14 +50,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     environment.configure(parser)
     configure_range(parser)
     parser.set_defaults(accused=None)
-    parser.add_argument(
+    shared.group(parser, shared.COMMITS).add_argument(
         "--path",
         metavar="PATH",
         action="append",
         default=[],
         help="suspect only commits that change this path (repeatable)",
     )
-    parser.add_argument("--first-parent", action="store_true", help="follow only the first parent of merges")
+    shared.group(parser, shared.COMMITS).add_argument(
+        "--first-parent", action="store_true", help="follow only the first parent of merges"
+    )
     parser.add_argument(
         "--without",
         metavar="WHAT",
@@ -78,21 +80,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def configure_range(parser: argparse.ArgumentParser) -> None:
     """The arguments that say where, between which commits and how surely; of `regress audit` too."""
     fleets.configure(parser)
-    parser.add_argument("--tree", metavar="NAME|PATH|URL", help="the kernel tree; default: mainline, else the replay")
-    parser.add_argument(
+    shared.tree(parser)
+    shared.group(parser, shared.COMMITS).add_argument(
         "--good", metavar="REV|DATE", action="append", default=[], help="a commit without the regression (repeatable)"
     )
-    parser.add_argument(
+    shared.group(parser, shared.COMMITS).add_argument(
         "--bad", metavar="REV|DATE", action="append", default=[], help="a commit with the regression (repeatable)"
     )
-    parser.add_argument("--find-fix", action="store_true", help="the commit that fixed the regression")
-    parser.add_argument(
+    shared.group(parser, shared.COMMITS).add_argument(
+        "--find-fix", action="store_true", help="the commit that fixed the regression"
+    )
+    shared.group(parser, shared.BOOTS).add_argument(
         "--runs",
         type=_runs,
         metavar="N|auto",
         help="boots per commit, or `auto`: as many as it takes (default: 1)",
     )
-    parser.add_argument(
+    shared.group(parser, shared.BOOTS).add_argument(
         "--confidence", type=_confidence, metavar="P", help="how sure --runs auto has to be (default: 0.99)"
     )
 
@@ -102,7 +106,7 @@ AUTO = "auto"
 
 
 def _runs(text: str) -> int | str:
-    return AUTO if text == AUTO else environment.count(text)
+    return AUTO if text == AUTO else shared.count(text)
 
 
 def _confidence(text: str) -> float:

@@ -6,12 +6,15 @@ import argparse
 import sys
 from collections.abc import Callable
 
+from harness.cli import shared
 from harness.cli.progress import Talk
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The argument of every command that may install packages."""
-    parser.add_argument("--install", action="store_true", help="install missing packages without asking")
+    shared.group(parser, shared.PLACES).add_argument(
+        "--install", action="store_true", help="install missing packages without asking"
+    )
 
 
 def consent(options: argparse.Namespace, talk: Talk) -> Callable[[str], bool] | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from harness import journal, record
 from harness.changes.compare import STATUS, compare
 from harness.changes.sides import Side, side
+from harness.cli import shared
 from harness.cli.progress import Talk
 from harness.errors import UserError
 from harness.reports import diff
@@ -20,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress diff`."""
     for name in ("old", "new"):
         parser.add_argument(name, metavar=name.upper(), type=Path, help="the folder of a run, a night or a bisection")
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    shared.json(parser)
 
 
 def run(options: argparse.Namespace) -> int:

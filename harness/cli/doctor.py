@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 
 from harness import architecture, cache, paths, prerequisites
-from harness.cli import consent, gc
+from harness.cli import consent, gc, shared
 from harness.cli.progress import Talk
 from harness.errors import InfrastructureError, RegressError
 from harness.machine import accelerator
@@ -55,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"an architecture that has to work, may be repeated; default: {architecture.DEFAULT}",
     )
     parser.add_argument("--install", action="store_true", help="install what is missing, for every kind of work")
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    shared.json(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import architecture, catalog, configuration, hosts, paths, prerequisites, record
-from harness.cli import consent
+from harness.cli import consent, shared
 from harness.cli.progress import Talk
 from harness.digest import digest
 from harness.errors import Unavailable, UserError
@@ -34,36 +34,12 @@ from harness.runner import GuestImage, Runner
 
 def configure(parser: argparse.ArgumentParser, *, named: bool = True) -> None:
     """The arguments of every command that tries commits; with `named`, SCENARIO is required."""
-    parser.add_argument(
-        "scenario", metavar="SCENARIO", nargs=None if named else "?", help="a name or an id, such as lr#35498d"
-    )
-    parser.add_argument(
-        "--arch", choices=architecture.names(), default=architecture.DEFAULT, help=f"default: {architecture.DEFAULT}"
-    )
-    parser.add_argument(
-        "--config",
-        metavar="FILE|TARGETS",
-        help="the kernel's configuration, in place of tinyconfig: a file such as /boot/config-*, /proc/config.gz, or "
-        "targets of the tree's make such as x86_64_defconfig+kvm_guest.config (docs/kconfig.md)",
-    )
-    parser.add_argument(
-        "--lsmod",
-        metavar=f"FILE|{configuration.HERE}",
-        help="leave out of it the modules that are not loaded: a file with what lsmod prints, or this machine",
-    )
-    parser.add_argument("--results", type=Path, metavar="DIR", help="folder for results")
-    parser.add_argument(
-        "--scenarios", type=Path, action="append", default=[], metavar="DIR", help="a folder of your own"
-    )
+    shared.scenario(parser, required=named)
+    shared.kernel(parser)
+    shared.results(parser)
+    shared.scenarios(parser)
     consent.configure(parser)
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
-
-
-def count(text: str) -> int:
-    """A number of boots, as an argument."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more, got {text!r}")
-    return int(text)
+    shared.json(parser)
 
 
 def _configured(scenario: Scenario, options: argparse.Namespace) -> Scenario:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from harness import hosts, paths
+from harness.cli import shared
 from harness.cli.progress import Talk
 from harness.errors import InfrastructureError, UserError
 from harness.fleet.fleet import Fleet
@@ -21,7 +22,7 @@ FORMS = "local, local:N (N trials at a time), ssh, ssh:NAME,NAME or dask://HOST:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The argument of every command that can use other machines."""
-    parser.add_argument(
+    shared.group(parser, shared.PLACES).add_argument(
         "--fleet",
         metavar="WHERE",
         help=f"where to build and boot: {FORMS}; default: `fleet:` in hosts.yaml, else local",

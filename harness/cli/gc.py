@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import cache, paths, record
+from harness.cli import shared
 from harness.cli.progress import Talk
 
 UNITS = {"M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -30,9 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="AGE",
         help="also remove images and disks from results older than this, such as 90d; logs and the journal stay",
     )
-    parser.add_argument("--results", type=Path, metavar="DIR", help="folder of the results, for --older-than")
+    shared.results(parser, "folder of the results, for --older-than")
     parser.add_argument("--dry-run", action="store_true", help="say what would go, and remove nothing")
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    shared.json(parser)
 
 
 def _size(text: str) -> int:

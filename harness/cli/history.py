@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness import catalog, paths
 from harness.changes import chronicle
+from harness.cli import shared
 from harness.cli.progress import Talk
 from harness.errors import UserError
 from harness.reports import history
@@ -20,11 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SCENARIO|SIGNATURE",
         help="a scenario, one variant of it (stacked:raid1), a failure's signature (a glob), or the title of a crash",
     )
-    parser.add_argument("--results", type=Path, metavar="DIR", help="folder of results")
-    parser.add_argument(
-        "--scenarios", type=Path, action="append", default=[], metavar="DIR", help="a folder of your own"
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    shared.results(parser)
+    shared.scenarios(parser)
+    shared.json(parser)
 
 
 def run(options: argparse.Namespace) -> int:

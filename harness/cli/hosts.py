@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness import architecture, hosts, paths, prerequisites
-from harness.cli import consent
+from harness.cli import consent, shared
 from harness.cli.progress import Talk
 from harness.errors import InfrastructureError, RegressError, UserError
 from harness.fleet.secure import Secure
@@ -62,7 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress hosts`."""
     parser.add_argument("action", choices=("check", "setup"), nargs="?", default="check", help="default: check")
     parser.add_argument("names", metavar="NAME", nargs="*", help="default: all hosts in hosts.yaml")
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    shared.json(parser)
     consent.configure(parser)
 
 

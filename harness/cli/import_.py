@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import catalog, configuration, paths
+from harness.cli import shared
 from harness.cli.progress import Talk
 from harness.compressed import DAMAGED, LONGEST_MAGIC, format_of, uncompressed
 from harness.errors import UserError
@@ -37,8 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--config", metavar="FILE", type=Path, help="the configuration of the reported kernel, which is built with it"
     )
     parser.add_argument("--output", metavar="DIR", type=Path, help="folder for the draft; default: named after its id")
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
-    parser.add_argument("--tree", metavar="NAME|PATH|URL", help="repair damaged patches with the files of this tree")
+    shared.json(parser)
+    shared.tree(parser, "repair damaged patches with the files of this tree")
 
 
 def run(options: argparse.Namespace) -> int:

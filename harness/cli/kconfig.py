@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import catalog, configuration, paths
-from harness.cli import environment, minimise
+from harness.cli import environment, minimise, shared
 from harness.cli.environment import Environment
 from harness.cli.progress import Talk
 from harness.errors import UserError
@@ -23,8 +23,10 @@ from harness.reports import kconfig as report
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress kconfig`."""
     environment.configure(parser)
-    parser.add_argument("--tree", metavar="NAME|PATH|URL", help="the kernel tree; default: mainline, else the replay")
-    parser.add_argument("--commit", metavar="REV", help="what to configure; default: the scenario's bad commit")
+    shared.tree(parser)
+    shared.group(parser, shared.COMMITS).add_argument(
+        "--commit", metavar="REV", help="what to configure; default: the scenario's bad commit"
+    )
     parser.add_argument("--minimise", action="store_true", help="find the options that the regression needs")
     parser.add_argument(
         "--between",
@@ -33,11 +35,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar=("GOOD.config", "BAD.config"),
         help="find what makes the difference between two whole configurations, of which one shows the regression",
     )
-    parser.add_argument("--good", metavar="REV", help="a commit without the regression, for --minimise")
-    parser.add_argument("--bad", metavar="REV", help="a commit with the regression, for --minimise and --between")
-    parser.add_argument(
-        "--runs", type=environment.count, default=1, metavar="N", help="boots per configuration (default: 1)"
-    )
+    shared.ends(parser, also=", for --minimise and --between")
+    shared.runs(parser, "configuration")
     parser.add_argument(
         *("--resume", "-r"),
         nargs="?",

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
+
+from harness.cli import shared
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress list`."""
-    parser.add_argument(
-        "--scenarios", type=Path, action="append", default=[], metavar="DIR", help="a folder of your own"
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    shared.scenarios(parser)
+    shared.json(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from harness.errors import UserError
 from harness.files import whole_folder
 
 YAML = """\
+# yaml-language-server: $schema={schema}
 id: {name}
 title: {name}
 # One line: what is true of a healthy kernel.  Without it, the scenario is a regression.
@@ -57,7 +58,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="letters, digits, - and _")
     own = paths.SCENARIOS if paths.checkout() else paths.own_scenarios()
     parser.add_argument(
-        "--scenarios", type=Path, default=own, metavar="DIR", help="folder to write it into; default: %(default)s"
+        "--scenarios",
+        type=Path,
+        default=own,
+        metavar="DIR",
+        help="folder to write it into; default: the checkout's scenarios/; installed, ~/.config/regress/scenarios/",
     )
 
 
@@ -72,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
             f"expected a name of letters, digits, - and _, starting with a letter or digit, got {options.name!r}"
         )
     extra = (options.scenarios,) if options.scenarios.is_dir() else ()
-    text = YAML.format(name=options.name, kconfig=SHARED)
+    text = YAML.format(name=options.name, kconfig=SHARED, schema=_schema(options.scenarios))
     taken = {name: s for s in catalog.scenarios(extra) for name in (s.id, *s.aliases)}
     folder = options.scenarios / options.name
     if options.name in taken or folder.exists():
@@ -91,3 +96,9 @@ def run(options: argparse.Namespace) -> int:
     print(f"{folder}/: scenario.yaml says what it needs, run.sh runs in the guest ({paths.GUEST}/README.md)")
     print(f"try it: regress run {options.name}{more} --tree replay --commit replay-good")
     return 0
+
+
+def _schema(folder: Path) -> str:
+    """Where an editor finds the schema, from a scenario in a folder: a checkout may be moved as a whole."""
+    schema = paths.SCENARIOS / "scenario.schema.json"
+    return f"../{schema.name}" if folder.resolve() == paths.SCENARIOS else str(schema)

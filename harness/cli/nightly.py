@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import assessment, catalog, document, paths, prerequisites, record
-from harness.cli import consent, fleets
+from harness.cli import consent, fleets, shared
 from harness.cli.environment import needs, whole_tree
 from harness.cli.night_lab import NightLab
 from harness.cli.night_page import NightPage
@@ -40,15 +40,13 @@ NOTIFY_TIME = 300.0
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress nightly`."""
     parser.add_argument("--config", type=Path, metavar="FILE", help=f"what is tried; default: {DEFAULT}")
-    parser.add_argument("--tree", metavar="NAME|PATH|URL", help="in place of the file's")
+    shared.tree(parser, "in place of the file's")
     parser.add_argument("--until", type=_argument(config.clock), metavar="HH:MM", help="when the night is over")
     parser.add_argument("--budget", type=_argument(config.duration), metavar="TIME", help="how long it may take: 4h")
     parser.add_argument("--notify", metavar="COMMAND", help="is given the JSON of what is new")
-    parser.add_argument("--results", type=Path, metavar="DIR", help="where results go")
-    parser.add_argument(
-        "--scenarios", type=Path, action="append", default=[], metavar="DIR", help="a folder of your own"
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    shared.results(parser)
+    shared.scenarios(parser)
+    shared.json(parser)
     parser.add_argument("--demo", action="store_true", help="play three made-up weeks, and say where they are")
     consent.configure(parser)
     fleets.configure(parser)

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness import catalog, paths
 from harness.bisect.hint import defining
-from harness.cli import commits, environment, fleets
+from harness.cli import commits, environment, fleets, shared
 from harness.cli.environment import Environment
 from harness.cli.progress import Talk
 from harness.errors import UserError
@@ -26,9 +26,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress reproduce`."""
     environment.configure(parser)
     fleets.configure(parser)
-    parser.add_argument("--tree", metavar="NAME|PATH|URL", help="the kernel tree; default: mainline, else the replay")
-    parser.add_argument("--commit", metavar="REV", help="the kernel to try; default: the draft's bad commit")
-    parser.add_argument("--runs", type=environment.count, default=1, metavar="N", help="boots per variant (default: 1)")
+    shared.tree(parser)
+    shared.group(parser, shared.COMMITS).add_argument(
+        "--commit", metavar="REV", help="the kernel to try; default: the draft's bad commit"
+    )
+    shared.runs(parser, "variant")
 
 
 def run(options: argparse.Namespace) -> int:

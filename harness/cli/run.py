@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from harness import assessment
-from harness.cli import commits, environment, fleets, run_all
+from harness.cli import commits, environment, fleets, run_all, shared
 from harness.cli.environment import Environment
 from harness.cli.progress import Talk
 from harness.errors import UserError
@@ -21,17 +21,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all", action="store_true", help="run every scenario that has commits in the tree; prints a table"
     )
-    parser.add_argument("--tree", metavar="NAME|PATH|URL", help="the kernel tree; default: mainline, else the replay")
-    parser.add_argument(
+    shared.tree(parser)
+    shared.group(parser, shared.COMMITS).add_argument(
         "--commit",
         metavar="REV",
         action="append",
         default=[],
         help="try only this commit (repeatable); exit status 0 if the regression is absent, 1 if it shows",
     )
-    parser.add_argument("--good", metavar="REV", help="a commit without the regression")
-    parser.add_argument("--bad", metavar="REV", help="a commit with the regression")
-    parser.add_argument("--runs", type=environment.count, default=1, metavar="N", help="boots per commit (default: 1)")
+    shared.ends(parser)
+    shared.runs(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from harness import journal, paths, site
+from harness.cli import shared
 from harness.cli.progress import Talk
 from harness.errors import RegressError, UserError
 from harness.interrupts import Interrupts
@@ -30,7 +31,7 @@ _POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancest
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress serve`."""
     parser.add_argument("--port", type=_port, default=PORT, help=f"default: {PORT}; 0 for any that is free")
-    parser.add_argument("--results", type=Path, metavar="DIR", help="the folder of all results")
+    shared.results(parser)
 
 
 def _port(text: str) -> int:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
+from harness.cli import shared
 from harness.model import PiDisk, Revision, Scenario
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress show`."""
-    parser.add_argument("scenario", metavar="SCENARIO", help="a name or an id, such as lr#35498d")
-    parser.add_argument(
-        "--scenarios", type=Path, action="append", default=[], metavar="DIR", help="a folder of your own"
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    shared.scenario(parser)
+    shared.scenarios(parser)
+    shared.json(parser)
 
 
 def _revision(revision: Revision | None) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.assessment import INFRASTRUCTURE
-from harness.cli import commits, environment
+from harness.cli import commits, environment, shared
 from harness.cli.environment import Environment
 from harness.errors import InfrastructureError, UserError
 from harness.git import Git
@@ -22,9 +22,7 @@ EXIT = {"good": 0, "bad": 1, "skip": 125}
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress step`."""
     environment.configure(parser)
-    parser.add_argument(
-        "--runs", type=environment.count, default=1, metavar="N", help="boots of the commit (default: 1)"
-    )
+    shared.runs(parser)
 
 
 def run(options: argparse.Namespace) -> int:

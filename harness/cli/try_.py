@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import assessment, catalog, document, patches
-from harness.cli import environment, fleets
+from harness.cli import environment, fleets, shared
 from harness.cli.environment import Environment
 from harness.cli.progress import Talk
 from harness.errors import UserError
@@ -35,9 +35,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--against", metavar="all|A,B", default="", help="try each patch in these scenarios too, or in all of them"
     )
-    parser.add_argument("--tree", metavar="NAME|PATH|URL", help="the kernel tree; default: mainline, else the replay")
-    parser.add_argument("--bad", metavar="REV", help="the commit to patch; default: the scenario's bad one")
-    parser.add_argument("--runs", type=environment.count, default=1, metavar="N", help="boots per kernel (default: 1)")
+    shared.tree(parser)
+    shared.group(parser, shared.COMMITS).add_argument(
+        "--bad", metavar="REV", help="the commit to patch; default: the scenario's bad one"
+    )
+    shared.runs(parser, "kernel")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import catalog, document, paths, record, releases
-from harness.cli import environment
+from harness.cli import environment, shared
 from harness.cli.progress import Talk
 from harness.errors import InfrastructureError, UserError
 from harness.git import Git
@@ -33,13 +33,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "what", metavar="WHAT", help="a scenario (lr#35498d), the folder of a bisection, or the commit that is at fault"
     )
     parser.add_argument("fixes", metavar="FIX", nargs="*", help="the commits that fix it, all of which are needed")
-    parser.add_argument(
+    shared.group(parser, shared.COMMITS).add_argument(
         "--tree", metavar="NAME|PATH|URL", action="append", default=[], help="a tree with tags (repeatable)"
     )
-    parser.add_argument(
-        "--scenarios", type=Path, action="append", default=[], metavar="DIR", help="a folder of your own"
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    shared.scenarios(parser)
+    shared.json(parser)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from harness import configuration, diskimage, keys
+from harness import configuration, diskimage, keys, schema
 from harness.console import Expectation
 from harness.errors import UserError
 from harness.model import TINY, MachineSpec, PiDisk, Repeat, Scenario, Variant
@@ -19,12 +19,6 @@ from harness.roots import RootKind
 from harness.yamlfile import Node, nearest, read_yaml
 
 T = TypeVar("T")
-KEYS = (
-    *("id", "aliases", "tags", "title", "claim", "links", "kconfig", "kernels", "machine", "disks", "append"),
-    *("variants", "rootfs", "packages", "needs", "modules", "run", "kunit", "repeat", "expect", "ignore"),
-    *("commits", "fixups", "mend", "replay", "build"),
-)
-"""Of `scenario.yaml`."""
 
 PART = 0.8
 """The part of a scenario's time that a reproducer may run for."""
@@ -40,8 +34,8 @@ def load(folder: Path) -> Scenario:
         UserError: it is wrong; the message names file, line and key.
     """
     document = read_yaml(folder / "scenario.yaml")
-    got = document.entries(KEYS)
-    for key in ("id", "title"):
+    got = document.entries(schema.SCENARIO)
+    for key in schema.REQUIRED:
         if key not in got:
             raise document.error(f"{key!r} is missing")
     if "mend" in got:  # the older spelling
@@ -105,7 +99,7 @@ def load(folder: Path) -> Scenario:
         commits=value("commits", lambda n: {k: keys.known_range(v) for k, v in n.entries().items()}, {}),
         fixups=value("fixups", lambda n: tuple(keys.fixup(one, folder) for one in n.items()), ()),
         replay=value("replay", keys.replay, folder / "replay"),
-        build_command=value("build", lambda n: n.entries(("command",))["command"].text(), None),
+        build_command=value("build", lambda n: n.entries(schema.BUILD)["command"].text(), None),
         machine_command=machine_command,
         machine_ssh=machine_ssh,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from harness import architecture
+from harness import architecture, schema
 from harness.compressed import text_in
 from harness.errors import UserError
 from harness.model import TINY, Base
@@ -139,7 +139,7 @@ def of(node: Node, folder: Path) -> tuple[tuple[str, ...], Base]:
     """
     if isinstance(node.node, yaml.SequenceNode):
         return _fragments(node, folder), TINY
-    got = node.entries(("file", "lsmod", "fragments"))
+    got = node.entries(schema.KCONFIG)
     if "file" not in got:
         raise node.error("expected a list of fragments, or `file: NAME` with `fragments` and `lsmod` beside it")
     try:

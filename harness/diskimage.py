@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from harness import schema
 from harness.errors import UserError
 from harness.roots import RootFs, RootKind
 from harness.yamlfile import Node, nearest
@@ -52,7 +53,7 @@ def wanted(got: Mapping[str, Node], folder: Path) -> RootFs:
     if packages and said != RootKind.DEBIAN:
         raise got["packages"].error("Debian's packages are for `rootfs: debian`; programs of this machine are `needs`")
     for node in got["packages"].items() if packages else ():
-        if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", node.text()):
+        if not re.fullmatch(schema.PACKAGE, node.text()):
             raise node.error(f"expected the name of a package of Debian's, got {node.text()!r}")
     if said in (RootKind.INITRAMFS, RootKind.DEBIAN, RootKind.HOST):
         return RootFs(RootKind(said), packages)

@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from harness import schema
 from harness.console import Expectation, expectation_from
 from harness.model import Fixup, Ignored, MachineSpec, PiDisk, Range, Repeat, Revision, Timeouts, Variant
 from harness.paths import SCENARIOS
@@ -19,7 +20,7 @@ from harness.yamlfile import Node
 
 def machine(node: Node) -> tuple[MachineSpec, str | None, str | None]:
     """The machine; a program to use instead of it; a test machine to use instead of it."""
-    got = node.entries(("memory", "cpus", "timeout", "boot_timeout", "silence_timeout", "command", "ssh"))
+    got = node.entries(schema.MACHINE)
     if "command" in got and "ssh" in got:
         raise got["ssh"].error("expected either `command: PROGRAM` or `ssh: HOST`")
     default = Timeouts()
@@ -38,7 +39,7 @@ def machine(node: Node) -> tuple[MachineSpec, str | None, str | None]:
 
 
 def _pi(node: Node, base: PiDisk) -> PiDisk:
-    got = node.entries(("dif", "dix", "size", "guard"))
+    got = node.entries(schema.PI)
     return PiDisk(
         dif=int(got["dif"].choice("0", "1", "2", "3")) if "dif" in got else base.dif,
         dix=int(got["dix"].choice("0", "1")) if "dix" in got else base.dix,
@@ -49,15 +50,15 @@ def _pi(node: Node, base: PiDisk) -> PiDisk:
 
 def disks(node: Node) -> tuple[PiDisk | None, int | None]:
     """The PI disk, and the size of the image in MiB."""
-    got = node.entries(("pi", "image"))
+    got = node.entries(schema.DISKS)
     pi = _pi(got["pi"], PiDisk()) if "pi" in got else None
-    return pi, got["image"].entries(("size",))["size"].size() if "image" in got else None
+    return pi, got["image"].entries(schema.IMAGE)["size"].size() if "image" in got else None
 
 
 def append(node: Node) -> tuple[str, ...]:
     """Words for the kernel command line."""
     for member in node.items():
-        if not re.fullmatch(r"[\w.,:;=/@+*%-]+", member.text()):
+        if not re.fullmatch(schema.APPEND, member.text()):
             raise member.error(f"expected one word of the kernel command line, got {member.text()!r}")
     return node.texts()
 
@@ -65,28 +66,28 @@ def append(node: Node) -> tuple[str, ...]:
 def run(node: Node) -> tuple[str, ...]:
     """The files to run, in order: one, or a list."""
     names = (node.text(),) if isinstance(node.node, yaml.ScalarNode) else node.texts()
-    if not names or not all(re.fullmatch(r"[\w][\w.+-]*", name) for name in names):
+    if not names or not all(re.fullmatch(schema.FILE, name) for name in names):
         raise node.error("expected a file beside scenario.yaml (*.sh, *.c, or a program), or a list of such")
     return names
 
 
 def identifier(node: Node) -> str:
     """A name that is part of the names of folders."""
-    if not re.fullmatch(r"[A-Za-z0-9][\w.+@-]*", node.text()):
+    if not re.fullmatch(schema.IDENTIFIER, node.text()):
         raise node.error(f"expected a name of letters, digits and . _ + @ -, got {node.text()!r}")
     return node.text()
 
 
 def suites(node: Node) -> tuple[str, ...]:
     """Globs of KUnit suites."""
-    if not node.texts() or not all(re.fullmatch(r"[\w.*?+-]+", name) for name in node.texts()):
+    if not node.texts() or not all(re.fullmatch(schema.SUITE, name) for name in node.texts()):
         raise node.error("expected a list of KUnit suites, such as [list_sort, 'ext4_*']")
     return node.texts()
 
 
 def repeat(node: Node, longest: float) -> Repeat:
     """How often, at most for as many seconds as leave the scenario time to end."""
-    got = node.entries(("times", "for", "procs"))
+    got = node.entries(schema.REPEAT)
     if "times" not in got and "for" not in got:
         raise node.error("expected `times: N`, `for: 60s`, or both")
     seconds = got["for"].duration() if "for" in got else longest
@@ -105,9 +106,9 @@ def variants(node: Node, base: Variant) -> tuple[Variant, ...]:
     """The ways to boot it, each as the base says where it says nothing else."""
     found = []
     for name, value in node.entries().items():
-        if not re.fullmatch(r"[\w.+-]+", name):
+        if not re.fullmatch(schema.VARIANT, name):
             raise value.error(f"expected a name of letters, digits and . _ + -, got {name!r}")
-        got = value.entries(("pi", "append"))
+        got = value.entries(schema.VARIANTS)
         found.append(
             Variant(
                 name,
@@ -131,7 +132,7 @@ def kernels(node: Node) -> str:
 def modules(node: Node) -> tuple[str, ...]:
     """The modules that it loads."""
     for member in node.items():
-        if not re.fullmatch(r"[\w-]+", member.text()):
+        if not re.fullmatch(schema.MODULE, member.text()):
             raise member.error(f"expected the name of a module such as dm-crypt, got {member.text()!r}")
     return node.texts()
 
@@ -139,7 +140,7 @@ def modules(node: Node) -> tuple[str, ...]:
 def _revision(node: Node) -> Revision:
     if isinstance(node.node, yaml.ScalarNode):
         return Revision(node.text())
-    got = node.entries(("sha", "subject"))
+    got = node.entries(schema.REVISION)
     if "sha" not in got:
         raise node.error("expected a commit, or {sha: ..., subject: ...}")
     return Revision(got["sha"].text(), got["subject"].text() if "subject" in got else None)
@@ -147,7 +148,7 @@ def _revision(node: Node) -> Revision:
 
 def known_range(node: Node) -> Range:
     """The commits that are known in a tree."""
-    got = node.entries(("good", "bad", "fixed", "culprit", "fixes"))
+    got = node.entries(schema.RANGE)
     if "good" not in got:
         raise node.error("the good end is missing")
     several = isinstance(got["good"].node, yaml.SequenceNode)
@@ -167,7 +168,7 @@ def known_range(node: Node) -> Range:
 
 def fixup(node: Node, folder: Path) -> Fixup:
     """A change that a broken stretch of history needs, with its file, if any, in a folder."""
-    got = node.entries(("since", "until", "patch", "pick", "because"))
+    got = node.entries(schema.FIXUP)
     for key in ("since", "because"):
         if key not in got:
             raise node.error(f"{key!r} is missing")
@@ -186,7 +187,7 @@ def fixup(node: Node, folder: Path) -> Fixup:
 
 def expect(node: Node) -> tuple[Expectation | None, bool, tuple[str, ...]]:
     """The crash that means "bad", whether the script's own `fail` does, and the tests that do if they fail."""
-    got = node.entries(("crash", "failure", "tests"))
+    got = node.entries(schema.EXPECT)
     if not got:
         raise node.error("expected `crash: {title: ...}`, `crash: {any: true}`, `tests: [NAME]` or `failure: true`")
     tests = got["tests"].texts() if "tests" in got else ()
@@ -205,7 +206,7 @@ def expect(node: Node) -> tuple[Expectation | None, bool, tuple[str, ...]]:
 
 def ignored(node: Node) -> Ignored:
     """A crash to ignore, and why."""
-    got = node.entries(("title", "signature", "because"))
+    got = node.entries(schema.IGNORED)
     if "because" not in got:
         raise node.error("'because' is missing: say why this crash does not matter")
     if ("title" in got) == ("signature" in got):

@@ -16,6 +16,9 @@ from harness.errors import UserError
 MOST = 4 << 20
 """Bytes of a file."""
 
+SIZE = r"([1-9]\d{0,6})([MG])"
+DURATION = r"(\d{1,9}(?:\.\d{1,9})?)(s|min)"
+
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """A hint for a misspelt word: `; did you mean 'x'?`, or the list of known ones."""
@@ -103,13 +106,13 @@ class Node:
 
     def size(self) -> int:
         """A size with its unit, M or G, in MiB."""
-        if not (found := re.fullmatch(r"([1-9]\d{0,6})([MG])", self.text())):
+        if not (found := re.fullmatch(SIZE, self.text())):
             raise self.error(f"expected a size such as 64M or 1G, got {self.text()!r}")
         return int(found[1]) * {"M": 1, "G": 1024}[found[2]]
 
     def duration(self) -> float:
         """A time with its unit, s or min, in seconds."""
-        if not (found := re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)(s|min)", self.text())) or not float(found[1]):
+        if not (found := re.fullmatch(DURATION, self.text())) or not float(found[1]):
             raise self.error(f"expected a time such as 120s or 2min, got {self.text()!r}")
         return float(found[1]) * {"s": 1, "min": 60}[found[2]]
 

@@ -14,7 +14,7 @@ FLOORS = {
     "words": "__init__ errors progress",
     "pure": "assessment compressed console ktap model roots search thread verdict",
     "edges": "architecture cache catalog configuration diskimage excerpt files git hosts interrupts journal keys lab "
-    "patches paths prerequisites process record ssh supervisor turns workspace yamlfile",
+    "patches paths prerequisites process record schema ssh supervisor turns workspace yamlfile",
     "makers": "digest kernel machine releases testing",
     "loops": "bisect fleet matrix minimise nightly runner trial",
     "reports": "changes document reports",

@@ -1,7 +1,7 @@
 # make check: everything that has to hold.  It sets up what it needs, on a fresh Debian machine too.
 # The other targets are its parts, and the odd jobs.
 
-.PHONY: check setup lint test real proofs board architectures torture kernels lock clean
+.PHONY: check setup lint test real proofs board architectures torture kernels manual lock clean
 ifndef SEED
 SEED := $(shell date +%s)
 endif
@@ -59,6 +59,10 @@ torture: setup
 # Builds a kernel of Debian's configuration, trimmed (docs/kconfig.md).
 kernels: setup
 	$(PYTEST) -m kernels
+
+# Makes what is generated of the documentation: references, man page, completion, JSON Schema.
+manual: setup
+	$(PYTHON) -m manual
 
 lock: setup
 	$(COMPILE) pyproject.toml -o requirements.lock

@@ -48,7 +48,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The wheel of a copy of the checkout, and that of its source archive."""
     top = tmp_path_factory.mktemp("build")
     source = top / "checkout"
-    for name in ("harness", *DATA):
+    for name in ("harness", "contrib", *DATA):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md"):
         shutil.copy(ROOT / name, source)
@@ -97,6 +97,16 @@ def test_both_wheels_have_all_data_of_the_checkout(wheels: tuple[Path, Path]) ->
             names = {name for name in opened.namelist() if not name.startswith("regress-")}
         assert ours <= names
         assert {name.partition("/")[0] for name in names} == {"harness"}
+
+
+def test_its_man_page_and_completion_are_where_their_readers_look(prefix: Path) -> None:
+    for name, ours in {
+        "man/man1/regress.1": "man/regress.1",
+        "bash-completion/completions/regress": "completion/regress",
+        "zsh/site-functions/_regress": "completion/_regress",
+        "fish/vendor_completions.d/regress.fish": "completion/regress.fish",
+    }.items():
+        assert (prefix / "share" / name).read_bytes() == (ROOT / "contrib" / ours).read_bytes()
 
 
 def test_what_it_is(installed: Installed, prefix: Path) -> None:

@@ -57,6 +57,7 @@ esac 2>/dev/null
 NOTE = "Made by `make manual`; do not edit."
 
 BASH = r"""
+# shellcheck shell=bash
 # {note}
 # Completion for bash: source this file, or put it into ~/.local/share/bash-completion/completions/.
 _regress_ask() {{
@@ -80,13 +81,14 @@ _regress() {{
         file | folder)
             compopt -o filenames 2>/dev/null
             [[ $kind == file ]] && word=-f || word=-d
-            while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen $word -- "$current")
+            while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen "$word" -- "$current")
             ;;
         *)
             # No compgen -W: it would run what stands in the name of a branch.
+            [[ $kind == word ]] || words=$(_regress_ask "$program" "$kind" "$tree")
             while IFS= read -r word; do
-                [[ $word != "$current"* ]] || COMPREPLY+=("$(printf %q "$word")")
-            done < <([[ $kind == word ]] && printf '%s\n' $words || _regress_ask "$program" "$kind" "$tree")
+                [[ -z $word || $word != "$current"* ]] || COMPREPLY+=("$(printf %q "$word")")
+            done <<<"${{words// /$'\n'}}"
             ;;
         esac
     done

@@ -9,6 +9,11 @@ from manual.commands import PLACES, STATUS, STEP, VARIABLES, Command
 from manual.commands import commands as described
 
 NOTE = "<!-- Made by `make manual`; do not edit. -->"
+HEAD = """\
+`regress COMMAND --help` says the same, and so does the man page (`man contrib/man/regress.1`). Shells complete
+commands, options, scenarios, revisions of the tree and results: `source contrib/completion/regress` for bash; the files beside it
+say where zsh and fish look for them. pip installs all four below its prefix, in `share/`.
+"""
 SCENARIO = f"""\
 # scenario.yaml
 {NOTE}
@@ -32,9 +37,7 @@ def commands() -> str:
         "# Commands",
         NOTE,
         "",
-        "`regress COMMAND --help` says the same, and so does the man page (`man contrib/man/regress.1`). Shells complete",
-        "commands, options, scenarios, revisions of the tree and results: `source contrib/completion/regress` for bash; the",
-        "files beside it say where zsh and fish look. pip installs all four below its prefix, in `share/`.",
+        *HEAD.splitlines(),
         "",
         *_table(("command", "does"), ((f"[`{one.name}`](#{one.name})", one.text) for one in found)),
     ]

@@ -11,8 +11,8 @@ from manual.commands import commands as described
 NOTE = "<!-- Made by `make manual`; do not edit. -->"
 HEAD = """\
 `regress COMMAND --help` says the same, and so does the man page (`man contrib/man/regress.1`). Shells complete
-commands, options, scenarios, revisions of the tree and results: `source contrib/completion/regress` for bash; the files beside it
-say where zsh and fish look for them. pip installs all four below its prefix, in `share/`.
+commands, options, scenarios, revisions of the tree and results: `source contrib/completion/regress` for bash; the files
+beside it say where zsh and fish look for them. pip installs all four below its prefix, in `share/`.
 """
 SCENARIO = f"""\
 # scenario.yaml

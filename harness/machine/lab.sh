@@ -179,7 +179,7 @@ guest() {
     done
     echo 8 >"$root/proc/sys/kernel/printk"
     exec chroot "$new" /bin/busybox env -i PATH=/sbin:/bin:/usr/sbin:/usr/bin HOME=/root TERM=linux \
-        REGRESS_STATUS=/dev/stdout REGRESS_WORD="$word" REGRESS_REMOTE="${REGRESS_REMOTE:-}" "$@" \
+        REGRESS_STATUS=/proc/self/fd/1 REGRESS_WORD="$word" REGRESS_REMOTE="${REGRESS_REMOTE:-}" "$@" \
         /bin/busybox sh /lib/regress/scenario
 }
 

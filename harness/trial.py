@@ -18,6 +18,9 @@ from harness.model import Boot, Ignored, Outcome, Timeouts, Trial
 SETTLE = 1.5
 """Seconds for a crash to be printed and for the machine to power off before it is stopped."""
 
+MOST_PRINTED = 1 << 30
+"""Bytes of console; a machine that prints more is ended."""
+
 MOST_CUTS = 20
 """How many power cuts a scenario may ask for; one that asks for more counts as hung."""
 
@@ -241,17 +244,21 @@ def _watch(
     """Boot once and watch to the end; returns the result of `Watch.over`, and when the power was cut, if it was."""
     limit: tuple[Outcome, str] | None = None
     cut: float | None = None
+    printed = 0
     with machine.boot(boot) as guest:
         began = time.monotonic()
         while limit is None and (chunk := guest.read(0.2 if cut is None else 0.01)) is not None:
             console.write(chunk.console)
             status.write(chunk.status)
+            printed += len(chunk.console)
             steps = len(watch.phases)
             watch.hear(chunk.console, chunk.status, time.monotonic() - began)
             if len(watch.phases) > steps:
                 tell(watch.phases[-1][0])
             now = time.monotonic() - began
             limit = watch.over(now)
+            if limit is None and printed > MOST_PRINTED:
+                limit = Outcome.HUNG, f"the console printed more than {MOST_PRINTED >> 20:,} MiB"
             if cut is None and watch.window is not None:
                 cut = random.uniform(*watch.window)  # noqa: S311  any moment will do
             if cut is not None and now >= cut and limit is None and watch.word is None:

@@ -142,6 +142,15 @@ def test_the_pieces_do_not_matter(tmp_path: Path, size: int) -> None:
     assert trial.outcome is Outcome.CRASHED
 
 
+def test_a_console_without_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.trial.MOST_PRINTED", 1 << 20)
+    flood = [Chunk(console=b"[    2.0] a line\n" * 4000)] * 1000
+    trial = attempt(tmp_path, UP, *flood)
+    assert (trial.outcome, trial.reason) == (Outcome.HUNG, "the console printed more than 1 MiB")
+    assert (tmp_path / "console.log").stat().st_size < 2 << 20
+    assert attempt(tmp_path, UP, Chunk(console=OOPS_61), *flood).outcome is Outcome.CRASHED
+
+
 def test_each_timeout_names_itself() -> None:
     limits = Timeouts(boot=10, scenario=20, silence=5)
     watch = Watch(limits)

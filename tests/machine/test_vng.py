@@ -93,13 +93,16 @@ def qemus(mark: Path) -> list[int]:
     return [int(pid) for pid in found.stdout.split()]
 
 
-def test_leaving_the_block_ends_a_hanging_guest(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stopped", [False, True])
+def test_leaving_the_block_ends_a_hanging_guest(tmp_path: Path, stopped: bool) -> None:
     with Vng("tcg").boot(boot(tmp_path, HANG)) as guest:
         deadline = time.monotonic() + 60
         while (chunk := guest.read(0.5)) is not None and time.monotonic() < deadline:
             if chunk.status:
                 break
         [pid] = qemus(tmp_path)
+        if stopped:
+            os.kill(pid, signal.SIGSTOP)
     assert gone(pid)
 
 

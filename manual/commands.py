@@ -23,7 +23,8 @@ VARIABLES = (
     ("REGRESS_INSTALL=1", "install missing packages without asking, as `--install`"),
     ("REGRESS_NO_INSTALL=1", "never install any; print the command"),
     ("REGRESS_PASS_ENV", "names of variables that builds and machines get besides the usual ones"),
-    ("NO_COLOR", "no colours"),
+    ("NO_COLOR=1", "no colours"),
+    ("TERM=dumb", "no colours, and no line is drawn again: for a screen reader, or a log"),
     ("XDG_CACHE_HOME", "where the cache is; default `~/.cache`"),
     ("XDG_CONFIG_HOME", "where the configuration is; default `~/.config`"),
 )

@@ -16,6 +16,7 @@ from io import BufferedReader
 from itertools import chain
 from pathlib import Path
 
+from harness.cli import streams
 from harness.compressed import DAMAGED, uncompressed
 from harness.console import Crash, Follower, find_crashes
 from harness.console.crash import TAINT, Frame
@@ -158,7 +159,7 @@ def _live(name: str) -> Iterator[bytes]:
 
 
 def _colour(code: str, text: str) -> str:
-    return f"\033[{code}m{text}\033[0m" if sys.stdout.isatty() and "NO_COLOR" not in os.environ else text
+    return f"\033[{code}m{text}\033[0m" if streams.coloured(sys.stdout) else text
 
 
 def _show(crash: Crash, options: argparse.Namespace) -> None:

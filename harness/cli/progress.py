@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from harness.cli import streams
 from harness.errors import InfrastructureError
 from harness.reports import json_
 from harness.reports.safe import terminal
@@ -20,7 +21,7 @@ class Talk:
     """Shows what is going on; see `harness.progress.Progress`."""
 
     def __init__(self) -> None:
-        self.terminal = sys.stderr.isatty()
+        self.terminal = streams.redraws(sys.stderr)
         self.began = time.monotonic()
         self.drawn = 0.0
         self.shown = ""

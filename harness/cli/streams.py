@@ -34,6 +34,16 @@ class _Tolerant:
         return getattr(self._stream, name)
 
 
+def redraws(stream: TextIO) -> bool:
+    """Whether a stream is a terminal on which lines may be drawn again: not with TERM=dumb (for a screen reader)."""
+    return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether a stream takes colours: a terminal, and nobody said NO_COLOR."""
+    return redraws(stream) and not os.environ.get("NO_COLOR")
+
+
 def prepare() -> None:
     """Make both streams safe to write to: a closed one takes everything, and any text can be encoded."""
     for name in ("stdout", "stderr"):

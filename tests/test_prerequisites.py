@@ -1,6 +1,7 @@
 import argparse
 import io
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -220,3 +221,10 @@ def test_asks_on_a_terminal_only(
     assert ask is not None
     assert ask("sudo true") is yes
     assert "run `sudo true` now? [y/N]" in capsys.readouterr().err
+
+
+def test_what_only_checks_of_the_program_need_is_told_to_those_who_work_on_it(
+    regress: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    told = {dev: regress("doctor", REGRESS_DEV=dev).stdout for dev in ("", "1")}
+    assert ("chromium" in told["1"], "chromium" in told[""]) == (True, False)

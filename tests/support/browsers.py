@@ -94,7 +94,7 @@ def lacking() -> str | None:
     """Why there is no browser here."""
     if chromium():
         return None
-    why = "chromium is not here; run: ./regress doctor --install"
+    why = "chromium is not here; run: make setup"
     if os.environ.get("CI"):
         raise AssertionError(why)
     return why

@@ -101,7 +101,16 @@ def run(options: argparse.Namespace) -> int:
                 print(f"{'variant':9}{name:24}{disk}  {' '.join(way['append'])}".rstrip())
         elif value:
             text = "  ".join(map(str, value)) if isinstance(value, list) else value
-            if isinstance(value, dict):
+            if key == "machine" and isinstance(value, dict):
+                text = _machine(value, value["timeouts_s"])
+            elif isinstance(value, dict):
                 text = ", ".join(f"{k} {v}" for k, v in value.items())
             print(f"{key:9}{text}")
     return 0
+
+
+def _machine(told: dict[str, Any], limits: dict[str, float]) -> str:
+    return (
+        f"{told['memory_mib']} MiB, {told['cpus']} CPUs; at most {limits['boot']:g} s to boot, "
+        f"{limits['scenario']:g} s to run, {limits['silence']:g} s of silence"
+    )

@@ -203,15 +203,6 @@ class Board:
             self._note.unlink(missing_ok=True)
             raise
 
-    def down(self) -> bool:
-        """Whether it has left the kernel that it was last seen with."""
-        try:
-            self.remote.run("true", timeout=5)
-        except (Unavailable, TimedOut):
-            self.remote.close()
-            return True
-        return False
-
     def back(self, *, force: bool) -> State:
         """Bring the machine back to its usual kernel, by its own reboot, by ours, or by the power command.
 

@@ -40,7 +40,6 @@ class Message:
     lines: tuple[str, ...]
     numbers: tuple[int, ...] = ()
     attachments: tuple[Attachment, ...] = ()
-    message_id: str | None = None
     squeezed: bool = False
     notes: tuple[str, ...] = ()
 

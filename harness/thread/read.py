@@ -135,7 +135,6 @@ def _parsed(mail: email.message.Message, data: bytes, first: int) -> Message:
         lines=body.lines,
         numbers=body.numbers,
         attachments=tuple(attachments),
-        message_id=printable(_header(mail, "Message-ID")).strip("<>") or None,
         notes=tuple(notes),
     )
 

@@ -1,7 +1,7 @@
 # make check: everything that has to hold.  It sets up what it needs, on a fresh Debian machine too.
 # The other targets are its parts, and the odd jobs.
 
-.PHONY: check setup lint test real proofs board architectures torture kernels manual lock clean
+.PHONY: check setup lint test real proofs board architectures torture kernels manual site lock clean
 ifndef SEED
 SEED := $(shell date +%s)
 endif
@@ -64,9 +64,13 @@ kernels: setup
 manual: setup
 	$(PYTHON) -m manual
 
+# Makes the site of the documentation, .site/html.
+site: setup
+	$(PYTHON) -m manual.site
+
 lock: setup
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean:
-	rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .site .venv .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis

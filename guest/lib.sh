@@ -108,6 +108,49 @@ kunit() {
     done
 }
 
+# kselftest: runs the tests of the kernel's tree that came with it, and gives their results as run_kselftest.sh does.
+kselftest() {
+    selftests=/lib/regress/kselftest number=0
+    { echo "KTAP version 1"; echo "1..$(wc -l <$selftests/list)"; } | ktap
+    while read -r name reason <&9; do
+        number=$((number + 1)) collection=${name%:*} test=${name##*:}
+        step "kselftest $name"
+        cd "$selftests/$collection" 2>/dev/null || reason=${reason:-it was not installed}
+        [ -n "$reason" ] || reason=$(no_interpreter "$test")
+        if [ -n "$reason" ]; then
+            ended="# SKIP $reason"
+        else
+            limit=$(sed -n 's/^timeout=//p' settings 2>/dev/null | tail -n 1)
+            limit=${limit:-45} # as for run_kselftest.sh
+            selftest "$test" "$limit" | while IFS= read -r line || [ -n "$line" ]; do tell ktap "# $line"; done
+            read -r ended </run/selftest
+            case $ended in 0) ended='' ;; 4) ended='# SKIP' ;; 137) ended="# TIMEOUT $limit s" ;; *) ended="# exit=$ended" ;; esac
+        fi
+        case $ended in "# exit="* | "# TIMEOUT"*) ok='not ok' ;; *) ok=ok ;; esac
+        echo "$ok $number selftests: $collection: $test${ended:+ $ended}" | ktap
+    done 9<$selftests/list
+    cd /scenario || :
+}
+
+# selftest PROGRAM SECONDS: runs it, in a session of its own that ends with it; its exit status goes to /run/selftest.
+selftest() {
+    [ "$2" != 0 ] || set -- "$1" 1000000
+    "${BUSYBOX:-/bin/busybox}" setsid "${BUSYBOX:-/bin/busybox}" timeout -s KILL "$2" "./$1" </dev/null 2>&1 9<&- &
+    wait $! && ended=0 || ended=$?
+    kill -9 "-$!" 2>/dev/null || :
+    echo "$ended" >/run/selftest
+}
+
+# no_interpreter SCRIPT: says which one it needs, if the guest does not have that.
+no_interpreter() {
+    line=$(head -c 200 "$1" | head -n 1)
+    case $line in "#!"*) ;; *) return 0 ;; esac
+    # shellcheck disable=SC2086
+    set -- ${line#"#!"}
+    case $1 in */env) shift ;; esac
+    command -v "$1" >/dev/null || echo "it needs $1, which the guest does not have: a rootfs may"
+}
+
 # equal WHAT GOT WANTED: fail where they differ.
 equal() { [ "$2" = "$3" ] || fail "$1: $2, not $3"; }
 

@@ -62,7 +62,10 @@ def load(folder: Path) -> Scenario:
     quiet: tuple[Expectation | None, bool, tuple[str, ...]] = (None, True, ())
     expect, failure, tests = value("expect", keys.expect, quiet)
     kunit = value("kunit", keys.suites, nothing)
-    usual: tuple[str, ...] = () if kunit else ("run.sh",)
+    kselftest = value("kselftest", keys.selftests, nothing)
+    if kselftest and (machine_command is not None or "build" in got):
+        raise got["kselftest"].error("this needs the kernel's own make and the program's guest, not a command's")
+    usual: tuple[str, ...] = () if kunit or kselftest else ("run.sh",)
     scripts = value("run", keys.run, usual)
     for name in scripts if machine_command is None else ():
         if not (folder / name).is_file():
@@ -95,6 +98,7 @@ def load(folder: Path) -> Scenario:
         failure=failure,
         tests=tests,
         kunit=kunit,
+        kselftest=kselftest,
         ignore=value("ignore", lambda n: tuple(keys.ignored(one) for one in n.items()), ()),
         commits=value("commits", lambda n: {k: keys.known_range(v) for k, v in n.entries().items()}, {}),
         fixups=value("fixups", lambda n: tuple(keys.fixup(one, folder) for one in n.items()), ()),

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import os
 import shutil
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,3 +103,21 @@ def copy(source: Path, target: Path) -> None:
     """Replace a file by a copy of another: editing it changes neither the source nor its links."""
     target.unlink(missing_ok=True)
     shutil.copyfile(source, target)
+
+
+def pack(folder: Path, archive: Path) -> None:
+    """Write the files of a folder as a tar archive; the same files give the same bytes.
+
+    Links to absolute paths are left out: they lead to this machine's folders.
+    """
+    with tarfile.open(archive, "w", format=tarfile.GNU_FORMAT) as tar:
+        for path in sorted(folder.rglob("*")):
+            entry = tarfile.TarInfo(str(path.relative_to(folder)))
+            if path.is_symlink() and not path.readlink().is_absolute():
+                entry.type, entry.linkname = tarfile.SYMTYPE, str(path.readlink())
+                tar.addfile(entry)
+            elif path.is_file() and not path.is_symlink():
+                entry.size = path.stat().st_size
+                entry.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+                with path.open("rb") as file:
+                    tar.addfile(entry, file)

@@ -85,6 +85,15 @@ def suites(node: Node) -> tuple[str, ...]:
     return node.texts()
 
 
+def selftests(node: Node) -> tuple[str, ...]:
+    """Tests of the kernel's tree, as `run_kselftest.sh -c` and `-t` name them."""
+    if not node.texts() or not all(re.fullmatch(schema.SELFTEST, name) for name in node.texts()):
+        raise node.error(
+            "expected a list of selftests, a collection or COLLECTION:TEST each, such as [timers, size:get_size]"
+        )
+    return node.texts()
+
+
 def repeat(node: Node, longest: float) -> Repeat:
     """How often, at most for as many seconds as leave the scenario time to end."""
     got = node.entries(schema.REPEAT)

@@ -240,6 +240,7 @@ class Scenario:
         failure: whether the script's own "failed" means "bad".
         tests: globs of the kernel's own tests that count, where the script runs some; empty: all (see `harness.ktap`).
         kunit: globs of the KUnit suites that it is about.
+        kselftest: the tests of the kernel's tree that it runs, a collection or `COLLECTION:TEST` each.
         ignore: crashes to ignore.
         commits: the known range in each tree, by tree name.
         fixups: changes that known broken stretches of history need.
@@ -273,6 +274,7 @@ class Scenario:
     failure: bool = True
     tests: tuple[str, ...] = ()
     kunit: tuple[str, ...] = ()
+    kselftest: tuple[str, ...] = ()
     ignore: tuple[Ignored, ...] = ()
     commits: Mapping[str, Range] = field(default_factory=dict)
     fixups: tuple[Fixup, ...] = ()
@@ -310,7 +312,7 @@ class Kernel:
         folder: holds the image, its config, build log and `kernel.json`.
         image: the file to boot.
         arch: the architecture's name.
-        signature: SHA-256 of the image, or of that and of its modules.
+        signature: SHA-256 of the image, or of that and of its modules and selftests.
         compiler: the first line of its `--version`.
         built: False if it came from the cache.
         seconds: duration of the build.

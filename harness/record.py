@@ -371,7 +371,7 @@ def bisections(results: Path) -> list[tuple[Run, dict[str, Any], str]]:
         return [(Run(results / name, index), json.loads(plan), status) for name, plan, status in rows]
 
 
-HEAVY = ("initramfs.cpio", "disk.img", "modules.tar")
+HEAVY = ("initramfs.cpio", "disk.img", "modules.tar", "kselftest.tar")
 """What a result can do without, besides its images: it is made again, or it is what the last boot left of a disk."""
 
 

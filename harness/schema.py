@@ -15,6 +15,7 @@ FILE = r"\w[\w.+-]*"
 IDENTIFIER = r"[A-Za-z0-9][\w.+@-]*"
 MODULE = r"[\w-]+"
 PACKAGE = r"[a-z0-9][a-z0-9+.-]+"
+SELFTEST = rf"{FILE}(?:/{FILE})*(?::{FILE})?"
 SUITE = r"[\w.*?+-]+"
 VARIANT = r"[\w.+-]+"
 
@@ -233,6 +234,11 @@ SCENARIO = {
     "kunit": Key(
         "KUnit suites whose [results count](scenarios.md#the-kernels-own-tests)",
         _list(_text("glob", SUITE), "list of globs", 1),
+    ),
+    "kselftest": Key(
+        "tests of the kernel's own tree, `COLLECTION` or `COLLECTION:TEST`, whose "
+        "[results count](scenarios.md#the-kernels-own-tests); quote what has a `:`",
+        _list(_text("test", SELFTEST), "list of tests", 1),
     ),
     "repeat": Key(
         "how often a C file or a program is run; default: once",

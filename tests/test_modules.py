@@ -12,7 +12,7 @@ from harness.catalog import load
 from harness.cli.environment import needs
 from harness.configuration import base, keeping, trimmed
 from harness.errors import KernelError, UserError
-from harness.files import sha256
+from harness.files import pack, sha256
 from harness.git import Git
 from harness.kernel import modules
 from harness.kernel.build import KernelBuilder
@@ -54,7 +54,7 @@ def installed(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def archive(installed: Path, tmp_path: Path) -> Path:
-    modules.pack(installed, tmp_path / FILE)
+    pack(installed, tmp_path / FILE)
     return tmp_path / FILE
 
 
@@ -72,7 +72,7 @@ def test_a_module_comes_with_all_that_it_needs() -> None:
 def test_the_archive_has_the_same_bytes_for_the_same_files_and_no_links(installed: Path, archive: Path) -> None:
     again = archive.with_name("again.tar")
     (installed / "lib/modules/6.1.0/modules.dep").touch()
-    modules.pack(installed, again)
+    pack(installed, again)
     assert again.read_bytes() == archive.read_bytes()
     with tarfile.open(archive) as tar:
         assert not [member for member in tar if not member.isreg()]

@@ -20,7 +20,7 @@ from harness.machine import accelerator
 SPACE = 8
 """GiB needed for a tree, its objects and a few images."""
 
-ASIDE = frozenset({"foreign", "debian", "ssh", "check", "modules"})
+ASIDE = frozenset({"foreign", "debian", "ssh", "check", "modules", "kselftest"})
 """Kinds of work that most people never do; what only they need is not required."""
 
 

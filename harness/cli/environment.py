@@ -19,7 +19,7 @@ from harness.errors import Unavailable, UserError
 from harness.fleet.fleet import Fleet
 from harness.fleet.lab import FleetLab
 from harness.interrupts import Interrupts
-from harness.kernel import modules, replay
+from harness.kernel import modules, replay, selftests
 from harness.kernel.build import Builder, KernelBuilder
 from harness.kernel.command import CommandBuilder
 from harness.kernel.fixups import Fixups
@@ -64,6 +64,7 @@ def needs(scenario: Scenario, arch: str) -> set[str]:
     wanted = {"git"}
     wanted |= {"build", f"build {arch}"} if scenario.build_command is None else set()
     wanted |= {"modules"} if scenario.base.own or scenario.modules else set()
+    wanted |= {"kselftest"} if scenario.kselftest else set()
     if scenario.machine_command is None:
         wanted |= {"ssh", "guest"} if scenario.machine_ssh else {"boot", f"boot {arch}", "guest"}
         wanted |= set() if architecture.load(arch).here else {"foreign"}
@@ -244,7 +245,9 @@ class Environment:
         """The builder of the scenario's kernels, with the kernel's own make."""
         scenario = self.scenario
         return KernelBuilder(
-            *(on, self.arch, self.fragments, paths.cache(), self.talk, scenario.kernels), base=scenario.base
+            *(on, self.arch, self.fragments, paths.cache(), self.talk, scenario.kernels),
+            base=scenario.base,
+            kselftest=scenario.kselftest,
         )
 
     def hosts(self) -> list[dict[str, Any]]:
@@ -269,8 +272,8 @@ class Environment:
 
     def _guest(self, programs: Path, root: Path | None, folder: Path) -> GuestImage:
         if self.scenario.machine_command is None:
-            target, archive = folder / "initramfs.cpio", folder / modules.FILE
-            rootfs.initramfs(self.scenario, programs, target, self.arch, self.talk, archive, root)
+            target, archive, tests = (folder / name for name in ("initramfs.cpio", modules.FILE, selftests.FILE))
+            rootfs.initramfs(self.scenario, programs, target, self.arch, self.talk, archive, root, tests)
             if root is not None and root.is_file():
                 link = folder / "root.img"
                 link.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from harness.fleet.reply import HostFault, Reply
 from harness.fleet.request import BuildJob, Command, Source, TrialJob
 from harness.fleet.sources import pack
 from harness.git import Commit
-from harness.kernel import modules
+from harness.kernel import modules, selftests
 from harness.kernel.build import load
 from harness.kernel.tree import Tree
 from harness.model import Boot, Kernel, Scenario, Trial
@@ -107,6 +107,7 @@ class FleetLab:
             self._build_command,
             tuple(passed().items()),
             self.scenario.base,
+            self.scenario.kselftest,
         )
         kept = self.cache / "fleet" / job.id
         self._once(job.id)
@@ -160,8 +161,9 @@ class FleetLab:
         build = self._jobs.get(kernel.signature) if self._build_command else None
         image = kernel.signature
         if build is None:
-            # Modules are part of the signature, and go in the root file system.
-            image = sha256(kernel.image) if (kernel.folder / modules.FILE).exists() else image
+            # Modules and selftests are part of the signature, and go in the root file system.
+            beside = any((kernel.folder / name).exists() for name in (modules.FILE, selftests.FILE))
+            image = sha256(kernel.image) if beside else image
             self._files[image] = kernel.image
         initrd = None
         if scenario.machine_command is None:

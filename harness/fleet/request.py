@@ -56,6 +56,7 @@ class BuildJob:
         kernels: the versions required.
         command: builds instead of make.
         passed: the caller's variables that programs get.
+        kselftest: tests of the tree's own that are built with it.
     """
 
     source: Source
@@ -65,6 +66,7 @@ class BuildJob:
     command: Command | None = None
     passed: tuple[tuple[str, str], ...] = ()
     base: Base = TINY
+    kselftest: tuple[str, ...] = ()
     kind: ClassVar[str] = "build"
 
     @property

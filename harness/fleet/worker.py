@@ -192,7 +192,11 @@ class Worker:
             path.write_text(text, encoding="utf-8")
             fragments.append(path)
         cache, progress = self.folder, _Telling(self.tell)
-        builder = KernelBuilder(tree, job.arch, tuple(fragments), cache, progress, job.kernels, base=job.base)
+        builder = KernelBuilder(
+            *(tree, job.arch, tuple(fragments), cache, progress, job.kernels),
+            base=job.base,
+            kselftest=job.kselftest,
+        )
         return builder.build(commit, out)
 
     def _trial(self, job: TrialJob, top: Path) -> dict[str, Any]:

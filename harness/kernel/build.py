@@ -23,10 +23,10 @@ from harness import architecture
 from harness.architecture import Architecture
 from harness.cache import touch
 from harness.errors import BuildError, InfrastructureError, KernelError, ProgramFailed, TimedOut, UserError
-from harness.files import copy, locked, sha256, whole_folder
+from harness.files import copy, locked, pack, sha256, whole_folder
 from harness.git import Commit
 from harness.kernel import config as kconfig
-from harness.kernel import inputs, modules, portability
+from harness.kernel import inputs, modules, portability, selftests
 from harness.kernel.configure import Configuring, decides
 from harness.kernel.log import failure
 from harness.kernel.portability import Rule
@@ -39,8 +39,8 @@ from harness.progress import Progress
 BESIDE = ("config", "build.log", "kernel.json")
 """The files of a kernel beside its image."""
 
-BUILT_WITH = (inputs.FILE, modules.FILE)
-"""More of them: what it read, which is not known of all, and the modules of one that has any."""
+BUILT_WITH = (inputs.FILE, modules.FILE, selftests.FILE)
+"""More of them: what it read, which is not known of all, its modules and its selftests, as far as it has any."""
 
 FIXED = {
     # What a build records of its environment in the image; fixed, so that the same source gives the same bytes.
@@ -146,6 +146,7 @@ class KernelBuilder:
         idle: whether make runs only where nothing else wants a processor.
         like: the builder of a configuration that this one differs from in a few options.  All that are like it share
             an object folder, which begins as a copy of its own: make compiles again what the options alter.
+        kselftest: tests of the tree's own that are built with it, see `harness.kernel.selftests`.
     """
 
     tree: Tree
@@ -158,11 +159,12 @@ class KernelBuilder:
     base: Base = TINY
     idle: bool = False
     like: KernelBuilder | None = None
+    kselftest: tuple[str, ...] = ()
 
     def build(self, commit: Commit, folder: Path) -> Kernel:
         """See `Builder.build`; an image built before from the same source is reused."""
         setup = self._setup(commit)
-        kept = self.cache / "kernels" / _digest(commit.tree, setup.flavour)
+        kept = self._kept(commit, setup)
         if not (kept / "kernel.json").exists():
             with locked(self.tree.lock, self.progress) as lock:
                 if not (kept / "kernel.json").exists():
@@ -201,8 +203,17 @@ class KernelBuilder:
 
     def facts(self, commit: Commit) -> Mapping[str, object] | None:
         """What is known of a commit's kernel (`kernel.json`); None if it was not built."""
-        known = self.cache / "kernels" / _digest(commit.tree, self._setup(commit).flavour) / "kernel.json"
+        known = self._kept(commit, self._setup(commit)) / "kernel.json"
         return cast(dict[str, object], json.loads(known.read_text(encoding="utf-8"))) if known.exists() else None
+
+    def _kept(self, commit: Commit, setup: _Setup) -> Path:
+        """Where a finished build is kept."""
+        # With selftests or without, a kernel is built in the same object folder.
+        return (
+            self.cache
+            / "kernels"
+            / _digest(commit.tree, setup.flavour, *selftests.identity(self.kselftest, setup.arch))
+        )
 
     def _setup(self, commit: Commit) -> _Setup:
         options = kconfig.compose(self.fragments, self.base)
@@ -260,6 +271,7 @@ class _Work:
         started, builder = time.monotonic(), self.builder
         made = self.configure()
         kconfig.check(made.lost)
+        tests = self._selftests() if builder.kselftest else []
         count = 0
 
         def tick(line: str) -> None:
@@ -276,7 +288,8 @@ class _Work:
         image = self.objects / self.setup.arch.image
         tracked = builder.tree.workspace.files(self.commit.sha)
         if read := inputs.read(self.objects, builder.tree.worktree, tracked):
-            also = dict.fromkeys((path for path in tracked if decides(builder.base, path)), 0)
+            more = {path for path in tracked if decides(builder.base, path) or (tests and selftests.reads(path))}
+            also = dict.fromkeys(more, 0)
             replace(read, files=also | dict(read.files)).save(self.log.with_name(inputs.FILE))
         return self.objects, {
             "commit": self.commit.sha,
@@ -292,11 +305,22 @@ class _Work:
             "lost": [str(one) for one in made.lost],
             **({"configuration": builder.base.name} if builder.base.own else {}),
             **({"adapted": list(made.adapted), "dropped": list(made.dropped)} if builder.base.own else {}),
+            **({"kselftest": tests} if tests else {}),
             "objects": _linked(self.objects),
-            "signature": modules.signature(sha256(image), modules.digest(self.log.with_name(modules.FILE))),
+            "signature": modules.signature(
+                sha256(image), *(modules.digest(self.log.with_name(name)) for name in (modules.FILE, selftests.FILE))
+            ),
             "image_bytes": image.stat().st_size,
             "seconds": round(time.monotonic() - started, 2),
         }
+
+    def _selftests(self) -> list[str]:
+        """Build the selftests; see `Selftests.build`."""
+        builder = self.builder
+        return selftests.Selftests(
+            *(builder.kselftest, builder.tree.worktree, self.objects, self.setup.arch, self.log, self.lock),
+            *(self._make, builder.jobs, builder.progress),
+        ).build(self.log.with_name(selftests.FILE))
 
     def _install(self, archive: Path) -> None:
         """Pack up the modules as `make modules_install` leaves them.
@@ -310,7 +334,7 @@ class _Work:
         self._make("modules_install", f"INSTALL_MOD_PATH={installed}", "INSTALL_MOD_STRIP=1")
         if not list(installed.glob("lib/modules/*/modules.dep")):
             raise InfrastructureError("depmod has not indexed the modules: install it (package kmod)")
-        modules.pack(installed, archive)
+        pack(installed, archive)
         shutil.rmtree(installed)
 
     def argv(self, *targets: str) -> list[str]:

@@ -9,7 +9,8 @@ from harness.errors import BuildError, InfrastructureError, RegressError
 
 _ERROR = re.compile(
     r"(?:\S+:\d+(?::\d+)?: )?(?:fatal )?error:? |: undefined reference to |^ld(?:\.\w+)?: |^Error: |: Error: "
-    r"|error: |^\S+: multiple definition of |^ERROR: |: \*\*\* .*[Nn]o rule to make target|: syntax error"
+    r"|error: |\bld(?:\.\w+)?: cannot find |^\S+: multiple definition of |^ERROR: "
+    r"|: \*\*\* .*[Nn]o rule to make target|: syntax error"
     r"|Makefile:\d+: \*\*\* "
 )
 _SECONDARY = re.compile(r"^make(\[\d+\])?: \*\*\* .*Error \d+$|^make(\[\d+\])?: \*\*\* Waiting")

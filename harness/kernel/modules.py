@@ -29,9 +29,15 @@ def modular(config: str) -> bool:
     return _MODULAR.search(config) is not None
 
 
-def signature(image: str, archive: str | None) -> str:
-    """What tells a kernel from another: the SHA-256 of its image, or of that and of its modules, given theirs."""
-    return hashlib.sha256(f"{image} {archive}".encode()).hexdigest() if archive else image
+def signature(image: str, *archives: str | None) -> str:
+    """What tells a kernel from another: the SHA-256 of its image, or of that and of what is packed beside it.
+
+    Args:
+        image: its SHA-256.
+        archives: those of its modules and its selftests, as far as it has any.
+    """
+    beside = [one for one in archives if one]
+    return hashlib.sha256(" ".join((image, *beside)).encode()).hexdigest() if beside else image
 
 
 def named(path: str) -> str:
@@ -82,21 +88,6 @@ class Index:
             found |= dict.fromkeys(paths)
             pending += [*map(named, paths), *self.soft.get(name, ())]
         return sorted(found)
-
-
-def pack(installed: Path, archive: Path) -> None:
-    """Pack what `make modules_install` left; the same files give the same bytes.
-
-    Args:
-        installed: its INSTALL_MOD_PATH.
-    """
-    with tarfile.open(archive, "w", format=tarfile.GNU_FORMAT) as tar:
-        # The links `build` and `source` lead to this machine's folders.
-        for path in sorted(path for path in installed.rglob("*") if path.is_file() and not path.is_symlink()):
-            entry = tarfile.TarInfo(str(path.relative_to(installed)))
-            entry.size = path.stat().st_size
-            with path.open("rb") as file:
-                tar.addfile(entry, file)
 
 
 def index(archive: Path) -> Index:

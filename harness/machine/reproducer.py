@@ -43,8 +43,10 @@ def stage(scenario: Scenario, arch: str, top: Path, progress: Progress) -> None:
             _compile(scenario.folder / name, program, arch, progress)
         program.chmod(0o755)
         lines.append(f"reproduce ./{shlex.quote(program.name)}")
-    if scenario.kunit:
-        lines += [shlex.join(["kunit", *scenario.kunit]), 'pass "its KUnit suites have run"']
+    if scenario.kunit or scenario.kselftest:
+        lines += [shlex.join(["kunit", *scenario.kunit])] if scenario.kunit else []
+        lines += ["kselftest"] if scenario.kselftest else []
+        lines += ['pass "its tests have run"']
     elif lines and lines[-1].startswith("reproduce "):
         # Only a crash is evidence: to have run without one is to pass.
         lines.append('pass "$REPRODUCED"')

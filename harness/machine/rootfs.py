@@ -10,6 +10,7 @@ import functools
 import os
 import re
 import shutil
+import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -127,6 +128,7 @@ def initramfs(
     progress: Progress = SILENT,
     archive: Path | None = None,
     over: Path | None = None,
+    tests: Path | None = None,
 ) -> None:
     """Write what the guest of a scenario starts with, as a cpio archive.
 
@@ -140,6 +142,7 @@ def initramfs(
         progress: is told what the compiler says of C files, and of firmware that modules ask for.
         archive: the kernel's modules, of which those go in that the scenario loads.
         over: the root file system that the guest goes over to, see `root`; it has the scenario's `needs` then.
+        tests: the kernel's selftests, all of which go in.
 
     Raises:
         UserError: a program that the scenario needs is missing, or a C file does not compile.
@@ -174,6 +177,9 @@ def initramfs(
             shutil.copy(GUEST / name, stage / "lib/regress" / name)
         shutil.copytree(scenario.folder, stage / "scenario", ignore=shutil.ignore_patterns("replay", "proof", ".*"))
         reproducer.stage(scenario, arch, stage, progress)
+        if tests is not None and tests.exists():
+            with tarfile.open(tests) as tar:
+                tar.extractall(stage / "lib/regress/kselftest", filter="data")
         if over is not None:
             said = "share" if over.is_dir() else f"disk {sha256_again(over)}"
             (stage / "lib/regress/rootfs").write_text(f"{said}\n", encoding="utf-8")

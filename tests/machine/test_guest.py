@@ -12,14 +12,22 @@ from harness.paths import GUEST
 def words(top: Path, script: str) -> list[str]:
     """What a script has the guest say on the status channel, without the uptime."""
     for name in ("scenario", "run", "dev", "lib/regress"):
-        (top / name).mkdir(parents=True)
+        (top / name).mkdir(parents=True, exist_ok=True)
     (top / "scenario" / "run.sh").write_text(script)
     (top / "lib/regress/run").write_text(". ./run.sh\n")
     own = (GUEST / "scenario").read_text()
     runs = own[own.index("status up") : own.index("sync\n")]
     # A file, unlike a serial port, forgets what was written before.
     text = (GUEST / "lib.sh").read_text().replace('>"$STATUS"', '>>"$STATUS"') + runs
-    for name in ("dev/ttyS1", "scenario", "run/", "lib/regress/run", "lib/regress/repeat", "sys/kernel/debug"):
+    for name in (
+        "dev/ttyS1",
+        "scenario",
+        "run/",
+        "lib/regress/run",
+        "lib/regress/repeat",
+        "lib/regress/kselftest",
+        "sys/kernel/debug",
+    ):
         text = re.sub(rf"(?<![\w.])/{name}", f"{top}/{name}", text)
     status = top / "dev/ttyS1"
     # For a reproducer it is unlinked; this file stays open.
@@ -134,3 +142,47 @@ def test_a_suite_that_is_not_there_is_no_suite_that_passed(tmp_path: Path, there
         (tmp_path / "sys/kernel/debug/kunit" / suite).mkdir(parents=True)
     last = words(tmp_path, "mount() { :; }\nkunit sort\npass done\n")[-1]
     assert re.match(f"skipped {word}", last)
+
+
+SCRIPTS = {
+    "nested": "echo 'TAP version 13'; echo '1..2'; echo 'ok 1 a'; echo 'not ok 2 b'; printf '# no end'; exit 1",
+    "plain": "echo '[PASS]'",
+    "skips": "exit 4",
+    "endless": "echo begun; sleep 100",
+    "daemon": "sleep 1000 & echo left",
+    "killed": "kill -11 $$",
+    "reads": "cat; pwd",
+}
+
+
+def test_selftests_are_judged_by_their_exit_status(tmp_path: Path) -> None:
+    top = tmp_path / "lib/regress/kselftest"
+    (top / "toy/deep").mkdir(parents=True)
+    for name, text in SCRIPTS.items():
+        (top / "toy" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (top / "toy" / name).chmod(0o755)
+    (top / "toy/deep/perl").write_text("#!/usr/bin/env no-such-perl\n")
+    (top / "toy/settings").write_text("# comment\ntimeout=2\n")
+    listed = [*(f"toy:{name}" for name in SCRIPTS), "toy/deep:perl", "toy:gone it does not build: a.c:1: error: x"]
+    (top / "list").write_text("".join(f"{line}\n" for line in listed))
+    said = words(tmp_path, "kselftest\npass done\n")
+    assert said[-1] == "passed done"
+    results = [line.removeprefix("ktap ") for line in said if line.startswith("ktap ")]
+    assert results[:2] == ["KTAP version 1", "1..9"]
+    assert [line for line in results[2:] if not line.startswith("# ")] == [
+        "not ok 1 selftests: toy: nested # exit=1",
+        "ok 2 selftests: toy: plain",
+        "ok 3 selftests: toy: skips # SKIP",
+        "not ok 4 selftests: toy: endless # TIMEOUT 2 s",
+        "ok 5 selftests: toy: daemon",
+        "not ok 6 selftests: toy: killed # exit=139",
+        "ok 7 selftests: toy: reads",
+        "ok 8 selftests: toy/deep: perl # SKIP it needs no-such-perl, which the guest does not have: a rootfs may",
+        "ok 9 selftests: toy: gone # SKIP it does not build: a.c:1: error: x",
+    ]
+    assert results[2:8] == [
+        *("# TAP version 13", "# 1..2", "# ok 1 a", "# not ok 2 b", "# # no end"),
+        "not ok 1 selftests: toy: nested # exit=1",
+    ]
+    assert f"# {top}/toy" in results
+    assert "step kselftest toy:plain" in said

@@ -20,7 +20,15 @@ from harness.errors import UserError
 from harness.files import locked
 from harness.progress import SILENT, Progress
 
-REMAKING = {"kernels": 180.0, "objects": 180.0, "rootfs": 20.0, "sources": 60.0, "trees": 1800.0, "worktrees": 240.0}
+REMAKING = {
+    "fetched": 5.0,
+    "kernels": 180.0,
+    "objects": 180.0,
+    "rootfs": 20.0,
+    "sources": 60.0,
+    "trees": 1800.0,
+    "worktrees": 240.0,
+}
 """Parts of the cache, with the seconds that it takes to make one of their folders again, roughly: a build
 (docs/benchmarks.md); a fetch of a kernel's history; a checkout, and the build that then starts from nothing.
 Other parts are small, or keep a limit of their own."""

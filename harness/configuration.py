@@ -40,8 +40,20 @@ def read_config(path: Path) -> str:
         text = text_in(path.read_bytes(), LONGEST).decode("utf-8")
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    return checked(text, path)
+
+
+def checked(text: str, place: object) -> str:
+    """A text that is a whole `.config`.
+
+    Args:
+        place: where it is from, for people.
+
+    Raises:
+        UserError: it is not one.
+    """
     if not _OPTION.search(text):
-        raise UserError(f"{path}: expected a kernel configuration, with lines such as CONFIG_NAME=y")
+        raise UserError(f"{place}: expected a kernel configuration, with lines such as CONFIG_NAME=y")
     return text
 
 

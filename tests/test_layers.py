@@ -13,8 +13,8 @@ from tests.support import ROOT
 FLOORS = {
     "words": "__init__ errors progress",
     "pure": "assessment compressed console ktap model roots search thread verdict",
-    "edges": "architecture cache catalog configuration diskimage excerpt files git hosts interrupts journal keys lab "
-    "patches paths prerequisites process record schema ssh supervisor turns workspace yamlfile",
+    "edges": "architecture cache catalog configuration diskimage excerpt fetch files git hosts interrupts journal keys "
+    "lab patches paths prerequisites process record schema ssh supervisor turns workspace yamlfile",
     "makers": "digest kernel machine releases testing",
     "loops": "bisect fleet matrix minimise nightly runner trial",
     "reports": "changes document reports",

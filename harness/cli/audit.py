@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from harness.bisect import Economy
-from harness.cli import bisect, environment, import_
+from harness.cli import bisect, environment, given
 from harness.errors import UserError
 from harness.model import Revision
 from harness.thread.draft import draft
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _told(path: Path, options: argparse.Namespace) -> Revision:
     """The commit that a file names; ends that it tells are used where the arguments give none."""
-    facts = draft(read(import_.content(path)), path.name).facts
+    facts = draft(read(given.of_file(path)), path.name).facts
     if (log := facts.bisection) is not None:
         if log.first_bad is None:
             named = ", ".join(one.revision[:12] for one in log.possible) or "none"

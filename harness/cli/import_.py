@@ -1,4 +1,4 @@
-"""`regress import FILE`."""
+"""`regress import FILE|URL`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from harness import catalog, configuration, paths
-from harness.cli import shared
+from harness import catalog, fetch, paths
+from harness.cli import given, shared
 from harness.cli.progress import Talk
-from harness.compressed import DAMAGED, LONGEST_MAGIC, format_of, uncompressed
 from harness.errors import UserError
 from harness.files import whole_folder
 from harness.kernel.tree import find
@@ -21,7 +20,7 @@ from harness.thread import reproducer
 from harness.thread.draft import Draft, draft
 from harness.thread.message import printable
 from harness.thread.prose import Said
-from harness.thread.read import LONGEST, read
+from harness.thread.read import read
 from harness.thread.render import files
 
 
@@ -29,13 +28,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `regress import`."""
     parser.add_argument(
         "file",
-        metavar="FILE",
-        type=Path,
-        help="an mbox (optionally .gz, .xz or .bz2), a message, a saved thread page or a console log",
+        metavar="FILE|URL",
+        help="an mbox (optionally .gz, .xz or .bz2), a message, a saved thread page, a console log or a reproducer in "
+        "C; or the URL of such, or of a bug's page of syzbot",
     )
-    parser.add_argument("--repro", metavar="FILE", type=Path, help="a reproducer in C that goes with it: what is run")
+    parser.add_argument("--repro", metavar="FILE|URL", help="a reproducer in C that goes with it: what is run")
     parser.add_argument(
-        "--config", metavar="FILE", type=Path, help="the configuration of the reported kernel, which is built with it"
+        "--config", metavar="FILE|URL", help="the configuration of the reported kernel, which is built with it"
     )
     parser.add_argument("--output", metavar="DIR", type=Path, help="folder for the draft; default: named after its id")
     shared.json(parser)
@@ -44,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write a draft scenario into a new or empty folder."""
-    made = _draft(options.file, options.repro, options.config)
+    made = _draft(options.file, options.repro, options.config, Talk())
     if options.tree and any(patch.damaged for patch in made.patches):
         made = _repaired(made, options.tree)
     folder = (options.output or Path(made.id)).absolute()
@@ -65,18 +64,21 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _draft(path: Path, repro: Path | None, config: Path | None) -> Draft:
-    """The draft of a file; a source in C is a reproducer, and its head says what it is."""
-    data, reported = content(path), configuration.read_config(config) if config is not None else None
-    if repro is not None:
-        source = content(repro)
-        if not reproducer.is_c(source):
-            raise UserError(f"--repro {repro}: expected a C source with a main function")
-        return draft(read(data), path.name, source.decode(errors="replace"), reported)
-    if not reproducer.is_c(data):
-        return draft(read(data), path.name, config=reported)
-    text = data.decode(errors="replace")
-    return draft(read(reproducer.head(text).encode()), path.name, text, reported)
+def _draft(place: str, repro: str | None, config: str | None, talk: Talk) -> Draft:
+    """The draft of a file or a URL; a source in C is a reproducer, and its head says what it is."""
+    name = place if fetch.is_url(place) else Path(place).name
+    data = given.report(place, talk)
+    source = given.source_of(repro, talk) if repro is not None else None
+    reported = given.text_of_config(config, talk) if config is not None else None
+    if source is None and reproducer.is_c(data):
+        source = data.decode(errors="replace")
+        return draft(read(reproducer.head(source).encode()), name, source, reported)
+    thread = read(data)
+    made = draft(thread, name, source, reported)
+    if not fetch.is_url(place):
+        return made
+    thread, source, reported = given.beside(made, thread, talk)
+    return draft(thread, name, source, reported)
 
 
 def _document(made: Draft, folder: Path) -> dict[str, Any]:
@@ -151,26 +153,6 @@ def _repaired(made: Draft, wanted: str) -> Draft:
     revisions = [name for name in (*versions, *shas, "HEAD") if tree.repository.has(name)]
     repairs = (repaired(tree.repository, patch, revisions) if patch.damaged else patch for patch in made.patches)
     return replace(made, patches=tuple(repairs))
-
-
-def content(path: Path) -> bytes:
-    """A file's content, uncompressed.
-
-    Raises:
-        UserError: it cannot be read, or is too long.
-    """
-    kind = ""
-    try:
-        with path.open("rb") as file:
-            kind = format_of(file.peek(LONGEST_MAGIC))
-            data = uncompressed(file).read(LONGEST + 1)
-    except DAMAGED as error:
-        if isinstance(error, OSError) and error.errno:
-            raise UserError(f"{path}: {error.strerror}") from error
-        raise UserError(f"{path}: damaged {kind}: {error}") from error
-    if len(data) > LONGEST:
-        raise UserError(f"{path}: longer than {LONGEST >> 20} MiB; extract the relevant thread")
-    return data
 
 
 def _tell(made: Draft, folder: Path) -> None:

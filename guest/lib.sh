@@ -151,6 +151,70 @@ no_interpreter() {
     command -v "$1" >/dev/null || echo "it needs $1, which the guest does not have: a rootfs may"
 }
 
+# blktests FOLDER [ARG...]: runs `./check ARG...` of a built checkout, and gives its results.  What it prints of a test
+# ends in a word in brackets; why stands below, with figures and a diff between.
+blktests() {
+    checked "$@"
+    awk '
+        function end() {
+            if (name == "") return
+            if (word == "failed" && why != "") print "# " why
+            count++
+            print (word == "failed" ? "not ok " : "ok ") count " " name (word == "not run" ? " # SKIP " why : "")
+            name = ""
+        }
+        BEGIN { print "KTAP version 1" }
+        match($0, /\[(passed|failed|not run)\]$/) && /^[^ ]/ {
+            end(); word = substr($0, RSTART + 1, RLENGTH - 2); why = ""
+            name = $2 == "=>" ? $1 "." $3 : $1
+            next
+        }
+        /^    / && name != "" && why == "" && !/\.\.\./ && !/^    (---|\+\+\+|@@| )/ {
+            why = substr($0, 5)
+            if (why ~ /^[-+]/) why = "its output differs: " why
+        }
+        END { end(); print "1.." count + 0 }' /run/check >/run/results
+    results
+}
+
+# xfstests FOLDER [ARG...]: the same for xfstests, whose last lines tell which tests ran, failed and were not run.
+xfstests() {
+    checked "$@"
+    awk '
+        $1 ~ /^[a-z0-9-]+\/[0-9]+$/ {
+            said = $0
+            if (sub(/.*\[not run\] */, "", said) || sub(/.*(\[expunged\])/, "expunged", said)) why[$1] = said
+            else if (match(said, /(\[failed, |- output mismatch|- no qualified).*/)) why[$1] = substr(said, RSTART)
+        }
+        /^(Ran|Not run|Failures):/ {
+            split($0, part, ":"); many = split(part[2], names, " ")
+            for (i = 1; i <= many; i++) { if (!(names[i] in word)) order[++count] = names[i]; word[names[i]] = part[1] }
+        }
+        END {
+            print "KTAP version 1"; print "1.." count + 0
+            for (i = 1; i <= count; i++) {
+                name = order[i]; failed = word[name] == "Failures"
+                if (failed && why[name] != "") print "# " why[name]
+                print (failed ? "not ok " : "ok ") i " " name (word[name] == "Not run" ? " # SKIP " why[name] : "")
+            }
+        }' /run/check >/run/results
+    results
+}
+
+# checked FOLDER [ARG...]: what `./check ARG...` prints goes to /run/check.
+checked() {
+    [ -x "$1/check" ] || { status error "$1/check: no such program: expected a built checkout of the suite"; exit 1; }
+    need bash
+    step "check $*"
+    (cd "$1" && shift && ./check "$@") </dev/null >/run/check 2>&1 || :
+}
+
+# results: gives what was read of a suite, or says that it told nothing.
+results() {
+    grep -q '^\(not \)\?ok ' /run/results || { status error "no test of the suite has a result: $(tail -n 1 /run/check)"; exit 1; }
+    ktap </run/results
+}
+
 # equal WHAT GOT WANTED: fail where they differ.
 equal() { [ "$2" = "$3" ] || fail "$1: $2, not $3"; }
 

@@ -186,3 +186,92 @@ def test_selftests_are_judged_by_their_exit_status(tmp_path: Path) -> None:
     ]
     assert f"# {top}/toy" in results
     assert "step kselftest toy:plain" in said
+
+
+BLKTESTS = """\
+block/001 (stress device hotplugging)
+    runtime  1.0s  ...
+block/001 (stress device hotplugging)                        [passed]
+    runtime  1.0s  ...  1.2s
+block/002 (remove a device while running blktrace)           [not run]
+    CONFIG_BLK_DEV_IO_TRACE is not set
+    blktrace is not there
+block/003 => sda (trim)                                      [failed]
+    runtime    ...  0.3s
+    --- tests/block/003.out     2026-01-01
+    +++ results/sda/block/003.out.bad
+    @@ -1,2 +1,2 @@
+     Running block/003
+    -Test complete
+    +BUG: nothing
+block/004 => sdb (flush)                                     [failed]
+    exited with status 1
+nvme/***                                                     [not run]
+"""
+XFSTESTS = """\
+FSTYP         -- ext4
+PLATFORM      -- Linux/x86_64 guest 6.1.0
+
+generic/001 5s ...  6s
+generic/003       [not run] atime related mount options have no effect
+generic/004 3s ... [failed, exit status 1]- output mismatch (see /x/generic/004.out.bad)
+    --- tests/generic/004.out
+generic/011 4s ...ino168268480 fh-1: Truncate on released file
+ 4s
+generic/012 2s ... 2s
+_check_dmesg: something found in dmesg (see /x/generic/012.dmesg)
+
+Ran: generic/001 generic/004 generic/011 generic/012
+Not run: generic/003
+Failures: generic/004 generic/012
+Failed 2 of 4 tests
+"""
+
+
+def of_suite(top: Path, suite: str, printed: str, *, program: bool = True) -> list[str]:
+    """What is said of a suite whose program `check` prints this."""
+    (top / "suite").mkdir()
+    (top / "printed").write_text(printed)
+    if program:
+        (top / "suite/check").write_text(f"#!/bin/sh\n[ \"$*\" = 'a b' ] && cat {top}/printed\nexit 1\n")
+        (top / "suite/check").chmod(0o755)
+    return words(top, f"{suite} {top}/suite a b\npass done\n")[1:]
+
+
+def test_the_results_of_blktests(tmp_path: Path) -> None:
+    said = of_suite(tmp_path, "blktests", BLKTESTS)
+    assert said == [
+        f"step check {tmp_path}/suite a b",
+        "ktap KTAP version 1",
+        "ktap ok 1 block/001",
+        "ktap ok 2 block/002 # SKIP CONFIG_BLK_DEV_IO_TRACE is not set",
+        "ktap # its output differs: -Test complete",
+        "ktap not ok 3 block/003.sda",
+        "ktap # exited with status 1",
+        "ktap not ok 4 block/004.sdb",
+        "ktap ok 5 nvme/*** # SKIP ",
+        "ktap 1..5",
+        "passed done",
+    ]
+
+
+def test_the_results_of_xfstests(tmp_path: Path) -> None:
+    said = of_suite(tmp_path, "xfstests", XFSTESTS)
+    assert said[1:] == [
+        *("ktap KTAP version 1", "ktap 1..5", "ktap ok 1 generic/001"),
+        "ktap # [failed, exit status 1]- output mismatch (see /x/generic/004.out.bad)",
+        *("ktap not ok 2 generic/004", "ktap ok 3 generic/011", "ktap not ok 4 generic/012"),
+        "ktap ok 5 generic/003 # SKIP atime related mount options have no effect",
+        "passed done",
+    ]
+
+
+@pytest.mark.parametrize("suite", ["blktests", "xfstests"])
+def test_a_suite_without_results_is_an_error(tmp_path: Path, suite: str) -> None:
+    last = of_suite(tmp_path, suite, "generic/001 5s ...\nblock/001 (x)\n./check: line 3: killed\n")[-1]
+    assert last == "error no test of the suite has a result: ./check: line 3: killed"
+
+
+def test_a_suite_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    last = of_suite(tmp_path, "blktests", "", program=False)[-1]
+    assert last == f"error {tmp_path}/suite/check: no such program: expected a built checkout of the suite"

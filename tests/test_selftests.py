@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import architecture, catalog
+from harness import architecture, catalog, prerequisites
 from harness.cli.environment import needs
 from harness.errors import BuildError, KernelError, UserError
 from harness.git import Git
@@ -134,7 +134,7 @@ def test_a_test_of_its_own_is_part_of_the_kernel(toy: Git, tmp_path: Path) -> No
     [
         ("tyo", "has no collection 'tyo'; did you mean 'toy'?"),
         ("toy:god", "the selftests toy of this kernel have no god; did you mean 'good'?"),
-        ("empty", "the selftests empty have no test: "),
+        ("empty", "the selftests empty have no test for x86_64: "),
     ],
 )
 def test_what_the_tree_does_not_have(toy: Git, tmp_path: Path, wanted: str, told: str) -> None:
@@ -215,3 +215,12 @@ def test_the_compiler_is_a_part_of_what_they_are() -> None:
     of_pc, of_arm = (selftests.identity(["toy"], architecture.load(name)) for name in ("x86_64", "arm64"))
     assert of_pc != of_arm
     assert selftests.identity([], architecture.load("arm64")) == ()
+
+
+def test_programs_for_another_architecture_need_its_c_library(tmp_path: Path) -> None:
+    (tmp_path / "repro.c").write_text("int main(void) { return 0; }\n")
+    compiled = catalog.load(scenario(tmp_path, "kconfig: [base]\nrun: repro.c\n"))
+    assert "programs arm64" in needs(compiled, "arm64")
+    assert "programs arm64" not in needs(catalog.load(SCENARIOS / "lr-35498d"), "arm64")
+    [library] = [one for one in prerequisites.load() if "programs arm64" in one.purposes]
+    assert library.packages["apt"] == "libc6-dev-arm64-cross"

@@ -64,7 +64,12 @@ def run(options: argparse.Namespace) -> int:
     # What only the tests of the program itself need is for those who work on it (make setup).
     known = [one for one in prerequisites.load() if one.purposes != {"check"} or os.environ.get("REGRESS_DEV")]
     chosen = options.arches or [architecture.DEFAULT]
-    others = {f"{work} {name}" for name in architecture.names() if name not in chosen for work in ("build", "boot")}
+    others = {
+        f"{work} {name}"
+        for name in architecture.names()
+        if name not in chosen
+        for work in ("build", "boot", "programs")
+    }
     foreign = any(not architecture.load(name).here for name in chosen)
     aside = (ASIDE - {"foreign"} if foreign else ASIDE) | others
     if options.install:

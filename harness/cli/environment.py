@@ -65,6 +65,8 @@ def needs(scenario: Scenario, arch: str) -> set[str]:
     wanted |= {"build", f"build {arch}"} if scenario.build_command is None else set()
     wanted |= {"modules"} if scenario.base.own or scenario.modules else set()
     wanted |= {"kselftest"} if scenario.kselftest else set()
+    compiled = scenario.kselftest or any(name.endswith(".c") for name in scenario.run)
+    wanted |= {f"programs {arch}"} if compiled else set()
     if scenario.machine_command is None:
         wanted |= {"ssh", "guest"} if scenario.machine_ssh else {"boot", f"boot {arch}", "guest"}
         wanted |= set() if architecture.load(arch).here else {"foreign"}

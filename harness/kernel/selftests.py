@@ -164,7 +164,7 @@ class Selftests:
         for missing in sorted(tests - {"", *names}):
             raise KernelError(f"the selftests {collection} of this kernel have no {missing}{nearest(missing, names)}")
         if not names:
-            raise KernelError(f"the selftests {collection} have no test: {first_error(built)}")
+            raise KernelError(f"the selftests {collection} have no test for {self.arch.name}: {first_error(built)}")
         reasons = failures(built)
         for name in names:
             if "" in tests or name in tests:

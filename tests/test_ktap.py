@@ -102,6 +102,10 @@ ok 4 selftests: timers: rtcpie # SKIP
         ),
         ("not ok 1 suite # TODO later\n", [Subtest("suite", "skipped", "later")]),
         (
+            "ok 1 # SKIP CLOCK_TAI\nok 2 # SKIP\n",
+            [Subtest("CLOCK_TAI", "skipped", "CLOCK_TAI"), Subtest("unnamed", "skipped")],
+        ),
+        (
             "    # Subtest: a\n    1..2\n    ok 1 x\n    ok 2 y\nnot ok 1 a\n",
             [*(Subtest(f"a.{n}", "passed") for n in "xy"), Subtest("a", "failed")],
         ),

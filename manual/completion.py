@@ -11,6 +11,7 @@ KINDS = {
     "DIR": ("folder",),
     "FILE": ("file",),
     "FILE|TARGETS": ("file",),
+    "FILE|URL": ("file",),
     "FILE|here": ("file",),
     "FIX": ("revision",),
     "GOOD.config BAD.config": ("file",),

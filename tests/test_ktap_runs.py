@@ -116,7 +116,7 @@ def test_suites_need_no_script(tmp_path: Path) -> None:
         (tmp_path / "root" / name).mkdir(parents=True)
     stage(made, "x86_64", tmp_path / "root", Silent())
     assert (tmp_path / "root/lib/regress/run").read_text() == (
-        "kunit list_sort 'ext4_*'\npass \"its KUnit suites have run\"\n"
+        "kunit list_sort 'ext4_*'\npass \"its tests have run\"\n"
     )
 
 

@@ -102,7 +102,7 @@ WHOLE: dict[str, Any] = {
     "build": {"command": "./build.sh"},
 }
 """A scenario with every key but those of which there may be only one."""
-BESIDES = {"machine.ssh": "board", "packages": ["dash"], "mend": WHOLE["fixups"]}
+BESIDES = {"machine.ssh": "board", "packages": ["dash"], "mend": WHOLE["fixups"], "kselftest": ["timers"]}
 HEAD = {"id": "toy", "title": "a toy"}
 
 
@@ -161,6 +161,7 @@ def test_what_there_may_be_one_of(loads: Callable[[dict[str, Any]], bool]) -> No
         {"rootfs": "debian", "packages": ["dash"]},
         {"rootfs": "./disk.img"},
         {"mend": WHOLE["fixups"]},
+        {"kselftest": ["net/forwarding", "size:get_size"]},
         {"kconfig": ["base"], "run": "run.sh", "commits": {"a": {"good": "x"}, "b": {"good": REVISION}}},
     ):
         assert (loads({**HEAD, **extra}), list(EDITOR.iter_errors({**HEAD, **extra}))) == (True, []), extra
@@ -174,6 +175,8 @@ def test_what_there_may_be_one_of(loads: Callable[[dict[str, Any]], bool]) -> No
         {"commits": {"a": {"good": []}}},
         {"variants": {"a/b": {}}},
         {"run": []},
+        {"kselftest": []},
+        {"kselftest": ["a b"]},
         {"rootfs": "debain"},
     ):
         assert not loads({**HEAD, **extra}), extra

@@ -187,7 +187,7 @@ complete -c regress -n '__fish_seen_subcommand_from report' -s h -l help -d 'sho
 complete -c regress -n '__fish_seen_subcommand_from report' -l format -r -f -a 'text json junit ktap kcidb mail markdown html' -d 'default: text'
 complete -c regress -n '__fish_seen_subcommand_from report' -l output -r -F -d 'default: standard output'
 complete -c regress -n '__fish_seen_subcommand_from report' -l base-url -r -f -d 'where the folder of results is served, for links to files'
-complete -c regress -n __fish_use_subcommand -a import -d 'make a draft scenario from a mailing-list thread, a message or a console log'
+complete -c regress -n __fish_use_subcommand -a import -d 'make a draft scenario from a thread, a message, a console log or a reproducer, a file or a URL'
 complete -c regress -n '__fish_seen_subcommand_from import' -F
 complete -c regress -n '__fish_seen_subcommand_from import' -s h -l help -d 'show this help message and exit'
 complete -c regress -n '__fish_seen_subcommand_from import' -l repro -r -F -d 'a reproducer in C that goes with it: what is run'

@@ -35,7 +35,7 @@ COMMANDS = {
     "history": "say since when, how often and where a scenario or a failure was seen, over all results",
     "where": "say which releases have a regression, and which its fix",
     "report": "print a stored result in another format",
-    "import": "make a draft scenario from a mailing-list thread, a message or a console log",
+    "import": "make a draft scenario from a thread, a message, a console log or a reproducer, a file or a URL",
     "list": "list the scenarios",
     "new": "write a new scenario to start from",
     "show": "show what a scenario runs, on what, and what it expects",

@@ -50,6 +50,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "import": (
         ("regress import thread.mbox", "a thread, as lore.kernel.org gives it"),
+        ("regress import https://syzkaller.appspot.com/bug?extid=0123456789abcdef0123", "a bug, with what it links to"),
         ("regress import console.log --repro repro.c --config kernel.config", "what syzbot's reports come with"),
     ),
     "list": (("regress list --scenarios ~/lab/scenarios", "with those of a folder of yours"),),

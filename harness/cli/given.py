@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness import configuration, fetch, paths
+from harness.compressed import DAMAGED, LONGEST_MAGIC, format_of, text_in, uncompressed
 from harness.errors import InfrastructureError, UserError
 from harness.progress import Progress
 from harness.thread import linked, reproducer
-from harness.compressed import DAMAGED, LONGEST_MAGIC, format_of, text_in, uncompressed
 from harness.thread.draft import Draft
 from harness.thread.read import LONGEST, Thread, read
 

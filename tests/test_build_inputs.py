@@ -67,3 +67,29 @@ def test_a_damaged_file_is_as_none(tmp_path: Path, content: bytes) -> None:
     whole = Inputs({"a": 1}, frozenset("b"), frozenset("c"), frozenset("d"), frozenset("e"), frozenset("f"))
     whole.save(path)
     assert inputs.load(path) == whole
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("bzImage", b"\xff"),
+        ("bzImage", None),
+        ("config", None),
+        ("kernel.json", b""),
+        ("kernel.json", b"[]"),
+        ("kernel.json", b'{"arch": "pdp11"}'),
+    ],
+)
+def test_a_kernel_that_was_damaged_in_the_cache_is_built_again(tmp_path: Path, name: str, damage: bytes | None) -> None:
+    kernel = Kernel(tmp_path)
+    tree = from_path(kernel.git.path, tmp_path / "cache", Silent())
+    builder = KernelBuilder(tree, "x86_64", (), tmp_path / "cache", Silent())
+    commit = kernel.git.commit(kernel.git.text("rev-parse", "HEAD"))
+    first = builder.build(commit, tmp_path / "first")
+    assert not builder.build(commit, tmp_path / "again").built
+    path = first.folder / name
+    path.unlink() if damage is None else path.write_bytes(damage)
+    mended = builder.build(commit, tmp_path / "mended")
+    assert mended.built
+    assert (mended.signature, mended.image.read_bytes()) == (first.signature, (tmp_path / "first/bzImage").read_bytes())
+    assert not builder.build(commit, tmp_path / "last").built

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from harness.fleet.request import BuildJob, Command, Source, TrialJob
 from harness.fleet.sources import pack
 from harness.git import Commit
 from harness.kernel import modules, selftests
-from harness.kernel.build import load
+from harness.kernel.kept import load, whole
 from harness.kernel.tree import Tree
 from harness.model import Boot, Kernel, Scenario, Trial
 from harness.process import passed
@@ -113,7 +114,7 @@ class FleetLab:
         self._once(job.id)
         self._under_way.add(job.id)
         try:
-            if job.command is None and (kept / "kernel.json").exists():
+            if job.command is None and whole(kept):
                 return load(kept, folder)
             if job.id in self._trees:
                 return replace(self._trees[job.id], built=False, seconds=0.0)
@@ -215,6 +216,8 @@ def _taken(job: BuildJob, reply: Reply, folder: Path, kept: Path) -> Reply:
     if reply.kind != "kernel" or job.command is not None:
         reply.unpack(folder)
         return reply
+    if not whole(kept):
+        shutil.rmtree(kept, ignore_errors=True)
     with whole_folder(kept) as new:
         reply.unpack(new)
         try:

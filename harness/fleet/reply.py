@@ -19,7 +19,7 @@ from harness.files import sha256
 from harness.fleet.request import BuildJob, Job
 from harness.fleet.worker import SCHEMA, TRIAL_FILES
 from harness.kernel import modules, selftests
-from harness.kernel.build import BESIDE, BUILT_WITH
+from harness.kernel.kept import BESIDE, BUILT_WITH
 from harness.model import Outcome, Trial
 from harness.record import crash_of
 

@@ -33,8 +33,9 @@ from harness.fleet.request import BuildJob, Command, Request, TrialJob
 from harness.fleet.sources import Sources
 from harness.fleet.store import MOST, Store, prune
 from harness.git import Commit
-from harness.kernel.build import BESIDE, BUILT_WITH, KernelBuilder
+from harness.kernel.build import KernelBuilder
 from harness.kernel.command import CommandBuilder
+from harness.kernel.kept import BESIDE, BUILT_WITH
 from harness.kernel.tree import Tree
 from harness.machine import Machine, accelerator
 from harness.machine.command import CommandMachine

@@ -7,7 +7,6 @@ finished images are cached by what went into them, so that nothing is built twic
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -15,18 +14,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 from packaging.specifiers import SpecifierSet
 
 from harness import architecture
 from harness.architecture import Architecture
-from harness.cache import touch
 from harness.errors import BuildError, InfrastructureError, KernelError, ProgramFailed, TimedOut, UserError
-from harness.files import copy, locked, pack, sha256, whole_folder
+from harness.files import locked, pack
 from harness.git import Commit
 from harness.kernel import config as kconfig
 from harness.kernel import inputs, modules, portability, selftests
+from harness.kernel import kept as kernels
 from harness.kernel.configure import Configuring, decides
 from harness.kernel.log import failure
 from harness.kernel.portability import Rule
@@ -35,12 +34,6 @@ from harness.kernel.tree import Tree
 from harness.model import TINY, Base, Kernel
 from harness.process import IDLE, passed, run
 from harness.progress import Progress
-
-BESIDE = ("config", "build.log", "kernel.json")
-"""The files of a kernel beside its image."""
-
-BUILT_WITH = (inputs.FILE, modules.FILE, selftests.FILE)
-"""More of them: what it read, which is not known of all, its modules and its selftests, as far as it has any."""
 
 FIXED = {
     # What a build records of its environment in the image; fixed, so that the same source gives the same bytes.
@@ -165,12 +158,12 @@ class KernelBuilder:
         """See `Builder.build`; an image built before from the same source is reused."""
         setup = self._setup(commit)
         kept = self._kept(commit, setup)
-        if not (kept / "kernel.json").exists():
+        if not kernels.whole(kept):
             with locked(self.tree.lock, self.progress) as lock:
-                if not (kept / "kernel.json").exists():
+                if not kernels.whole(kept):
                     work = _Work(self, commit, setup, self._objects(commit, setup), folder / "build.log", lock)
-                    return _keep(work.make(), setup.arch.image, kept, folder)
-        return load(kept, folder)
+                    return kernels.keep(work.make(), setup.arch.image, kept, folder)
+        return kernels.load(kept, folder)
 
     def configure(self, commit: Commit, folder: Path) -> kconfig.Configured:
         """Make the configuration of a commit, and build nothing.
@@ -203,8 +196,7 @@ class KernelBuilder:
 
     def facts(self, commit: Commit) -> Mapping[str, object] | None:
         """What is known of a commit's kernel (`kernel.json`); None if it was not built."""
-        known = self._kept(commit, self._setup(commit)) / "kernel.json"
-        return cast(dict[str, object], json.loads(known.read_text(encoding="utf-8"))) if known.exists() else None
+        return kernels.facts(self._kept(commit, self._setup(commit)))
 
     def _kept(self, commit: Commit, setup: _Setup) -> Path:
         """Where a finished build is kept."""
@@ -307,9 +299,7 @@ class _Work:
             **({"adapted": list(made.adapted), "dropped": list(made.dropped)} if builder.base.own else {}),
             **({"kselftest": tests} if tests else {}),
             "objects": _linked(self.objects),
-            "signature": modules.signature(
-                sha256(image), *(modules.digest(self.log.with_name(name)) for name in (modules.FILE, selftests.FILE))
-            ),
+            "signature": kernels.signature(image, self.log.parent),
             "image_bytes": image.stat().st_size,
             "seconds": round(time.monotonic() - started, 2),
         }
@@ -375,35 +365,3 @@ def _linked(objects: Path) -> int | None:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-
-
-def _keep(made: tuple[Path, dict[str, object]], image: Path, kept: Path, folder: Path) -> Kernel:
-    """Store image, configuration, log and facts of a finished build in the cache."""
-    objects, facts = made
-    with whole_folder(kept) as new:
-        shutil.copyfile(objects / image, new / image.name)
-        shutil.copyfile(objects / ".config", new / "config")
-        for name in ("build.log", *BUILT_WITH):
-            if (folder / name).exists():
-                shutil.copyfile(folder / name, new / name)
-        (new / "kernel.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    return replace(load(kept, folder), built=True, seconds=cast(float, facts["seconds"]))
-
-
-def load(kept: Path, folder: Path) -> Kernel:
-    """The kernel in a cache folder, with its artifacts copied to a result folder."""
-    touch(kept)
-    facts = json.loads((kept / "kernel.json").read_text(encoding="utf-8"))
-    folder.mkdir(parents=True, exist_ok=True)
-    image = architecture.load(facts["arch"]).image.name
-    for name in (image, *BESIDE, *(name for name in BUILT_WITH if (kept / name).exists())):
-        copy(kept / name, folder / name)
-    return Kernel(
-        folder=kept,
-        image=kept / image,
-        arch=facts["arch"],
-        signature=facts["signature"],
-        compiler=facts["compiler"],
-        built=False,
-        seconds=0.0,
-    )

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import architecture, catalog, prerequisites
+from harness.cli import main
 from harness.cli.environment import needs
 from harness.errors import BuildError, KernelError, UserError
 from harness.git import Git
@@ -224,3 +225,11 @@ def test_programs_for_another_architecture_need_its_c_library(tmp_path: Path) ->
     assert "programs arm64" not in needs(catalog.load(SCENARIOS / "lr-35498d"), "arm64")
     [library] = [one for one in prerequisites.load() if "programs arm64" in one.purposes]
     assert library.packages["apt"] == "libc6-dev-arm64-cross"
+
+
+def test_show_tells_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scenario(tmp_path, "kconfig: [base]\nkselftest: [timers, 'size:get_size']\nexpect: {tests: [timers.*]}\n")
+    assert main(["show", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "kselftest timers  size:get_size\n" in told
+    assert "expects  a failure of the tests timers.*\n" in told

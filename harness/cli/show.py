@@ -41,6 +41,8 @@ def describe(scenario: Scenario) -> dict[str, Any]:
         "runs": [str(scenario.folder / name) for name in scenario.run],
         "repeat": scenario.repeat
         and {"times": scenario.repeat.times, "for_s": scenario.repeat.seconds, "procs": scenario.repeat.procs},
+        "kunit": list(scenario.kunit),
+        "kselftest": list(scenario.kselftest),
         "needs": list(scenario.needs),
         "modules": list(scenario.modules),
         "kconfig": list(scenario.kconfig),
@@ -66,7 +68,8 @@ def describe(scenario: Scenario) -> dict[str, Any]:
         "expects": " or ".join(
             [
                 *([str(scenario.expect)] if scenario.expect else []),
-                *(["the script's failure"] if scenario.failure else []),
+                *(["the script's failure"] if scenario.failure and not scenario.tests else []),
+                *([f"a failure of the tests {', '.join(scenario.tests)}"] if scenario.tests else []),
             ]
         ),
         "commits": {
@@ -105,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
                 text = _machine(value, value["timeouts_s"])
             elif isinstance(value, dict):
                 text = ", ".join(f"{k} {v}" for k, v in value.items())
-            print(f"{key:9}{text}")
+            print(f"{key:8} {text}")
     return 0
 
 

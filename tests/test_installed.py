@@ -143,6 +143,7 @@ def test_says_what_the_machine_lacks(installed: Installed) -> None:
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
     assert checks["flex"]["required"]
     assert checks["python"]["found"]
+    assert checks["accelerator"]["remedy"] == "it takes qemu-system-x86_64"
 
 
 def test_a_new_scenario_is_the_users(installed: Installed, surroundings: Path) -> None:

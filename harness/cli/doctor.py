@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from harness import architecture, cache, paths, prerequisites
 from harness.cli import consent, gc, shared
 from harness.cli.progress import Talk
-from harness.errors import InfrastructureError, RegressError
+from harness.errors import InfrastructureError, ProgramMissing, RegressError
 from harness.machine import accelerator
 
 SPACE = 8
@@ -136,6 +136,8 @@ def _accelerator(name: str, talk: Talk) -> Check:
     try:
         answer = accelerator.probe(architecture.load(name), paths.cache(), talk)
         found = f"{answer.name}: {answer.reason}"
+    except ProgramMissing as error:
+        remedy = f"it takes {error.program}"
     except RegressError as error:
         remedy = str(error)
     return Check("accelerator", f"how fast {name} guests run", ("boot",), True, found, remedy)

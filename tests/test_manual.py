@@ -269,10 +269,12 @@ CASES = [
 def typed(argv: list[str], desk: Path, setup: str, line: str, wanted: str) -> str:
     """What a shell on a terminal shows after a line and Tab, as soon as it is what is wanted."""
     env = {"PATH": f"{desk / 'bin'}:{os.environ['PATH']}", "HOME": str(desk), "TERM": "dumb", "PS1": "$ "}
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(desk)
-        os.execvpe(argv[0], argv, env)
+    terminal, theirs = pty.openpty()
+    # A shell wants a terminal that controls it.
+    process = subprocess.Popen(
+        ["setsid", "--ctty", *argv], cwd=desk, env=env, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
     shown, sent, end = "", 0, time.monotonic() + 60
 
     def after() -> str:
@@ -288,7 +290,7 @@ def typed(argv: list[str], desk: Path, setup: str, line: str, wanted: str) -> st
                 sent = os.write(terminal, steps[1].encode())
     finally:
         os.close(terminal)  # a hangup ends the shell
-        os.waitpid(pid, 0)
+        process.wait()
     return after()
 
 

@@ -77,7 +77,7 @@ def subtests(lines: Iterable[str]) -> tuple[Subtest, ...]:
         elif result := _RESULT.fullmatch(text):
             _ended(levels, depth, failed=bool(result[1]), rest=result[2])
         elif text.startswith("#") and depth < len(levels):
-            levels[depth].said.append(text.strip("# "))
+            levels[depth].said.append(" ".join(text.strip("# ").split()))
     while len(levels) > 1:
         # The one that these are in has no result.
         _fold(levels)

@@ -33,7 +33,7 @@ test: setup
 
 # Builds and boots real kernels.
 real: setup
-	$(PYTEST) --durations=25 -m "real and not proof and not board and not architecture and not kernels"
+	$(PYTEST) --durations=25 -m "real and not proof and not board and not architecture and not kernels and not chance"
 
 # Builds a kernel with a fault for each scenario, under which it has to fail.
 proofs: setup
@@ -55,6 +55,7 @@ torture: setup
 	REGRESS_FAULTS=$$((20 * $(SCALE))) REGRESS_SEED=$(SEED) $(PYTEST) -s tests/fleet/test_faults.py
 	REGRESS_KILLS=$$((12 * $(SCALE))) $(PYTEST) tests/nightly/test_three_weeks.py -k killed
 	REGRESS_EACH=1 $(PYTEST) -n auto tests/edges/test_environment.py
+	$(PYTEST) -m chance
 
 # Builds a kernel of Debian's configuration, trimmed (docs/kconfig.md).
 kernels: setup

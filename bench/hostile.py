@@ -244,7 +244,7 @@ def _one(data: bytes, top: Path, git: Workspace, base: Commit, got: Count) -> st
     try:
         with contextlib.redirect_stdout(io.StringIO()) as told:
             asked = dict.fromkeys(("repro", "config", "tree"))
-            import_.run(argparse.Namespace(file=mail, output=folder, json=False, **asked))
+            import_.run(argparse.Namespace(file=str(mail), output=folder, json=False, **asked))
     except UserError as error:
         got.refused += 1
         return None if "damaged gzip" in str(error) else f"refused: {error}"

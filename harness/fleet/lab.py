@@ -19,8 +19,7 @@ from harness.fleet.reply import HostFault, Reply
 from harness.fleet.request import BuildJob, Command, Source, TrialJob
 from harness.fleet.sources import pack
 from harness.git import Commit
-from harness.kernel import modules, selftests
-from harness.kernel.kept import load, whole
+from harness.kernel.kept import PACKED, load, whole
 from harness.kernel.tree import Tree
 from harness.model import Boot, Kernel, Scenario, Trial
 from harness.process import passed
@@ -162,8 +161,8 @@ class FleetLab:
         build = self._jobs.get(kernel.signature) if self._build_command else None
         image = kernel.signature
         if build is None:
-            # Modules and selftests are part of the signature, and go in the root file system.
-            beside = any((kernel.folder / name).exists() for name in (modules.FILE, selftests.FILE))
+            # What is packed is part of the signature, and goes in the root file system.
+            beside = any((kernel.folder / name).exists() for name in PACKED)
             image = sha256(kernel.image) if beside else image
             self._files[image] = kernel.image
         initrd = None

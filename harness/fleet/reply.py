@@ -18,8 +18,8 @@ from harness.errors import InfrastructureError
 from harness.files import sha256
 from harness.fleet.request import BuildJob, Job
 from harness.fleet.worker import SCHEMA, TRIAL_FILES
-from harness.kernel import modules, selftests
-from harness.kernel.kept import BESIDE, BUILT_WITH
+from harness.kernel import modules
+from harness.kernel.kept import BESIDE, BUILT_WITH, PACKED
 from harness.model import Outcome, Trial
 from harness.record import crash_of
 
@@ -179,8 +179,7 @@ def _check_kernel(data: Mapping[str, Any], job: Job) -> None:
     else:
         files = _kernel_files(job)
         _expect(set(files) <= set(data["files"]), f"the files {', '.join(files)}", data["files"])
-        beside = (data["files"].get(name) for name in (modules.FILE, selftests.FILE))
-        signature = modules.signature(data["files"][files[0]], *beside)
+        signature = modules.signature(data["files"][files[0]], *map(data["files"].get, PACKED))
         _expect(signature == data["signature"], "an image of that signature", data["signature"])
 
 

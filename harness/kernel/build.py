@@ -201,11 +201,8 @@ class KernelBuilder:
     def _kept(self, commit: Commit, setup: _Setup) -> Path:
         """Where a finished build is kept."""
         # With selftests or without, a kernel is built in the same object folder.
-        return (
-            self.cache
-            / "kernels"
-            / _digest(commit.tree, setup.flavour, *selftests.identity(self.kselftest, setup.arch))
-        )
+        beside = selftests.identity(self.kselftest, setup.arch)
+        return self.cache / "kernels" / _digest(commit.tree, setup.flavour, *beside)
 
     def _setup(self, commit: Commit) -> _Setup:
         options = kconfig.compose(self.fragments, self.base)

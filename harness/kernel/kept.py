@@ -23,25 +23,29 @@ FACTS = "kernel.json"
 BESIDE = ("config", "build.log", FACTS)
 """The files of a kernel beside its image."""
 
-BUILT_WITH = (inputs.FILE, modules.FILE, selftests.FILE)
-"""More of them: what it read, which is not known of all, its modules and its selftests, as far as it has any."""
+PACKED = (modules.FILE, selftests.FILE)
+"""What is built beside an image and is part of its signature: its modules and its selftests, as far as it has any."""
+
+BUILT_WITH = (inputs.FILE, *PACKED)
+"""More of them: what it read, which is not known of all, and what is packed."""
 
 
 def signature(image: Path, folder: Path) -> str:
     """What tells a kernel from another; see `harness.kernel.modules.signature`.
 
     Args:
-        folder: where its modules and selftests are.
+        folder: where what is packed is.
     """
-    return modules.signature(sha256(image), *(modules.digest(folder / name) for name in (modules.FILE, selftests.FILE)))
+    return modules.signature(sha256(image), *(modules.digest(folder / name) for name in PACKED))
 
 
 def facts(kept: Path) -> Mapping[str, Any] | None:
     """What is known of a kernel (`kernel.json`); None if there is none, or it is damaged."""
     try:
-        return cast(dict[str, Any], json.loads((kept / FACTS).read_text(encoding="utf-8")))
+        told = json.loads((kept / FACTS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    return told if isinstance(told, dict) else None
 
 
 def whole(kept: Path) -> bool:

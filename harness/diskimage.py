@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -52,9 +51,8 @@ def wanted(got: Mapping[str, Node], folder: Path) -> RootFs:
     packages = got["packages"].texts() if "packages" in got else ()
     if packages and said != RootKind.DEBIAN:
         raise got["packages"].error("Debian's packages are for `rootfs: debian`; programs of this machine are `needs`")
-    for node in got["packages"].items() if packages else ():
-        if not re.fullmatch(schema.PACKAGE, node.text()):
-            raise node.error(f"expected the name of a package of Debian's, got {node.text()!r}")
+    if packages:
+        got["packages"].words(schema.PACKAGE, "the name of a package of Debian's")
     if said in (RootKind.INITRAMFS, RootKind.DEBIAN, RootKind.HOST):
         return RootFs(RootKind(said), packages)
     if "/" not in said:

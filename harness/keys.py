@@ -57,10 +57,7 @@ def disks(node: Node) -> tuple[PiDisk | None, int | None]:
 
 def append(node: Node) -> tuple[str, ...]:
     """Words for the kernel command line."""
-    for member in node.items():
-        if not re.fullmatch(schema.APPEND, member.text()):
-            raise member.error(f"expected one word of the kernel command line, got {member.text()!r}")
-    return node.texts()
+    return node.words(schema.APPEND, "one word of the kernel command line")
 
 
 def run(node: Node) -> tuple[str, ...]:
@@ -80,17 +77,19 @@ def identifier(node: Node) -> str:
 
 def suites(node: Node) -> tuple[str, ...]:
     """Globs of KUnit suites."""
-    if not node.texts() or not all(re.fullmatch(schema.SUITE, name) for name in node.texts()):
-        raise node.error("expected a list of KUnit suites, such as [list_sort, 'ext4_*']")
-    return node.texts()
+    return _some(node, schema.SUITE, "a list of KUnit suites, such as [list_sort, 'ext4_*']")
 
 
 def selftests(node: Node) -> tuple[str, ...]:
     """Tests of the kernel's tree, as `run_kselftest.sh -c` and `-t` name them."""
-    if not node.texts() or not all(re.fullmatch(schema.SELFTEST, name) for name in node.texts()):
-        raise node.error(
-            "expected a list of selftests, a collection or COLLECTION:TEST each, such as [timers, size:get_size]"
-        )
+    what = "a list of selftests, a collection or COLLECTION:TEST each, such as [timers, size:get_size]"
+    return _some(node, schema.SELFTEST, what)
+
+
+def _some(node: Node, pattern: str, what: str) -> tuple[str, ...]:
+    """A list that is not empty, of names of a form."""
+    if not node.texts() or not all(re.fullmatch(pattern, name) for name in node.texts()):
+        raise node.error(f"expected {what}")
     return node.texts()
 
 
@@ -140,10 +139,7 @@ def kernels(node: Node) -> str:
 
 def modules(node: Node) -> tuple[str, ...]:
     """The modules that it loads."""
-    for member in node.items():
-        if not re.fullmatch(schema.MODULE, member.text()):
-            raise member.error(f"expected the name of a module such as dm-crypt, got {member.text()!r}")
-    return node.texts()
+    return node.words(schema.MODULE, "the name of a module such as dm-crypt")
 
 
 def _revision(node: Node) -> Revision:

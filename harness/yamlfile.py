@@ -84,6 +84,13 @@ class Node:
         """A list of scalars."""
         return tuple(member.text() for member in self.items())
 
+    def words(self, pattern: str, what: str) -> tuple[str, ...]:
+        """The texts of a sequence, each of a form; `what` says what is expected."""
+        for member in self.items():
+            if not re.fullmatch(pattern, member.text()):
+                raise member.error(f"expected {what}, got {member.text()!r}")
+        return self.texts()
+
     def plain(self) -> Any:
         """The value as plain Python data."""
         loader = yaml.SafeLoader("")

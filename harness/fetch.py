@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from harness import VERSION
 from harness.errors import Unavailable, UserError
-from harness.files import locked
+from harness.files import locked, write_atomically
 from harness.progress import Progress
 
 FRESH = 24 * 3600.0
@@ -53,19 +53,17 @@ def fetch(url: str, cache: Path, progress: Progress) -> bytes:
     kept = cache / "fetched" / hashlib.sha256(url.encode()).hexdigest()
     with locked(cache / "fetched.lock", progress):
         old = kept.stat().st_mtime if kept.exists() else None
-        if old is None or not 0 <= time.time() - old < FRESH:
-            try:
-                data = _asked(url, progress)
-            except Unavailable as error:
-                if old is None:
-                    raise
-                progress.note(f"{error}; taking what it was on {time.strftime('%Y-%m-%d', time.gmtime(old))}")
-            else:
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                part = kept.with_name(f".{kept.name}.part")
-                part.write_bytes(data)
-                part.replace(kept)
-        return kept.read_bytes()
+        if old is not None and 0 <= time.time() - old < FRESH:
+            return kept.read_bytes()
+        try:
+            data = _asked(url, progress)
+        except Unavailable as error:
+            if old is None:
+                raise
+            progress.note(f"{error}; taking what it was on {time.strftime('%Y-%m-%d', time.gmtime(old))}")
+            return kept.read_bytes()
+        write_atomically(kept, data)
+        return data
 
 
 def _assert_web(url: str) -> None:

@@ -105,14 +105,15 @@ def run(options: argparse.Namespace) -> int:
         elif value:
             text = "  ".join(map(str, value)) if isinstance(value, list) else value
             if key == "machine" and isinstance(value, dict):
-                text = _machine(value, value["timeouts_s"])
+                text = _machine(value)
             elif isinstance(value, dict):
                 text = ", ".join(f"{k} {v}" for k, v in value.items())
             print(f"{key:8} {text}")
     return 0
 
 
-def _machine(told: dict[str, Any], limits: dict[str, float]) -> str:
+def _machine(told: dict[str, Any]) -> str:
+    limits = told["timeouts_s"]
     return (
         f"{told['memory_mib']} MiB, {told['cpus']} CPUs; at most {limits['boot']:g} s to boot, "
         f"{limits['scenario']:g} s to run, {limits['silence']:g} s of silence"

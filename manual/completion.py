@@ -158,14 +158,12 @@ complete -c regress -n __fish_use_subcommand -l version -d "show the version"
 
 def bash() -> str:
     """The script for bash."""
-    lines = ["    case $before in"]
-    for pattern, (names, kinds) in _values().items():
-        what = f'kinds=word words="{" ".join(names)}"' if names else f'kinds="{kinds}"'
-        lines.append(f"    {pattern}) {what} ;;")
-    lines += ["    esac", "    case $command in"]
+    words = 'words="{}"'
+    lines = [*_taken(words), "    case $command in"]
     for command in commands():
         options = " ".join(name for one in command.options for name in one.names)
-        lines.append(f'    {command.name}) options="{options}" places="{_places(command)}"{_choices(command)} ;;')
+        places = f'places="{_places(command)}"{_choices(command, words)}'
+        lines.append(f'    {command.name}) options="{options}" {places} ;;')
     return BASH.format(
         note=NOTE,
         ask=_inside(ASK),
@@ -176,14 +174,11 @@ def bash() -> str:
 
 def zsh() -> str:
     """The script for zsh."""
-    lines = ["    case $before in"]
-    for pattern, (names, kinds) in _values().items():
-        what = f"kinds=word told=({' '.join(names)})" if names else f'kinds="{kinds}"'
-        lines.append(f"    {pattern}) {what} ;;")
-    lines += ["    esac", "    case $command in"]
+    words = "told=({})"
+    lines = [*_taken(words), "    case $command in"]
     for command in commands():
-        places = _choices(command).replace("words=", "told=").replace('"', "(", 1).replace('"', ")")
-        lines += [f"    {command.name})", f'        places="{_places(command)}"{places}', "        options=("]
+        places = f'places="{_places(command)}"{_choices(command, words)}'
+        lines += [f"    {command.name})", f"        {places}", "        options=("]
         lines += [f"            {_pair(name, one.text)}" for one in command.options for name in one.names]
         lines += ["        )", "        ;;"]
     told = "\n".join(f"        {_pair(one.name, one.text)}" for one in commands())
@@ -228,9 +223,18 @@ def _places(command: Command) -> str:
     return " ".join(dict.fromkeys(kinds)) or "nothing"
 
 
-def _choices(command: Command) -> str:
+def _taken(form: str) -> list[str]:
+    """The case in which a shell finds what the option before takes; fixed words in a form of its own."""
+    lines = ["    case $before in"]
+    for pattern, (names, kinds) in _values().items():
+        what = f"kinds=word {form.format(' '.join(names))}" if names else f'kinds="{kinds}"'
+        lines.append(f"    {pattern}) {what} ;;")
+    return [*lines, "    esac"]
+
+
+def _choices(command: Command, form: str) -> str:
     words = [word for one in command.positionals for word in one.words]
-    return f' words="{" ".join(words)}"' if words else ""
+    return f" {form.format(' '.join(words))}" if words else ""
 
 
 def _offered(argument: Argument) -> str:

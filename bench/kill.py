@@ -50,6 +50,7 @@ class Target:
         results: where results go.
     """
 
+    scenario = "kill"
     stuck = 120.0
     """Seconds after which a bisection that nobody disturbs is stuck."""
 
@@ -74,19 +75,27 @@ class Target:
 
     def start(self, resume: Path | None = None) -> subprocess.Popen[str]:
         """A bisection in a process of its own: a new one, or the one in a folder."""
-        shape = self.shape
-        ends = ("--good", self.shas[shape.good], "--bad", self.shas[shape.bad], *shape.options)
-        how = ("--resume", str(resume)) if resume else ("--tree", str(self.tree), *ends)
-        argv = [sys.executable, "-m", "harness", "bisect", "kill", "--json", "--results", str(self.results)]
+        how = ("--resume", str(resume)) if resume else self.asked()
+        argv = [sys.executable, "-m", "harness", "bisect", self.scenario, "--json", "--results", str(self.results)]
         argv += ["--scenarios", str(self.top / "scenarios"), *how]
-        env = {**os.environ, "XDG_CACHE_HOME": str(self.top / "cache"), "REGRESS_NO_INSTALL": "1"}
+        env = {**os.environ, **self.environment(), "REGRESS_NO_INSTALL": "1"}
         return subprocess.Popen(
             argv, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
 
+    def asked(self) -> tuple[str, ...]:
+        """What a new bisection is told."""
+        shape = self.shape
+        ends = ("--good", self.shas[shape.good], "--bad", self.shas[shape.bad])
+        return ("--tree", str(self.tree), *ends, *shape.options)
+
+    def environment(self) -> dict[str, str]:
+        """Variables of a bisection; one has this target's path, by which its processes are known."""
+        return {"XDG_CACHE_HOME": str(self.top / "cache")}
+
     def last(self) -> Path | None:
         """The folder of the newest bisection."""
-        folders = [path for path in self.results.glob("*-kill*") if path.is_dir()]
+        folders = [path for path in self.results.glob(f"*-{self.scenario}*") if path.is_dir()]
         return max(folders, key=lambda path: path.stat().st_ctime_ns, default=None)
 
     def fault(self, what: str, detail: str = "") -> None:

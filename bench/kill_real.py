@@ -9,44 +9,38 @@ is there already, and build what is not.
 from __future__ import annotations
 
 import argparse
-import os
 import random
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from bench.common import machine
-from bench.kill import KINDS, ROOT, Target, disturbed, report
+from bench.kill import KINDS, Target, disturbed, report
 from bench.kill_shapes import Shape
 from tests.support.replayed import commit
 
-SCENARIO, MARK, NAME = "lr-35498d", "REGRESS_KILLED", "replay"
+NAME = "replay"
 
 
 class Replay(Target):
-    """Bisections of the replay; their processes have a variable with the folder in their environment."""
+    """Bisections of the replay, with the user's cache."""
 
+    scenario = "lr-35498d"
     stuck = 3600.0
 
     def lay(self) -> tuple[Shape, Mapping[int, str]]:
         """The real tree, of which only the culprit matters."""
+        (self.top / "scenarios").mkdir()
         return Shape(exact=False), {0: commit("culprit")}
 
-    def start(self, resume: Path | None = None) -> subprocess.Popen[str]:
-        """See `Target.start`."""
-        how = ("--resume", str(resume)) if resume else ("--tree", "replay")
-        argv = [sys.executable, "-m", "harness", "bisect", SCENARIO, *how, "--json", "--results", str(self.results)]
-        env = {**os.environ, MARK: str(self.top), "REGRESS_NO_INSTALL": "1"}
-        return subprocess.Popen(
-            argv, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
+    def asked(self) -> tuple[str, ...]:
+        """See `Target.asked`."""
+        return ("--tree", "replay")
 
-    def last(self) -> Path | None:
-        """See `Target.last`."""
-        folders = [path for path in self.results.glob(f"*-{SCENARIO}*") if path.is_dir()]
-        return max(folders, key=lambda path: path.stat().st_ctime_ns, default=None)
+    def environment(self) -> dict[str, str]:
+        """See `Target.environment`."""
+        return {"REGRESS_KILLED": str(self.top)}
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ SCALE ?= 1
 PYTHON = flock -s .venv/requirements.lock $$(readlink -f .venv)/bin/python
 # Without the flags of this make, which are none of the tests'.
 PYTEST = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(PYTHON) -m pytest
-SHELL_FILES = regress .ci/run contrib/completion/regress guest/init guest/lib.sh guest/root guest/scenario harness/ssh/far.sh harness/machine/lab.sh harness/fleet/setup.sh $(wildcard scenarios/*/*.sh bench/*.sh tests/real/*/run.sh tests/real/roots/*/run.sh)
+SHELL_FILES = regress .ci/run contrib/completion/regress guest/init guest/lib.sh guest/root guest/scenario harness/ssh/far.sh harness/machine/lab.sh harness/fleet/setup.sh $(wildcard scenarios/*/*.sh bench/*.sh tests/real/*/*.sh tests/real/roots/*/run.sh)
 COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-index-url \
 	  --custom-compile-command "make lock"
 

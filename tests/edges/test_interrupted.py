@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.edges import BAD, FAULT, GOOD, Answer, Repo, Toy, alive, daemons, until
+from tests.support import alive
+from tests.support.edges import BAD, FAULT, GOOD, Answer, Repo, Toy, daemons, until
 
 SLOW = "sleep 0.1\nexec sh console.sh\n"
 

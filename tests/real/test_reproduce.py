@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.support import ROOT
-from tests.support.replayed import REPLAY, subject
+from tests.support.replayed import TRUTH, subject
 
 
 def shown(results: Path, *args: str, status: int = 0) -> dict[str, Any]:
@@ -66,11 +65,10 @@ def test_the_32_bit_regression_shows(tmp_path: Path) -> None:
 @pytest.mark.real
 def test_each_hazard_of_the_replay_is_told_apart(tmp_path: Path) -> None:
     """What does not build, what does not boot, what crashes elsewhere: none of it is good or bad."""
-    truth = yaml.safe_load((REPLAY / "truth.yaml").read_text())
     wanted = {
-        **dict.fromkeys(truth["unbuildable"], "build failed"),
-        **dict.fromkeys(truth["boot_panic"], "boot failed"),
-        **dict.fromkeys(truth["crashes_elsewhere"], "crashed"),
+        **dict.fromkeys(TRUTH["unbuildable"], "build failed"),
+        **dict.fromkeys(TRUTH["boot_panic"], "boot failed"),
+        **dict.fromkeys(TRUTH["crashes_elsewhere"], "crashed"),
     }
     given = [word for number in wanted for word in ("--commit", revision(number))]
     done = subprocess.run(
@@ -84,5 +82,5 @@ def test_each_hazard_of_the_replay_is_told_apart(tmp_path: Path) -> None:
     assert result["status"] == "inconclusive"
     seen = [(commit["verdict"], commit["trials"][0]["outcome"]) for commit in result["commits"]]
     assert seen == [("skip", outcome) for outcome in wanted.values()]
-    for commit in result["commits"][-len(truth["crashes_elsewhere"]) :]:
+    for commit in result["commits"][-len(TRUTH["crashes_elsewhere"]) :]:
         assert "which is not the expected crash" in commit["reason"]

@@ -324,14 +324,6 @@ def until(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
     return False
 
 
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that waits to be reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 @contextlib.contextmanager
 def daemons(folder: Path) -> Iterator[str]:
     """Shell text that notes the pid of a daemon; what is left of them in the end is killed."""

@@ -11,6 +11,8 @@ from harness.paths import SCENARIOS, cache
 from harness.progress import Silent
 
 REPLAY = SCENARIOS / "lr-35498d" / "replay"
+TRUTH = yaml.safe_load((REPLAY / "truth.yaml").read_text(encoding="utf-8"))
+"""What each commit is, by the number of its patch."""
 
 
 def tree() -> Tree:
@@ -29,7 +31,7 @@ def subject(number: int) -> str:
 
 def truth(key: str) -> str:
     """The subject of the commit that is to be found: `culprit` or `fix`."""
-    return subject(int(yaml.safe_load((REPLAY / "truth.yaml").read_text(encoding="utf-8"))[key]))
+    return subject(TRUTH[key])
 
 
 def commit(key: str) -> str:

@@ -24,7 +24,7 @@ from harness.errors import BuildError, InfrastructureError, KernelError, Program
 from harness.files import locked, pack
 from harness.git import Commit
 from harness.kernel import config as kconfig
-from harness.kernel import inputs, modules, portability, selftests
+from harness.kernel import inputs, modules, objects, portability, selftests
 from harness.kernel import kept as kernels
 from harness.kernel.configure import Configuring, decides
 from harness.kernel.log import failure
@@ -216,32 +216,38 @@ class KernelBuilder:
         rules = portability.rules() if self.base.own else []
         base = (repr(self.base), *map(repr, rules)) if self.base.own else ()
         asked = (self.arch, kconfig.render(options), *base)
-        flavour = _digest(*asked, toolchain.identity, *map("=".join, passed().items()))
-        return _Setup(arch, tuple(rules), tuple(options), toolchain, flavour)
+        rest = (toolchain.identity, *map("=".join, passed().items()))
+        kin = _digest(str(self.tree.worktree), self.arch, *base, *rest)
+        return _Setup(arch, tuple(rules), tuple(options), toolchain, _digest(*asked, *rest), kin)
 
     def _objects(self, commit: Commit, setup: _Setup) -> Path:
         """The object folder.  The caller holds the tree's lock."""
         if self.like is None:
-            return self.cache / "objects" / f"{self.tree.worktree.name}-{self.arch}-{setup.flavour}"
+            own = self.cache / "objects" / f"{self.tree.worktree.name}-{self.arch}-{setup.flavour}"
+            objects.begin(own, setup.kin, setup.asked)
+            return own
         own = self.like._objects(commit, self.like._setup(commit))
-        shared = own.with_name(f"{own.name}-like")
+        shared = own.with_name(f"{own.name}{objects.SHARED}")
         if own.exists() and not shared.exists():
-            half = shared.with_name(f".{shared.name}")
-            shutil.rmtree(half, ignore_errors=True)
-            shutil.copytree(own, half, symlinks=True)
-            half.rename(shared)
+            objects.copy(own, shared)
         return shared
 
 
 @dataclass(frozen=True)
 class _Setup:
-    """What a build of a commit is made with, and the digest of all that."""
+    """What a build of a commit is made with, and the digests of all that and of all but the options."""
 
     arch: Architecture
     rules: tuple[Rule, ...]
     options: tuple[kconfig.Option, ...]
     toolchain: Toolchain
     flavour: str
+    kin: str
+
+    @property
+    def asked(self) -> list[str]:
+        """The options as lines."""
+        return kconfig.render(self.options).splitlines()
 
 
 @dataclass
@@ -349,8 +355,8 @@ class _Work:
         setup, builder = self.setup, self.builder
         self.log.parent.mkdir(parents=True, exist_ok=True)
         return Configuring(
-            *(builder.tree, self.commit, builder.base, setup.rules, setup.options, setup.flavour, self.objects),
-            *(self._make, builder.progress),
+            *(builder.tree, self.commit, builder.base, setup.rules, setup.options, setup.flavour, setup.kin),
+            *(self.objects, self._make, builder.progress),
         ).configure()
 
 

@@ -13,9 +13,10 @@ from harness.errors import BuildError, KernelError
 from harness.files import write_atomically
 from harness.git import Commit
 from harness.kernel import config as kconfig
-from harness.kernel import portability
+from harness.kernel import objects, portability
 from harness.kernel.config import Option
 from harness.kernel.inputs import MAKEFILE
+from harness.kernel.objects import STATE
 from harness.kernel.portability import Rule
 from harness.kernel.tree import Tree
 from harness.model import Base
@@ -49,6 +50,7 @@ class Configuring:
         rules: what is known to break here, of a base of one's own.
         options: those of the fragments.
         flavour: a digest of all that.
+        kin: a digest of all but the options.
         objects: the object folder.
         make: runs one target of the kernel's make in it, `asks`: it asks questions, and takes the defaults.
         progress: is told what was altered.
@@ -60,6 +62,7 @@ class Configuring:
     rules: Sequence[Rule]
     options: Sequence[Option]
     flavour: str
+    kin: str
     objects: Path
     make: Callable[..., None]
     progress: Progress
@@ -76,13 +79,14 @@ class Configuring:
         """
         self.objects.mkdir(parents=True, exist_ok=True)
         self.tree.workspace.check_out(self.commit.sha)
-        state, final = self.objects / "regress.json", self.objects / ".config"
-        before = json.loads(state.read_text()) if state.exists() else {}
+        state, final = self.objects / STATE, self.objects / ".config"
+        before = objects.state(self.objects)
         if not (before and final.exists() and self._serves(before)):
             state.unlink(missing_ok=True)
             self.progress.update(f"configuring {self.commit.sha[:12]}")
             before = self._remake(final, before)
-        told = {**before, "tree": self.commit.tree, "flavour": self.flavour}
+        told = {**before, "tree": self.commit.tree, "flavour": self.flavour, "kin": self.kin}
+        told["options"] = kconfig.render(self.options).splitlines()
         write_atomically(state, json.dumps(told))
         text = final.read_text(encoding="utf-8")
         lost = tuple(kconfig.losses(self.options, text, self.tree.worktree))

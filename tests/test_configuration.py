@@ -147,13 +147,14 @@ def test_what_is_laid_over_and_what_is_told_once(toy: tuple[Git, Path], own: Pat
     noting = Noting()
     (toy[1] / "guest.config").write_text(
         "# minimise: keep\n# off: for size\nCONFIG_CONSOLE=y\n# CONFIG_NOISE is not set\n"
+        "CONFIG_SOUND=y  # tinyconfig: a choice\n"
     )
     making = builder(toy, tmp_path, base(str(own)), noting)
     made = making.build(toy[0].commit("HEAD"), tmp_path / "one")
     got = parse_config(made.image.read_text())
-    # Its own options stay, what the fragments ask for is on, and what is off for size alone is as it was.
-    assert {name: got.get(name) for name in ("NOISE", "WIFI", "CONSOLE", "TARGET", "WERROR")} == {
-        "NOISE": "y", "WIFI": "m", "CONSOLE": "y", "TARGET": "y", "WERROR": None
+    # Its own options stay, what the fragments ask for is on, and what is off for size alone, or a choice, is as it was.
+    assert {name: got.get(name) for name in ("NOISE", "WIFI", "CONSOLE", "TARGET", "WERROR", "SOUND")} == {
+        "NOISE": "y", "WIFI": "m", "CONSOLE": "y", "TARGET": "y", "WERROR": None, "SOUND": "m"
     }  # fmt: skip
     assert [line for line in noting.notes if "WERROR is off: a compiler that is newer" in line]
     [lost] = [line for line in noting.notes if "options are off here" in line]
@@ -164,6 +165,12 @@ def test_what_is_laid_over_and_what_is_told_once(toy: tuple[Git, Path], own: Pat
     facts = json.loads((tmp_path / "two" / "kernel.json").read_text())
     assert facts["dropped"] == ["X86_64", "NEWER"]
     assert "WERROR" in facts["adapted"][0]
+
+
+def test_over_tinyconfig_a_choice_is_made(toy: tuple[Git, Path], tmp_path: Path) -> None:
+    (toy[1] / "guest.config").write_text("CONFIG_CONSOLE=y\nCONFIG_SOUND=y  # tinyconfig: a choice\n")
+    made = builder(toy, tmp_path, TINY).build(toy[0].commit("HEAD"), tmp_path / "one")
+    assert parse_config(made.image.read_text()).get("SOUND") == "y"
 
 
 def test_the_content_is_part_of_the_kernels_identity(toy: tuple[Git, Path], own: Path, tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """Kernel configuration: fragments on top of a base, and which of their options were lost.
 
-A fragment is a file of `kconfigs/`: lines `CONFIG_X=y`, with a comment where the purpose is not
-obvious.  `# optional: why` after an option says that a tree may lack it; a line `# minimise: keep` that each of the
-fragment's options is needed by any guest, whatever it runs; a line `# off: for size` that what is off is so that the
-kernel is small, and stays as it is over a configuration of one's own.
+A fragment is a file of `kconfigs/`: lines `CONFIG_X=y`, with a comment where the purpose is not obvious.
+`# optional: why` after an option says that a tree may lack it, `# tinyconfig: why` that besides, a configuration of
+one's own keeps its own choice.  A line `# minimise: keep` says that each of the fragment's options is needed by any
+guest, whatever it runs; a line `# off: for size` that what is off is so that the kernel is small, and stays as it is
+over a configuration of one's own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 from harness.errors import KernelError, UserError
 from harness.model import TINY, Base
 
-_OPTION = re.compile(r"CONFIG_(\w+)=(\"[^\"]*\"|[^\s#]+)\s*(?:#\s*((optional\b)?.*))?$")
+_OPTION = re.compile(r"CONFIG_(\w+)=(\"[^\"]*\"|[^\s#]+)\s*(?:#\s*((optional\b|tinyconfig\b)?.*))?$")
 _UNSET = re.compile(r"# CONFIG_(\w+) is not set$")
 _NAMED = re.compile(r"^(?:# )?CONFIG_(\w+)(?==| is not set$)", re.MULTILINE)
 _HEAD = re.compile(r"^# Linux/\S+ (\S+) Kernel Configuration", re.MULTILINE)
@@ -45,6 +46,11 @@ class Option:
     def fragment(self) -> str:
         """The name of the fragment that asks for it."""
         return self.place.partition(".config:")[0]
+
+    @property
+    def theirs(self) -> bool:
+        """Whether a configuration of one's own keeps its own choice."""
+        return self.why.startswith("tinyconfig:")
 
 
 @dataclass(frozen=True)
@@ -135,16 +141,17 @@ def read_fragment(path: Path) -> Fragment:
 
 
 def laid_over(base: Base, fragments: Iterable[Path]) -> list[Fragment]:
-    """The fragments in some files, as they are laid over a base: over one's own, without what is off for size.
+    """The fragments in some files, as they are laid over a base: over one's own, without what is for size or a choice.
 
     Raises:
         UserError: one is missing or malformed.
     """
-    return [_whole(one) if base.own and one.small else one for one in map(read_fragment, fragments)]
+    return [_over_own(one) if base.own else one for one in map(read_fragment, fragments)]
 
 
-def _whole(fragment: Fragment) -> Fragment:
-    return replace(fragment, options=tuple(option for option in fragment.options if option.value != "n"))
+def _over_own(fragment: Fragment) -> Fragment:
+    kept = (o for o in fragment.options if not (o.theirs or (fragment.small and o.value == "n")))
+    return replace(fragment, options=tuple(kept))
 
 
 def compose(fragments: Iterable[Path], base: Base = TINY) -> list[Option]:

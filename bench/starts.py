@@ -1,0 +1,70 @@
+"""What a configuration's first build costs where another one was built before: `python -m bench.starts`.
+
+The kernel of lr-35498d is built once, with an empty ccache.  Then that of another configuration, by default the one of
+all other scenarios, in three ways, each of which has to give the same image:
+- from nothing, without ccache;
+- from nothing, with the ccache that knows the first one;
+- by this program: from the objects of the first one, with that ccache too.
+
+About 20 minutes on two cores.  Compare the seconds of processors where the machine has other work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from bench.build import Cost, measured
+from bench.common import Errors, fresh, machine, replay_tree, scenario, table
+from harness import paths
+from harness.catalog import find
+from harness.git import Commit
+from harness.kernel.build import KernelBuilder
+from harness.process import BY_NAME
+
+
+def build(builder: KernelBuilder, commit: Commit, folder: Path, ccache: Path | None) -> tuple[Cost, int, str]:
+    """Build a kernel; returns what it cost, the number of objects that make worked on, and the image's hash."""
+    os.environ |= {"CCACHE_DIR": str(ccache), BY_NAME: "CCACHE_DIR"} if ccache else {}
+    os.environ |= {} if ccache else {"CCACHE_DISABLE": "1", BY_NAME: "CCACHE_DISABLE"}
+    made: list[str] = []
+    cost = measured(lambda: made.append(builder.build(commit, fresh(folder)).signature))
+    os.environ.pop("CCACHE_DISABLE", None)
+    steps = sum(line.startswith(("  CC ", "  AS ")) for line in (folder / "build.log").read_text().splitlines())
+    return cost, steps, made[0]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenario", default="pi-disk", help="the other configuration (default: %(default)s)")
+    other = find(parser.parse_args().scenario, [])
+    tree = replay_tree()
+    commit = tree.repository.commit("replay-good")
+    first, second = (
+        tuple(paths.KCONFIGS / f"{name}.config" for name in ("x86_64", *one.kconfig)) for one in (scenario(), other)
+    )
+    with tempfile.TemporaryDirectory(prefix="regress-bench-") as name:
+        top = Path(name)
+        ccache, ours = top / "ccache", KernelBuilder(tree, "x86_64", first, top / "ours", Errors())
+        rows = {"that of lr-35498d, from nothing, ccache empty": build(ours, commit, top / "first", ccache)}
+        ways = {
+            "from nothing, without ccache": ("bare", None),
+            "from nothing, with ccache": ("ccached", ccache),
+            "from the nearest objects, with ccache": ("ours", ccache),
+        }
+        for what, (cache, used) in ways.items():
+            builder = replace(ours, fragments=second, cache=top / cache)
+            rows[f"that of {other.id}, {what}"] = build(builder, commit, top / "second", used)
+    print(machine(), "\n")
+    told = [(what, cost.wall, cost.cpu, steps) for what, (cost, steps, _) in rows.items()]
+    print(table(("kernel", "wall s", "CPU s", "compiled"), told), "\n")
+    images = {image for _, _, image in list(rows.values())[1:]}
+    print("The same image each way." if len(images) == 1 else f"NOT the same image: {images}")
+
+
+if __name__ == "__main__":
+    main()

@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from itertools import islice
 
 from harness.model import Outcome
+from harness.status import status_line
 
 PASSED, FAILED, SKIPPED, LOST = "passed", "failed", "skipped", "lost"
 
@@ -21,7 +22,6 @@ _RESULT = re.compile(r"(not )?ok\b(?: \d+)?(?: -)? ?(.*)")
 _DIRECTIVE = re.compile(r"(.*?)\s*# ?(SKIP|TODO|XFAIL|TIMEOUT|ERROR|exit=)\b:?\s*(.*)", re.IGNORECASE)
 _PLAN = re.compile(r"1\.\.(\d+)\b")
 _NESTED = re.compile(r"# (?=(?:    |# )*(?:K?TAP version |1\.\.\d|ok \d|not ok \d|Bail out!|# ))")
-_LINE = re.compile(r"regress: ktap(?: \d+\.\d+)? ?(.*)")
 
 MOST = 200_000
 """Lines of results that are read; a report that is longer says nothing."""
@@ -85,10 +85,10 @@ def subtests(lines: Iterable[str]) -> tuple[Subtest, ...]:
     return tuple(_with_missing(top))
 
 
-def lines_of(status: Iterable[str]) -> Iterator[str]:
-    """The KTAP in a status log; see guest/README.md."""
-    found = (_LINE.match(line) for line in status)
-    return islice((one[1] for one in found if one), MOST)
+def lines_of(log: Iterable[str]) -> Iterator[str]:
+    """The KTAP in the lines of a status log; see guest/README.md."""
+    said = (status_line(line.rstrip("\r\n")) for line in log)
+    return islice((one.text for one in said if one and one.mark == "ktap"), MOST)
 
 
 def outcome(tests: Sequence[Subtest], wanted: Sequence[str] = ()) -> tuple[Outcome, str]:

@@ -14,6 +14,7 @@ from harness.console import Crash, Event, Expectation, Follower, match
 from harness.errors import InfrastructureError, KernelError
 from harness.machine import Machine
 from harness.model import Boot, Ignored, Outcome, Timeouts, Trial
+from harness.status import status_line
 
 SETTLE = 1.5
 """Seconds for a crash to be printed and for the machine to power off before it is stopped."""
@@ -24,8 +25,6 @@ MOST_PRINTED = 1 << 30
 MOST_CUTS = 20
 """How many power cuts a scenario may ask for; one that asks for more counts as hung."""
 
-# The guest's status lines, as guest/README.md defines them: a mark, optionally the guest's uptime, and a text.
-_WORD = re.compile(r"regress: (up|step|cut|ktap|passed|failed|skipped|error)\b(?: \d+\.\d+)? ?(.*)")
 _WINDOW = re.compile(r"(\d+(?:\.\d+)?) (\d+(?:\.\d+)?)")
 _WORDS = {
     "passed": Outcome.PASSED,
@@ -88,13 +87,13 @@ class Watch:
                 self.fatal_at = now
 
     def _hear_word(self, line: str, now: float) -> None:
-        found = _WORD.fullmatch(line)
-        if found is None or self.word is not None:
+        said = status_line(line)
+        if said is None or self.word is not None:
             return
-        mark, rest = found[1], found[2].strip()
+        mark, rest = said.mark, said.text.strip()
         if mark == "ktap":
             if len(self._ktap) < ktap.MOST:
-                self._ktap.append(found[2])
+                self._ktap.append(said.text)
             return
         if mark == "up":
             self.up = now

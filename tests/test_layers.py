@@ -12,7 +12,7 @@ from tests.support import ROOT
 # From the ground up.  Parts of one floor may import each other, but not in a circle.
 FLOORS = {
     "words": "__init__ errors progress",
-    "pure": "assessment compressed console ktap model roots search thread verdict",
+    "pure": "assessment compressed console ktap model roots search status thread verdict",
     "edges": "architecture cache catalog configuration diskimage excerpt fetch files git hosts interrupts journal keys "
     "lab patches paths prerequisites process record schema ssh supervisor turns workspace yamlfile",
     "makers": "digest kernel machine releases testing",

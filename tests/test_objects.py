@@ -1,5 +1,6 @@
 """Where kernels are built: a new object folder begins as the nearest one."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,16 @@ def test_a_copy_that_was_killed_is_made_again(place: tuple[Tree, Commit, Path]) 
     assert nearest.name in first
     assert not (folder / "half").exists()
     assert not objects.state(folder)
+
+
+def test_commands_that_name_the_folder_name_the_copy_and_keep_their_time(tmp_path: Path) -> None:
+    tool = tmp_path / "old/tools/.objtool.cmd"
+    tool.parent.mkdir(parents=True)
+    (tool.parent / "objtool").symlink_to("gone")
+    tool.write_text(f"cmd_{tmp_path}/old/tools/objtool := gcc -o {tmp_path}/old/tools/objtool")
+    os.utime(tool, ns=(1, 2_000_000_003))
+    objects.copy(tmp_path / "old", tmp_path / "new")
+    copied = tmp_path / "new/tools/.objtool.cmd"
+    assert copied.read_text() == f"cmd_{tmp_path}/new/tools/objtool := gcc -o {tmp_path}/new/tools/objtool"
+    assert copied.stat().st_mtime_ns == 2_000_000_003
+    assert (tmp_path / "new/tools/objtool").is_symlink()

@@ -7,6 +7,7 @@ and nothing else.  What a folder is of is noted in it (`regress.json`).
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -62,8 +63,18 @@ def begin(own: Path, kin: str, options: Collection[str]) -> Path | None:
 
 
 def copy(folder: Path, to: Path) -> None:
-    """Copy an object folder; what is there under the new name is whole."""
+    """Copy an object folder; what is there under the new name is whole.
+
+    The commands of some of the kernel's tools name the folder.  If these differed, make would build the tools again,
+    and after objtool every object.
+    """
     half = to.with_name(f".{to.name}")
     shutil.rmtree(half, ignore_errors=True)
     shutil.copytree(folder, half, symlinks=True)
+    old, new = os.fsencode(folder), os.fsencode(to)
+    for path in half.rglob(".*.cmd"):
+        content, times = path.read_bytes(), path.stat()
+        if old in content:
+            path.write_bytes(content.replace(old, new))
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     half.rename(to)

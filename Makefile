@@ -57,7 +57,7 @@ torture: setup
 	REGRESS_EACH=1 $(PYTEST) -n auto tests/edges/test_environment.py
 	$(PYTEST) -m chance
 
-# Builds a kernel of Debian's configuration, trimmed (docs/kconfig.md).
+# Boots a kernel of few modules over tinyconfig; `real` has one of Debian's configuration (docs/kconfig.md).
 kernels: setup
 	$(PYTEST) -m kernels
 

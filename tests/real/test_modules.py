@@ -33,7 +33,7 @@ def run(tmp_path: Path, name: str) -> tuple[Path, dict[str, Any], dict[str, Any]
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("name", ["modules", pytest.param("debian", marks=pytest.mark.kernels)])
+@pytest.mark.parametrize("name", ["debian", pytest.param("modules", marks=pytest.mark.kernels)])
 def test_a_kernel_with_modules_that_modprobe_loads(tmp_path: Path, name: str) -> None:
     kernel, bad, _ = run(tmp_path, name)
     # The crash is in the core, and the console names the modules that were there.

@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.common import machine
-from bench.kill import KINDS, Target, disturbed, report
+from bench.kill import KINDS, disturbed, report
 from bench.kill_shapes import Shape
+from bench.kill_target import Target
 from tests.support.replayed import commit
 
 NAME = "replay"

@@ -1,4 +1,4 @@
-"""What `bench.kill` bisects: small histories whose builds and machines are shell scripts."""
+"""What `bench.kill` tries: small histories whose builds and machines are shell scripts."""
 
 from __future__ import annotations
 
@@ -15,6 +15,15 @@ echo '---[ end trace 0000000000000000 ]---'
 GOOD = "echo regress: passed\n"
 BAD = CRASH.format(function="toy_read")
 SOMETIMES = f"if [ $(od -An -N1 -tu1 /dev/urandom) -ge 205 ]; then\n{GOOD}exit\nfi\n{BAD}"
+PATCH = f"""\
+Subject: [PATCH] no crash
+
+--- a/console.sh
++++ b/console.sh
+@@ -1,3 +1 @@
+{"".join(f"-{line}" for line in BAD.splitlines(keepends=True))}+{GOOD}"""
+"""Ends the crash of a bad commit."""
+
 CONSOLES = {"good": GOOD, "bad": BAD, "other": CRASH.format(function="other_write"), "sometimes": SOMETIMES}
 
 
@@ -27,7 +36,9 @@ class Shape:
         answer: the commit that is to be named.
         good, bad: the ends.
         options: further arguments.
-        exact: every undisturbed bisection makes the same trials.
+        exact: every undisturbed run makes the same trials.
+        command: what is killed; only a bisection goes on where it was.
+        at_once: boots.
     """
 
     commits: list[tuple[tuple[int, ...], str]] = field(default_factory=list)
@@ -36,6 +47,8 @@ class Shape:
     bad: int = 0
     options: tuple[str, ...] = ()
     exact: bool = True
+    command: str = "bisect"
+    at_once: int = 1
 
     def line(self, count: int, kind: str, *parents: int) -> int:
         """Add commits in a row, after the last one or after others; the last of them."""
@@ -93,7 +106,36 @@ def auto() -> Shape:
     return shape
 
 
-SHAPES: dict[str, Callable[[], Shape]] = {"line": line, "merges": merges, "find-fix": find_fix, "auto": auto}
+def fleet() -> Shape:
+    """The line, by two workers."""
+    shape = line()
+    shape.options, shape.exact, shape.at_once = ("--fleet", "local:2"), False, 2
+    return shape
+
+
+def run() -> Shape:
+    """A good commit and a bad one, a few boots each."""
+    shape = line()
+    shape.command, shape.options = "run", ("--runs", "12")
+    return shape
+
+
+def patches() -> Shape:
+    """A patch for a bad commit."""
+    shape = line()
+    shape.command, shape.options = "try", ("--runs", "12")
+    return shape
+
+
+SHAPES: dict[str, Callable[[], Shape]] = {
+    "line": line,
+    "merges": merges,
+    "find-fix": find_fix,
+    "auto": auto,
+    "fleet": fleet,
+    "run": run,
+    "try": patches,
+}
 
 
 def lay(shape: Shape, tree: Path) -> dict[int, str]:

@@ -165,7 +165,9 @@ class Watch:
                 return Outcome.ERROR, f"its tests gave {ktap.MOST:,} lines of results or more", None
             if self.word[0] is Outcome.PASSED and (self._ktap or self.tests):
                 return *ktap.outcome(ktap.subtests(self._ktap), self.tests), None
-            return *self.word, None
+            outcome, reason = self.word
+            steps = [name for name, _ in self.phases[:-1] if name != "up"] if outcome is Outcome.ERROR else []
+            return outcome, f"{reason}, in step {steps[-1]!r}" if steps else reason, None
         if limit is not None:
             return *limit, None
         if self.up is None:

@@ -108,7 +108,9 @@ def test_a_failure_keeps_its_reason(tmp_path: Path) -> None:
 
 def test_a_scripts_own_mistake_is_no_evidence(tmp_path: Path) -> None:
     trial = attempt(tmp_path, UP, Chunk(status=b"regress: error 5.0 the script ended with status 127\n"))
-    assert (trial.outcome, trial.reason) == (Outcome.ERROR, "the script ended with status 127")
+    assert (trial.outcome, trial.reason) == (Outcome.ERROR, "the script ended with status 127, in step 'write'")
+    early = attempt(tmp_path, Chunk(status=b"regress: up 1.20\nregress: error 5.0 the script ended with status 4\n"))
+    assert early.reason == "the script ended with status 4"
     for failure in (True, False):
         assert judge([trial], EXPECTED, failure).verdict is Verdict.SKIP
 

@@ -57,7 +57,7 @@ torture: setup
 	REGRESS_EACH=1 $(PYTEST) -n auto tests/edges/test_environment.py
 	$(PYTEST) -m chance
 
-# Boots a kernel of few modules over tinyconfig; `real` has one of Debian's configuration (docs/kconfig.md).
+# Further kernels: of few modules over tinyconfig, and with this machine's own root file system.
 kernels: setup
 	$(PYTEST) -m kernels
 

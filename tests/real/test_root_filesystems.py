@@ -1,6 +1,7 @@
 """Root file systems of a scenario's own, on one kernel: Debian's packages, an image, and one that is none."""
 
 import json
+import platform
 import shutil
 import struct
 import subprocess
@@ -89,3 +90,13 @@ def test_an_image_is_never_written_to_and_needs_a_shell(tmp_path: Path) -> None:
     assert trial["outcome"] == "passed", trial["reason"]
     assert "on the disk: record; the image" in trial["reason"]
     assert (folder / "disk.img").read_bytes() == before
+
+
+@pytest.mark.real
+@pytest.mark.kernels
+def test_this_machines_own_is_read_and_never_written_to(tmp_path: Path) -> None:
+    trial, _ = run("root-host", Path(__file__).parent / "roots", tmp_path)
+    assert trial["outcome"] == "passed", trial["reason"]
+    system = platform.freedesktop_os_release()["ID"]
+    assert trial["reason"].startswith(f"{system}, Python 3.")
+    assert not Path("/etc/regress-was-here").exists()

@@ -1,10 +1,10 @@
 """What a configuration's first build costs where another one was built before: `python -m bench.starts`.
 
-The kernel of lr-35498d is built once, with an empty ccache.  Then that of another configuration, by default the one of
-all other scenarios, in three ways, each of which has to give the same image:
+The kernel of lr-35498d is built once, with an empty ccache.  Then that of another configuration, in three ways, each of
+which has to give the same image:
 - from nothing, without ccache;
-- from nothing, with the ccache that knows the first one;
-- by this program: from the objects of the first one, with that ccache too.
+- from nothing, with a ccache that knows the first one;
+- by this program: from the objects of the first one, with such a ccache too.
 
 About 20 minutes on two cores.  Compare the seconds of processors where the machine has other work.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,6 @@ from pathlib import Path
 from bench.build import Cost, measured
 from bench.common import Errors, fresh, machine, replay_tree, scenario, table
 from harness import paths
-from harness.catalog import find
 from harness.git import Commit
 from harness.kernel.build import KernelBuilder
 from harness.process import BY_NAME
@@ -40,25 +40,27 @@ def build(builder: KernelBuilder, commit: Commit, folder: Path, ccache: Path | N
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scenario", default="pi-disk", help="the other configuration (default: %(default)s)")
-    other = find(parser.parse_args().scenario, [])
+    more = ("base", "scsi-debug-pi", "dm-integrity", "dm-crypt", "raid")
+    parser.add_argument("--fragments", nargs="+", default=more, help="of the other one; default: the first's, and raid")
+    names = parser.parse_args().fragments
     tree = replay_tree()
     commit = tree.repository.commit("replay-good")
     first, second = (
-        tuple(paths.KCONFIGS / f"{name}.config" for name in ("x86_64", *one.kconfig)) for one in (scenario(), other)
+        tuple(paths.KCONFIGS / f"{name}.config" for name in ("x86_64", *some)) for some in (scenario().kconfig, names)
     )
     with tempfile.TemporaryDirectory(prefix="regress-bench-") as name:
         top = Path(name)
         ccache, ours = top / "ccache", KernelBuilder(tree, "x86_64", first, top / "ours", Errors())
         rows = {"that of lr-35498d, from nothing, ccache empty": build(ours, commit, top / "first", ccache)}
+        shutil.copytree(ccache, top / "known")
         ways = {
             "from nothing, without ccache": ("bare", None),
-            "from nothing, with ccache": ("ccached", ccache),
+            "from nothing, with ccache": ("ccached", top / "known"),
             "from the nearest objects, with ccache": ("ours", ccache),
         }
         for what, (cache, used) in ways.items():
             builder = replace(ours, fragments=second, cache=top / cache)
-            rows[f"that of {other.id}, {what}"] = build(builder, commit, top / "second", used)
+            rows[f"the other, {what}"] = build(builder, commit, top / "second", used)
     print(machine(), "\n")
     told = [(what, cost.wall, cost.cpu, steps) for what, (cost, steps, _) in rows.items()]
     print(table(("kernel", "wall s", "CPU s", "compiled"), told), "\n")

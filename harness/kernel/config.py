@@ -18,7 +18,7 @@ from typing import Any
 from harness.errors import KernelError, UserError
 from harness.model import TINY, Base
 
-_OPTION = re.compile(r"CONFIG_(\w+)=(\"[^\"]*\"|[^\s#]+)\s*(?:#\s*((optional\b|tinyconfig\b)?.*))?$")
+_OPTION = re.compile(r"CONFIG_(\w+)=(\"[^\"]*\"|[^\s#]+)\s*(?:#\s*((optional\b|tinyconfig:)?.*))?$")
 _UNSET = re.compile(r"# CONFIG_(\w+) is not set$")
 _NAMED = re.compile(r"^(?:# )?CONFIG_(\w+)(?==| is not set$)", re.MULTILINE)
 _HEAD = re.compile(r"^# Linux/\S+ (\S+) Kernel Configuration", re.MULTILINE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -37,6 +38,37 @@ def test_every_page_is_in_the_site() -> None:
     assert sorted(listed) == sorted(
         {str(page.relative_to(ROOT)) for kind in site.PAGES for page in ROOT.glob(kind) if page.suffix == ".md"}
     )
+
+
+PAGES = {"hosts.py": "hosts.md", "lab.py": "lab.md", "nightly/config.py": "nightly.md", "catalog.py": "trees.md"}
+"""What reads a file of the user's, and the page with its keys; for `scenario.yaml`, see `tests/test_manual.py`."""
+
+
+def keys_asked_for(module: str) -> set[str]:
+    """The keys that the code of a module names where it reads a mapping."""
+    code = ast.parse((ROOT / "harness" / module).read_text())
+    constants = {
+        target.id: node.value
+        for node in code.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    found: set[str] = set()
+    for node in ast.walk(code):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "entries":
+            for given in node.args:
+                named = constants.get(given.id) if isinstance(given, ast.Name) else given
+                found |= set(ast.literal_eval(named)) if isinstance(named, ast.Tuple) else set()
+    return found
+
+
+@pytest.mark.parametrize("module", PAGES)
+def test_every_key_of_a_file_is_documented(module: str) -> None:
+    keys, page = keys_asked_for(module), (ROOT / "docs" / PAGES[module]).read_text()
+    assert keys
+    lacking = {key for key in keys if not re.search(rf"(?:^|[`{{,\s]){key}[`:]", page, re.MULTILINE)}
+    assert not lacking, f"not in docs/{PAGES[module]}: {', '.join(sorted(lacking))}"
 
 
 @dataclass

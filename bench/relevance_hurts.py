@@ -73,6 +73,12 @@ class Hurts:
             for what, files in self._some():
                 self.now.update(files)
                 yield what, files
+        kconfigs = sorted(path for path in self.files - self.read.files.keys() if re.search(r"(?:^|/)Kconfig", path))
+        for path in self.chance.sample(kconfigs, min(rounds, len(kconfigs))):
+            self.number += 1
+            # The configuration is in the image then.
+            option = f"config REGRESS_MARK_{self.number}\n\tdef_bool y\n\tselect IKCONFIG\n"
+            yield "a Kconfig file that is not read", {path: f"{self.text(path)}\n{option}"}
 
     def _some(self) -> Iterator[tuple[str, Files]]:
         pick, mark = self._pick, self._mark

@@ -26,7 +26,7 @@ def place(tmp_path: Path) -> tuple[Tree, Commit, Path]:
 
 
 def built(place: tuple[Tree, Commit, Path], asked: str, base: Base = TINY) -> set[str]:
-    """Build with these options; the names of the objects' folders that came of it, marked as the newest."""
+    """Build with these options; the names of the object folders that came of it."""
     tree, commit, cache = place
     fragment = cache.with_name("asked.config")
     fragment.write_text(asked)

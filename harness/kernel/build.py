@@ -224,7 +224,7 @@ class KernelBuilder:
         """The object folder.  The caller holds the tree's lock."""
         if self.like is None:
             own = self.cache / "objects" / f"{self.tree.worktree.name}-{self.arch}-{setup.flavour}"
-            objects.begin(own, setup.kin, setup.asked)
+            objects.begin(own, setup.kin, [option.line for option in setup.options])
             return own
         own = self.like._objects(commit, self.like._setup(commit))
         shared = own.with_name(f"{own.name}{objects.SHARED}")
@@ -243,11 +243,6 @@ class _Setup:
     toolchain: Toolchain
     flavour: str
     kin: str
-
-    @property
-    def asked(self) -> list[str]:
-        """The options as lines."""
-        return kconfig.render(self.options).splitlines()
 
 
 @dataclass

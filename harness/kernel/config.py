@@ -48,6 +48,11 @@ class Option:
         return self.place.partition(".config:")[0]
 
     @property
+    def line(self) -> str:
+        """As it stands in `.config`."""
+        return f"# CONFIG_{self.name} is not set" if self.value == "n" else f"CONFIG_{self.name}={self.value}"
+
+    @property
     def theirs(self) -> bool:
         """Whether a configuration of one's own keeps its own choice."""
         return self.why.startswith("tinyconfig:")
@@ -179,9 +184,7 @@ def needs(fragments: Iterable[Fragment]) -> list[Option]:
 
 def render(options: Sequence[Option]) -> str:
     """The options as lines for `.config`."""
-    return "".join(
-        f"# CONFIG_{o.name} is not set\n" if o.value == "n" else f"CONFIG_{o.name}={o.value}\n" for o in options
-    )
+    return "".join(f"{option.line}\n" for option in options)
 
 
 def parse_config(text: str) -> dict[str, str]:

@@ -16,7 +16,6 @@ from harness.kernel import config as kconfig
 from harness.kernel import objects, portability
 from harness.kernel.config import Option
 from harness.kernel.inputs import MAKEFILE
-from harness.kernel.objects import STATE
 from harness.kernel.portability import Rule
 from harness.kernel.tree import Tree
 from harness.model import Base
@@ -79,14 +78,14 @@ class Configuring:
         """
         self.objects.mkdir(parents=True, exist_ok=True)
         self.tree.workspace.check_out(self.commit.sha)
-        state, final = self.objects / STATE, self.objects / ".config"
+        state, final = self.objects / objects.STATE, self.objects / ".config"
         before = objects.state(self.objects)
         if not (before and final.exists() and self._serves(before)):
             state.unlink(missing_ok=True)
             self.progress.update(f"configuring {self.commit.sha[:12]}")
             before = self._remake(final, before)
         told = {**before, "tree": self.commit.tree, "flavour": self.flavour, "kin": self.kin}
-        told["options"] = kconfig.render(self.options).splitlines()
+        told["options"] = [option.line for option in self.options]
         write_atomically(state, json.dumps(told))
         text = final.read_text(encoding="utf-8")
         lost = tuple(kconfig.losses(self.options, text, self.tree.worktree))

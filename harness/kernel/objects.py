@@ -39,7 +39,7 @@ def begin(own: Path, kin: str, options: Collection[str]) -> Path | None:
     Args:
         own: the folder; its name ends in a hyphen and what tells it from the others of its tree and architecture.
         kin: what both have to have in common: a digest of toolchain, base and environment.
-        options: those that are asked for.
+        options: those that are asked for, as lines of `.config`.
 
     Returns:
         The one that was copied; None if there was none near enough, or `own` is there.

@@ -1,4 +1,4 @@
-"""Root file systems of a scenario's own, on one kernel: Debian's packages, an image, and one that is none."""
+"""Root file systems of a scenario's own: Debian's packages, an image, one that is none, and this machine's."""
 
 import json
 import platform

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.boot import median, ours
-from bench.common import Errors, fresh, machine, replay_tree, scenario, table
+from bench.common import Errors, fragments, fresh, machine, replay_tree, scenario, table
 from harness import architecture, paths
 from harness.kernel.ahead import Ahead, spare
 from harness.kernel.build import KernelBuilder
@@ -34,14 +34,13 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=10, help="of each (default: 10)")
     times = parser.parse_args().times
     spec, tree, cache = scenario(), replay_tree(), paths.cache()
-    fragments = tuple(paths.KCONFIGS / f"{name}.config" for name in ("x86_64", *spec.kconfig))
     accel = accelerator.probe(architecture.load("x86_64"), cache, Errors()).name
     cores, cpus = len(os.sched_getaffinity(0)), spec.machine.cpus
     assert spec.pi_disk is not None
     with tempfile.TemporaryDirectory(prefix="regress-bench-") as name:
         top = Path(name)
         commit = tree.repository.commit("replay-good")
-        builder = KernelBuilder(tree, "x86_64", fragments, cache, Errors())
+        builder = KernelBuilder(tree, "x86_64", fragments(), cache, Errors())
         image = builder.build(commit, fresh(top / "artifacts")).image
         rootfs.initramfs(spec, Path("/"), top / "guest.cpio")
         disk, memory = spec.pi_disk.append, spec.machine.memory

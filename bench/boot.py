@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.build import GENERIC
-from bench.common import Errors, fresh, machine, replay_tree, scenario, table
+from bench.common import Errors, fragments, fresh, machine, replay_tree, scenario, table
 from harness import architecture, paths
 from harness.console import Follower
 from harness.kernel.build import KernelBuilder
@@ -152,7 +152,6 @@ def main() -> None:
     times = parser.parse_args().times
     spec, tree, cache = scenario(), replay_tree(), paths.cache()
     assert spec.pi_disk is not None
-    fragments = tuple(paths.KCONFIGS / f"{name}.config" for name in ("x86_64", *spec.kconfig))
     accel = accelerator.probe(architecture.load("x86_64"), cache, Errors()).name
     with tempfile.TemporaryDirectory(prefix="regress-bench-") as name:
         top = Path(name)
@@ -162,8 +161,8 @@ def main() -> None:
             return KernelBuilder(tree, "x86_64", config, cache, Errors()).build(commit, fresh(top / "artifacts")).image
 
         good, bad, generic = (
-            build("replay-good", fragments),
-            build("replay-bad", fragments),
+            build("replay-good", fragments()),
+            build("replay-bad", fragments()),
             build("replay-good", (GENERIC,)),
         )
         guest, least = top / "guest.cpio", top / "least.cpio"

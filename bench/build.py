@@ -22,8 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench.common import Errors, fresh, machine, replay_tree, scenario, table
-from harness import paths
+from bench.common import Errors, fragments, fresh, machine, replay_tree, table
 from harness.git import Commit
 from harness.kernel.build import KernelBuilder
 from harness.kernel.tree import Tree
@@ -104,7 +103,7 @@ def main() -> None:
         for sha in tree.repository.text("rev-list", "--reverse", "replay-good..replay").split()
         if tree.repository.changed(f"{sha}^", sha) == ["block/bio-integrity.c"]
     )
-    ours = tuple(paths.KCONFIGS / f"{name}.config" for name in ("x86_64", *scenario().kconfig))
+    ours = fragments()
     with tempfile.TemporaryDirectory(prefix="regress-bench-") as name:
         folder = Path(name)
         costs = {

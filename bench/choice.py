@@ -11,9 +11,11 @@ from __future__ import annotations
 import argparse
 import random
 import statistics
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from bench.common import fresh, machine, replay_tree, scenario, table
+from bench.common import fragments, machine, replay_tree, table
 from harness import paths
 from harness.kernel import inputs
 from harness.kernel.build import KernelBuilder
@@ -25,28 +27,30 @@ NEAR = (0.0, 1 / 32, 1 / 16, 1 / 8, 1 / 4)
 
 def objects() -> Mapping[str, int]:
     """The files that the scenario's kernel is built of, with the number of objects that depend on each."""
-    fragments = tuple(paths.KCONFIGS / f"{name}.config" for name in ("x86_64", *scenario().kconfig))
-    tree, folder = replay_tree(), fresh(paths.cache() / "bench-choice")
-    KernelBuilder(tree, "x86_64", fragments, paths.cache(), SILENT).build(tree.repository.commit("replay-good"), folder)
-    read = inputs.load(folder / inputs.FILE)
+    tree = replay_tree()
+    with tempfile.TemporaryDirectory(prefix="regress-bench-") as name:
+        builder = KernelBuilder(tree, "x86_64", fragments(), paths.cache(), SILENT)
+        builder.build(tree.repository.commit("replay-good"), Path(name))
+        read = inputs.load(Path(name) / inputs.FILE)
     assert read is not None
     return {path: count for path, count in read.files.items() if count}
 
 
 def cost(line: Sequence[frozenset[str]], files: Mapping[str, int], one: int, other: int) -> int:
-    """Objects that a build of a commit compiles after that of another one."""
+    """Objects that a build of a commit compiles after that of another one, each file's counted apart."""
     changed = frozenset[str]().union(*line[min(one, other) + 1 : max(one, other) + 1])
-    return min(sum(count for path, count in files.items() if path.endswith((".c", ".S"))), sum(map(files.get, changed)))  # type: ignore[arg-type]
+    return sum(files[path] for path in changed)
 
 
 def halved(line: Sequence[frozenset[str]], files: Mapping[str, int], culprit: int, near: float) -> tuple[int, int]:
     """Builds and compiled objects of a bisection; both ends are known, and the last one is built."""
     good, bad, at = -1, len(line) - 1, len(line) - 1
+    everything = sum(count for path, count in files.items() if path.endswith((".c", ".S")))
     steps = compiled = 0
     while bad - good > 1:
         middle, off = (good + bad) // 2, int((bad - good) * near)
         some = range(max(good + 1, middle - off), min(bad - 1, middle + off) + 1)
-        costs = {place: cost(line, files, at, place) for place in some}
+        costs = {place: min(everything, cost(line, files, at, place)) for place in some}
         at = min(some, key=lambda place: (costs[place], abs(place - middle)))
         steps, compiled = steps + 1, compiled + costs[at]
         good, bad = (good, at) if at >= culprit else (at, bad)

@@ -37,6 +37,11 @@ def scenario() -> Scenario:
     return catalog.find("lr#35498d", [])
 
 
+def fragments(names: Iterable[str] = ()) -> tuple[Path, ...]:
+    """The files of kconfig fragments, with that of x86_64 first; by default those of the scenario that is measured."""
+    return tuple(paths.fragment(name, scenario().folder) for name in ("x86_64", *(names or scenario().kconfig)))
+
+
 def replay_tree() -> Tree:
     """The replay, laid where it is not."""
     series = replay.read_series(scenario().folder / "replay")

@@ -188,9 +188,11 @@ def main() -> None:
             top = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kill-")))
             own = stack.enter_context(small_disk(top / "results"))
             target = Target(name, top, top / "results")
-            unusable = {kind for kind in ("full disk",) if not own}
-            unusable |= {kind for kind in ("two at once",) if target.shape.command != "bisect"}
-            usable = {kind: way for kind, way in KINDS.items() if kind not in unusable}
+            usable = dict(KINDS)
+            if not own:
+                del usable["full disk"]
+            if target.shape.command != "bisect":
+                del usable["two at once"]
             kills[name] = disturbed(target, share, usable, chance)
             begun = len((top / "boots").read_text(encoding="utf-8").splitlines())
             booted = sum(outcome != "build failed" for *_, outcome, _ in target.rows)

@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from bench.common import Errors, machine, replay_tree, scenario, table
+from bench.common import Errors, fragments, machine, replay_tree, table
 from bench.relevance_hurts import Files, Hurts, marked
 from bench.subjects import Places, drawn
 from harness import paths
@@ -69,9 +69,8 @@ class Laboratory:
     found: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        fragments = tuple(paths.KCONFIGS / f"{name}.config" for name in ("x86_64", *scenario().kconfig))
         self.git = self.tree.workspace
-        self.builder = KernelBuilder(self.tree, "x86_64", fragments, TOP, Errors())
+        self.builder = KernelBuilder(self.tree, "x86_64", fragments(), TOP, Errors())
         self.kept = TOP / "found.jsonl"
         if self.kept.exists():
             self.found = dict(json.loads(line) for line in self.kept.read_text().splitlines())

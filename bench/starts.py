@@ -19,8 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.build import Cost, measured
-from bench.common import Errors, fresh, machine, replay_tree, scenario, table
-from harness import paths
+from bench.common import Errors, fragments, fresh, machine, replay_tree, table
 from harness.git import Commit
 from harness.kernel.build import KernelBuilder
 from harness.process import BY_NAME
@@ -28,11 +27,11 @@ from harness.process import BY_NAME
 
 def build(builder: KernelBuilder, commit: Commit, folder: Path, ccache: Path | None) -> tuple[Cost, int, str]:
     """Build a kernel; returns what it cost, the number of objects that make worked on, and the image's hash."""
-    os.environ |= {"CCACHE_DIR": str(ccache), BY_NAME: "CCACHE_DIR"} if ccache else {}
-    os.environ |= {} if ccache else {"CCACHE_DISABLE": "1", BY_NAME: "CCACHE_DISABLE"}
+    name, value = ("CCACHE_DIR", str(ccache)) if ccache else ("CCACHE_DISABLE", "1")
+    os.environ |= {name: value, BY_NAME: name}
     made: list[str] = []
     cost = measured(lambda: made.append(builder.build(commit, fresh(folder)).signature))
-    os.environ.pop("CCACHE_DISABLE", None)
+    del os.environ[name]
     steps = sum(line.startswith(("  CC ", "  AS ")) for line in (folder / "build.log").read_text().splitlines())
     return cost, steps, made[0]
 
@@ -45,12 +44,9 @@ def main() -> None:
     names = parser.parse_args().fragments
     tree = replay_tree()
     commit = tree.repository.commit("replay-good")
-    first, second = (
-        tuple(paths.KCONFIGS / f"{name}.config" for name in ("x86_64", *some)) for some in (scenario().kconfig, names)
-    )
     with tempfile.TemporaryDirectory(prefix="regress-bench-") as name:
         top = Path(name)
-        ccache, ours = top / "ccache", KernelBuilder(tree, "x86_64", first, top / "ours", Errors())
+        ccache, ours = top / "ccache", KernelBuilder(tree, "x86_64", fragments(), top / "ours", Errors())
         rows = {"that of lr-35498d, from nothing, ccache empty": build(ours, commit, top / "first", ccache)}
         shutil.copytree(ccache, top / "known")
         ways = {
@@ -59,7 +55,7 @@ def main() -> None:
             "from the nearest objects, with ccache": ("ours", ccache),
         }
         for what, (cache, used) in ways.items():
-            builder = replace(ours, fragments=second, cache=top / cache)
+            builder = replace(ours, fragments=fragments(names), cache=top / cache)
             rows[f"the other, {what}"] = build(builder, commit, top / "second", used)
     print(machine(), "\n")
     told = [(what, cost.wall, cost.cpu, steps) for what, (cost, steps, _) in rows.items()]

@@ -22,6 +22,7 @@ from harness.kernel.ahead import Ahead, spare
 from harness.kernel.build import KernelBuilder
 from harness.machine import accelerator, rootfs
 from harness.model import Boot, Outcome
+from harness.process import BY_NAME
 from harness.progress import SILENT
 
 SETTLED = 10.0
@@ -45,7 +46,8 @@ def main() -> None:
         rootfs.initramfs(spec, Path("/"), top / "guest.cpio")
         disk, memory = spec.pi_disk.append, spec.machine.memory
         boot = Boot(image, "x86_64", top / "guest.cpio", disk, memory, cpus, top / "boot")
-        # Into a cache of its own, which has nothing yet.
+        # Into a cache of its own, which has nothing yet; and what ccache knows would soon be built.
+        os.environ |= {"CCACHE_DISABLE": "1", BY_NAME: "CCACHE_DISABLE"}
         idle = replace(builder, cache=top / "cache", jobs=1, idle=True, progress=SILENT)
         built: list[bool] = []
         ahead = Ahead(idle, top / "ahead", lambda _sha, _seconds, made: built.append(made))
